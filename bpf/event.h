@@ -93,13 +93,14 @@ struct ks_event {
     ks_u32 reserved2;
 };
 
-/* Counters that the programs keep, one slot per CPU. */
+/*
+ * Counters that the programs keep. Operations seen = filtered + sequence numbers given out;
+ * records sent = sequence numbers given out - lost.
+ */
 enum ks_counter {
-    KS_COUNT_SEEN = 0, /* operations that succeeded and reached a program */
-    KS_COUNT_FILTERED = 1, /* seen, and no rule can match: not sent */
-    KS_COUNT_SENT = 2, /* records committed to the ring */
-    KS_COUNT_LOST = 3, /* the ring had no room even without the payload */
-    KS_COUNT_WITHOUT_PAYLOAD = 4, /* sent, but without the payload for want of room */
+    KS_COUNT_FILTERED = 0, /* no rule can match: not sent */
+    KS_COUNT_LOST = 1, /* the ring had no room, even without the payload */
+    KS_COUNT_NO_ROOM = 2, /* sent, but without the payload for want of room */
     KS_COUNTERS
 };
 

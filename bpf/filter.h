@@ -36,8 +36,9 @@ struct ks_keyring_name {
 };
 
 struct ks_type_name {
-    ks_u32 generation;
     char name[KS_TYPE_NAME_SIZE]; /* zero-filled */
+    ks_u32 generation;
+    ks_u32 reserved;
 };
 
 enum ks_rule_flag {
