@@ -7,11 +7,15 @@
 #include "maps.bpf.h"
 
 /* What to do with one event. */
+enum wanted {
+    WANT_RECORD = 1u << 0,
+    WANT_PAYLOAD = 1u << 1, /* if it is public */
+    WANT_SECRET = 1u << 2, /* even if it is secret */
+};
+
 struct verdict {
     __u32 generation;
-    _Bool send;
-    _Bool payload; /* copy the payload if it is public */
-    _Bool secret; /* copy the payload even if it is secret */
+    __u32 wanted; /* enum wanted; 0: nothing, no rule can match */
 };
 
 /* The type's name as the filter and the record have it, and as words for quick comparison. */
@@ -58,45 +62,48 @@ static __always_inline _Bool is_private_key(const struct key *key)
     return is_private;
 }
 
-static __always_inline _Bool in_range(__u32 id, const struct ks_id_range *range)
+/* 1 or 0 without a branch, since every branch doubles what the verifier has to walk. */
+static __always_inline __u64 in_range(__u32 id, const struct ks_id_range *range)
 {
-    return id >= range->low && id <= range->high;
+    return ((((__u64)id - range->low) | ((__u64)range->high - id)) >> 63) ^ 1;
 }
 
 static __always_inline _Bool ids_match(const struct ks_rule *rule)
 {
     const struct cred *cred = bpf_get_current_task_btf()->cred;
 
-    return in_range(cred->uid.val, &rule->uid) && in_range(cred->euid.val, &rule->euid) &&
-           in_range(cred->gid.val, &rule->gid) && in_range(cred->egid.val, &rule->egid);
+    return in_range(cred->uid.val, &rule->uid) & in_range(cred->euid.val, &rule->euid) &
+           in_range(cred->gid.val, &rule->gid) & in_range(cred->egid.val, &rule->egid);
 }
 
-/* Position of the lowest bit that is set; BPF has no instruction for it. */
+/*
+ * Position of the lowest bit that is set; BPF has no instruction for it. The product with a de
+ * Bruijn sequence has a different upper six bits for each.
+ */
+#define DE_BRUIJN 0x03f79d71b4cb0a89ull
+static const __u8 bit_position[64] = {
+    0,  1,  48, 2,  57, 49, 28, 3,  61, 58, 50, 42, 38, 29, 17, 4,
+    62, 55, 59, 36, 53, 51, 43, 22, 45, 39, 33, 30, 24, 18, 12, 5,
+    63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21, 44, 32, 23, 11,
+    46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,  13, 8,  7,  6,
+};
+
 static __always_inline __u32 lowest_bit(__u64 bits)
 {
-    __u32 position = 0;
-
-    if (!(bits & 0xffffffff)) { position += 32; bits >>= 32; }
-    if (!(bits & 0xffff)) { position += 16; bits >>= 16; }
-    if (!(bits & 0xff)) { position += 8; bits >>= 8; }
-    if (!(bits & 0xf)) { position += 4; bits >>= 4; }
-    if (!(bits & 0x3)) { position += 2; bits >>= 2; }
-    if (!(bits & 0x1)) position += 1;
-    return position;
+    return bit_position[((bits & -bits) * DE_BRUIJN) >> 58];
 }
 
 /* The rules that watch this keyring. */
 static __always_inline __u64 rules_of_keyring(const struct ks_filter *filter,
                                               const struct key *keyring)
 {
-    struct ks_keyring_word word = {
-        .word = keyring->index_key.x,
-        .generation = filter->generation,
-    };
+    struct ks_keyring_word word = {.generation = filter->generation};
     struct ks_keyring_name name = {};
-    __u16 length = (__u16)word.word;
+    __u32 length;
     __u64 *rules;
 
+    bpf_core_read(&word.word, sizeof(word.word), &keyring->index_key.x);
+    length = (__u16)word.word;
     rules = bpf_map_lookup_elem(&keyring_words, &word);
     if (!rules) return filter->any_keyring;
     if (length <= sizeof(((struct keyring_index_key *)0)->desc))
@@ -104,32 +111,49 @@ static __always_inline __u64 rules_of_keyring(const struct ks_filter *filter,
 
     name.generation = filter->generation;
     name.length = length;
+    barrier_var(length); /* so that what is checked is what is used */
     if (length > KS_KEYRING_PREFIX) length = KS_KEYRING_PREFIX;
     bpf_probe_read_kernel(name.prefix, length, keyring->index_key.description);
     rules = bpf_map_lookup_elem(&keyring_names, &name);
     return rules ? filter->any_keyring | *rules : filter->any_keyring;
 }
 
-/* Walks the rules left over, in order, as the policy language demands: the first match decides. */
-static __always_inline void walk_rules(const struct ks_filter *filter, __u64 rules,
-                                       struct verdict *verdict)
-{
-    for (int step = 0; step < KS_RULES_MAX && rules; step++) {
-        const struct ks_rule *rule = &filter->rule[lowest_bit(rules) & (KS_RULES_MAX - 1)];
-        __u32 flags = rule->flags;
+struct walk {
+    __u64 rules; /* candidates not looked at yet */
+    __u32 slot; /* of filters[] */
+    __u32 wanted; /* enum wanted */
+};
 
-        rules &= rules - 1;
-        if ((flags & KS_RULE_IDS) && !ids_match(rule)) continue;
-        if (flags & (KS_RULE_MEASURE | KS_RULE_UNDECIDED)) {
-            verdict->send = 1;
-            if (flags & KS_RULE_PAYLOAD) {
-                verdict->payload = 1;
-                if (flags & KS_RULE_BY_TYPE) verdict->secret = 1;
-            }
-        }
-        /* Userspace judges the condition; whether this rule decides is open until then. */
-        if (!(flags & KS_RULE_UNDECIDED)) return;
+/* One step of the walk; 1 ends it. */
+static long try_rule(__u32 step, struct walk *walk)
+{
+    const struct ks_rule *rule;
+    __u32 position, flags;
+
+    if (!walk->rules) return 1;
+    position = lowest_bit(walk->rules);
+    barrier_var(position); /* the compiler knows what is in the table, the verifier does not */
+    rule = &filters[walk->slot & 1].rule[position & (KS_RULES_MAX - 1)];
+    walk->rules &= walk->rules - 1;
+
+    flags = rule->flags;
+    if ((flags & KS_RULE_IDS) && !ids_match(rule)) return 0;
+    if (flags & (KS_RULE_MEASURE | KS_RULE_UNDECIDED)) {
+        walk->wanted |= WANT_RECORD;
+        if (flags & KS_RULE_PAYLOAD)
+            walk->wanted |= WANT_PAYLOAD | (flags & KS_RULE_BY_TYPE ? WANT_SECRET : 0);
     }
+    /* Userspace judges the condition; whether this rule decides is open until then. */
+    return !(flags & KS_RULE_UNDECIDED);
+}
+
+/* Walks the rules left over, in order, as the policy language demands: the first match decides. */
+static __always_inline __u32 walk_rules(__u32 slot, __u64 rules)
+{
+    struct walk walk = {.rules = rules, .slot = slot};
+
+    bpf_loop(KS_RULES_MAX, try_rule, &walk, 0);
+    return walk.wanted;
 }
 
 /* Fills `type` too, where the event is to be sent. */
@@ -152,14 +176,14 @@ static __always_inline struct verdict judge(const struct key *keyring, const str
                               key->index_key.type->name);
 
     if (!generation) {
-        verdict.send = verdict.payload = is_public_type(type);
+        if (is_public_type(type)) verdict.wanted = WANT_RECORD | WANT_PAYLOAD;
         return verdict;
     }
     if (rules & ~filter->any_type) {
         of_type = bpf_map_lookup_elem(&type_names, type);
         rules &= filter->any_type | (of_type ? *of_type : 0);
     }
-    walk_rules(filter, rules, &verdict);
+    verdict.wanted = walk_rules(generation & 1, rules);
     return verdict;
 }
 

@@ -65,6 +65,8 @@ static __always_inline void fill_fixed_part(struct ks_event *event, const struct
 /* Returns the bytes copied: `length`, or 0 where it does not fit or cannot be read. */
 static __always_inline __u32 copy_field(void *to, const void *from, __u32 length, __u32 limit)
 {
+    /* Or the compiler drops the check, knowing it done before, where the verifier does not. */
+    barrier_var(length);
     if (length > limit) return 0;
     return bpf_probe_read_kernel(to, length, from) ? 0 : length;
 }
@@ -130,14 +132,14 @@ static __always_inline void record(const struct change *change)
     __u64 number;
     __u8 flags = 0;
 
-    if (!verdict.send) {
+    if (!verdict.wanted) {
         count(KS_COUNT_FILTERED);
         return;
     }
     if (change->payload_length) {
-        if (!verdict.payload) flags = KS_EVENT_UNASKED;
+        if (!(verdict.wanted & WANT_PAYLOAD)) flags = KS_EVENT_UNASKED;
         else if (is_asymmetric(&type) && is_private_key(change->key)) flags = KS_EVENT_SECRET;
-        else if (!verdict.secret && !is_public_type(&type)) flags = KS_EVENT_SECRET;
+        else if (!(verdict.wanted & WANT_SECRET) && !is_public_type(&type)) flags = KS_EVENT_SECRET;
     }
 
     number = __sync_fetch_and_add(&sequence, 1) + 1;
