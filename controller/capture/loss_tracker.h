@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tells which sequence numbers never arrived. Numbers are given out before space is reserved, so
+// with several CPUs they arrive slightly out of order: a gap is a loss only once every program
+// that could still fill it has finished.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <set>
+#include <vector>
+
+namespace keyscribe::capture {
+
+/// Both ends included.
+struct Loss {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    bool operator==(const Loss&) const = default;
+};
+
+class LossTracker {
+  public:
+    void arrived(std::uint64_t number) {
+        if (number <= settled_) return;
+        early_.insert(number);
+        while (!early_.empty() && *early_.begin() == settled_ + 1) {
+            early_.erase(early_.begin());
+            ++settled_;
+        }
+    }
+
+    /// Every number up to this has arrived or was reported.
+    std::uint64_t settled() const { return settled_; }
+
+    /// The caller knows that no number up to `last` is under way any more: what is missing is
+    /// lost, and is reported once.
+    std::vector<Loss> settle(std::uint64_t last) {
+        std::vector<Loss> losses;
+        while (settled_ < last) {
+            const std::uint64_t next = early_.empty() ? last + 1 : *early_.begin();
+            if (next > settled_ + 1) {
+                losses.push_back({settled_ + 1, std::min(next - 1, last)});
+                settled_ = losses.back().last;
+            }
+            while (!early_.empty() && *early_.begin() == settled_ + 1) {
+                early_.erase(early_.begin());
+                ++settled_;
+            }
+        }
+        return losses;
+    }
+
+  private:
+    std::uint64_t settled_ = 0;
+    std::set<std::uint64_t> early_;  // arrived, with a gap before them
+};
+
+}  // namespace keyscribe::capture

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any bytes as one or two policy files, parted by the first byte 0xff.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
+
+#include "policy/explain.h"
+#include "policy/filter_compiler.h"
+#include "policy/format.h"
+#include "policy/lexer.h"
+#include "policy/limits.h"
+#include "policy/parser.h"
+
+using namespace keyscribe::policy;
+
+namespace {
+
+void require(bool condition) {
+    if (!condition) std::abort();
+}
+
+/// The alias and its meaning differ in length, so that a line near the limit can outgrow it.
+bool outgrown(std::string_view text) {
+    return std::ranges::any_of(split_lines(text),
+                               [](std::string_view line) { return line.size() > kMaxLineBytes; });
+}
+
+void check_round_trip(const Policy& policy) {
+    const Source formatted{"formatted", format(policy)};
+    if (outgrown(formatted.text) || formatted.text.size() > kMaxSourceBytes) return;
+    const auto again = parse({&formatted, 1});
+    require(again.has_value());
+    require(again->rules.size() == policy.rules.size());
+    for (std::size_t i = 0; i < policy.rules.size(); i++) {
+        Rule rule = again->rules[i];
+        rule.origin = policy.rules[i].origin;
+        require(rule == policy.rules[i]);
+    }
+}
+
+void check_filter(const Policy& policy) {
+    const FilterImage image = compile(policy, 1);
+    require(image.filter.rules == policy.rules.size());
+    require(image.words.size() <= kMaxKeyrings && image.names.size() <= kMaxKeyrings);
+    require(image.types.size() <= kMaxKeyTypes);
+}
+
+/// The first rule that a policy decides by is the one whose own names are asked for.
+void check_decision(const Policy& policy) {
+    for (const Rule& rule : policy.rules) {
+        const Subject subject{.keyring = rule.keyrings.empty() ? "k" : rule.keyrings.front(),
+                              .key_type = rule.key_types.empty() ? "t" : rule.key_types.front(),
+                              .description = rule.description.value_or("d"),
+                              .uid = id_range(rule.uid).low};
+        require(explain(policy, subject).decided_by == decide(policy, subject));
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+    const std::size_t end = bytes.find('\xff');
+    std::vector<Source> sources{{"a.policy", std::string(bytes.substr(0, end))}};
+    if (end != std::string_view::npos)
+        sources.push_back({"b.policy", std::string(bytes.substr(end + 1))});
+
+    const auto policy = parse(sources);
+    if (!policy) {
+        require(!policy.error().errors.empty() && policy.error().errors.size() <= kMaxErrors);
+        require(!to_string(policy.error()).empty());
+        return 0;
+    }
+    check_round_trip(*policy);
+    check_filter(*policy);
+    check_decision(*policy);
+    return 0;
+}

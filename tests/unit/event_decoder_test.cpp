@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/capture/event_decoder.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+
+namespace keyscribe::capture {
+namespace {
+
+struct Record {
+    ks_event fixed{};
+    std::string description = "a key";
+    std::string keyring = ".ima";
+    std::string payload = "bytes";
+
+    Record() {
+        fixed.version = KS_EVENT_VERSION;
+        fixed.operation = KS_OP_UPDATE;
+        fixed.sequence = 7;
+        fixed.generation = 3;
+        fixed.key_serial = -5;
+        fixed.pid = 42;
+        fixed.cgroup_id = 1ull << 40;
+        std::strcpy(fixed.comm, "keyctl");
+        std::strcpy(fixed.key_type, "asymmetric");
+    }
+
+    std::vector<std::byte> bytes() const {
+        ks_event raw = fixed;
+        raw.description_length = description.size();
+        raw.keyring_length = keyring.size();
+        raw.payload_copied = payload.size();
+        if (raw.payload_length == 0) raw.payload_length = payload.size();
+        raw.size = sizeof(raw) + description.size() + keyring.size() + payload.size();
+        std::vector<std::byte> all(raw.size);
+        auto* to = reinterpret_cast<char*>(all.data());
+        std::memcpy(to, &raw, sizeof(raw));
+        to += sizeof(raw);
+        for (const std::string* part : {&description, &keyring, &payload})
+            to = std::copy(part->begin(), part->end(), to);
+        return all;
+    }
+};
+
+std::vector<std::byte> with(const Record& record, const std::function<void(ks_event&)>& change) {
+    auto bytes = record.bytes();
+    ks_event raw;
+    std::memcpy(&raw, bytes.data(), sizeof(raw));
+    change(raw);
+    std::memcpy(bytes.data(), &raw, sizeof(raw));
+    return bytes;
+}
+
+TEST(EventDecoder, TakesEveryField) {
+    const auto event = decode_event(Record().bytes());
+    ASSERT_TRUE(event) << to_string(event.error());
+    EXPECT_EQ(event->sequence, 7u);
+    EXPECT_EQ(event->generation, 3u);
+    EXPECT_EQ(event->operation, KS_OP_UPDATE);
+    EXPECT_EQ(event->key_serial, -5);
+    EXPECT_EQ(event->key_type, "asymmetric");
+    EXPECT_EQ(event->description, "a key");
+    EXPECT_EQ(event->keyring, ".ima");
+    EXPECT_EQ(std::string(event->payload.begin(), event->payload.end()), "bytes");
+    EXPECT_EQ(event->actor.pid, 42u);
+    EXPECT_EQ(event->actor.cgroup_id, 1ull << 40);
+    EXPECT_EQ(event->actor.comm, "keyctl");
+}
+
+TEST(EventDecoder, IgnoresTheRestOfTheSizeClass) {
+    auto bytes = Record().bytes();
+    bytes.resize(bytes.size() + 500, std::byte{0xff});
+    const auto event = decode_event(bytes);
+    ASSERT_TRUE(event);
+    EXPECT_EQ(event->payload.size(), 5u);
+}
+
+TEST(EventDecoder, KeepsAnyBytesOfNames) {
+    Record record;
+    record.description = std::string("new\nline \"quoted\" \xff\xfe") + std::string(4000, 'x');
+    record.keyring = std::string(KS_NAME_MAX, '\x80');
+    const auto event = decode_event(record.bytes());
+    ASSERT_TRUE(event);
+    EXPECT_EQ(event->description, record.description);
+    EXPECT_EQ(event->keyring, record.keyring);
+}
+
+TEST(EventDecoder, ToleratesNamesWithoutTerminator) {
+    const auto event = decode_event(with(Record(), [](ks_event& raw) {
+        std::memset(raw.comm, 'c', sizeof(raw.comm));
+        std::memset(raw.key_type, 't', sizeof(raw.key_type));
+    }));
+    ASSERT_TRUE(event);
+    EXPECT_EQ(event->actor.comm, std::string(KS_COMM_SIZE, 'c'));
+    EXPECT_EQ(event->key_type, std::string(KS_TYPE_NAME_SIZE, 't'));
+}
+
+TEST(EventDecoder, RefusesEveryTruncation) {
+    const auto bytes = Record().bytes();
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+        EXPECT_FALSE(decode_event({bytes.data(), size})) << size;
+}
+
+TEST(EventDecoder, RefusesWhatDoesNotAddUp) {
+    const Record record;
+    const auto refused = [&](const std::function<void(ks_event&)>& change) {
+        return !decode_event(with(record, change));
+    };
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.version = KS_EVENT_VERSION + 1; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.operation = KS_OP_COUNT; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.sequence = 0; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.size += 1; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.size = 0xffffffff; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.description_length = 0xffff; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.keyring_length += 1; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.payload_copied = 0xffffffff; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.payload_length = 6; }));
+    EXPECT_TRUE(refused([](ks_event& raw) {
+        raw.payload_copied = 0;
+        raw.size -= 5;
+    })) << "an absent payload needs a reason";
+}
+
+TEST(EventDecoder, AbsentPayloadWithAReason) {
+    Record record;
+    record.payload.clear();
+    record.fixed.payload_length = 32;
+    record.fixed.flags = KS_EVENT_SECRET;
+    const auto event = decode_event(record.bytes());
+    ASSERT_TRUE(event);
+    EXPECT_TRUE(event->payload.empty());
+    EXPECT_EQ(event->payload_length, 32u);
+    EXPECT_EQ(event->flags, KS_EVENT_SECRET);
+}
+
+}  // namespace
+}  // namespace keyscribe::capture

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/spool/spool.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace keyscribe {
+namespace {
+
+using namespace std::chrono_literals;
+
+KeyEvent event(std::uint64_t sequence, std::size_t payload = 10) {
+    KeyEvent made;
+    made.sequence = sequence;
+    made.payload.assign(payload, 0x30);
+    return made;
+}
+
+PolicyChange first_policy() {
+    return {.policy = std::make_shared<policy::Policy>(), .generation = 1};
+}
+
+std::uint64_t sequence_of(const std::optional<SpoolItem>& item) {
+    return std::get<KeyEvent>(item.value()).sequence;
+}
+
+TEST(Spool, GivesNothingBeforeThereIsAPolicy) {
+    Spool spool(1 << 20, 0s);
+    spool.push(event(1));
+    EXPECT_FALSE(spool.pop(0s));
+    EXPECT_EQ(spool.totals().waiting, 1u);
+}
+
+TEST(Spool, TheFirstPolicyGoesBeforeWhatWaitedForIt) {
+    Spool spool(1 << 20, 0s);
+    spool.push(event(1));
+    spool.push(event(2));
+    spool.push_first(first_policy());
+    spool.push(event(3));
+    EXPECT_TRUE(std::holds_alternative<PolicyChange>(spool.pop(0s).value()));
+    for (const std::uint64_t sequence : {1u, 2u, 3u}) EXPECT_EQ(sequence_of(spool.pop(0s)), sequence);
+    EXPECT_FALSE(spool.pop(0s));
+    EXPECT_EQ(spool.totals().waiting, 0u);
+    EXPECT_EQ(spool.totals().waiting_bytes, 0u);
+}
+
+TEST(Spool, LaterPoliciesKeepTheirPlace) {
+    Spool spool(1 << 20, 0s);
+    spool.push_first(first_policy());
+    spool.push(event(1));
+    spool.push(PolicyChange{.policy = std::make_shared<policy::Policy>(), .generation = 2});
+    spool.push(event(2));
+    EXPECT_EQ(std::get<PolicyChange>(*spool.pop(0s)).generation, 1u);
+    EXPECT_EQ(sequence_of(spool.pop(0s)), 1u);
+    EXPECT_EQ(std::get<PolicyChange>(*spool.pop(0s)).generation, 2u);
+    EXPECT_EQ(sequence_of(spool.pop(0s)), 2u);
+}
+
+TEST(Spool, AFullSpoolDropsTheNewcomerAndSaysSo) {
+    Spool spool(3 * (sizeof(KeyEvent) + 1000), 0s);
+    for (std::uint64_t sequence = 1; sequence <= 5; ++sequence) spool.push(event(sequence, 1000));
+    EXPECT_EQ(spool.totals().waiting, 3u);
+    EXPECT_EQ(spool.totals().dropped, 2u);
+    spool.push_first(first_policy());
+    spool.pop(0s);
+    const Drop drop = std::get<Drop>(*spool.pop(0s));
+    EXPECT_EQ(drop.reason, Drop::Reason::kSize);
+    EXPECT_EQ(drop.count, 2u);
+    EXPECT_EQ(drop.first_sequence, 4u);
+    EXPECT_EQ(drop.last_sequence, 5u);
+    EXPECT_EQ(sequence_of(spool.pop(0s)), 1u);
+}
+
+TEST(Spool, TheDeadlineDropsWhatIsOlder) {
+    Spool spool(1 << 20, 10s);
+    spool.push(event(1));
+    spool.push(event(2));
+    spool.expire(Spool::Clock::now() + 5s);
+    EXPECT_EQ(spool.totals().waiting, 2u);
+    spool.expire(Spool::Clock::now() + 11s);
+    EXPECT_EQ(spool.totals().waiting, 0u);
+    EXPECT_EQ(spool.totals().dropped, 2u);
+    spool.push(event(3));
+    spool.push_first(first_policy());
+    spool.pop(0s);
+    EXPECT_EQ(std::get<Drop>(*spool.pop(0s)).reason, Drop::Reason::kDeadline);
+    EXPECT_EQ(sequence_of(spool.pop(0s)), 3u);
+}
+
+TEST(Spool, WithoutADeadlineNothingExpires) {
+    Spool spool(1 << 20, 0s);
+    spool.push(event(1));
+    spool.expire(Spool::Clock::now() + 100h);
+    EXPECT_EQ(spool.totals().waiting, 1u);
+}
+
+TEST(Spool, LossesNextToEachOtherAreOne) {
+    Spool spool(1 << 20, 0s);
+    spool.push_first(first_policy());
+    spool.push(capture::Loss{3, 4});
+    spool.push(capture::Loss{5, 9});
+    spool.push(capture::Loss{11, 11});
+    spool.pop(0s);
+    EXPECT_EQ(std::get<capture::Loss>(*spool.pop(0s)), (capture::Loss{3, 9}));
+    EXPECT_EQ(std::get<capture::Loss>(*spool.pop(0s)), (capture::Loss{11, 11}));
+}
+
+TEST(Spool, TwoThreads) {
+    Spool spool(1 << 30, 0s);
+    spool.push_first(first_policy());
+    std::jthread producer([&] {
+        for (std::uint64_t sequence = 1; sequence <= 20000; ++sequence) spool.push(event(sequence));
+        spool.close();
+    });
+    std::uint64_t last = 0;
+    while (auto item = spool.pop(10s))
+        if (auto* taken = std::get_if<KeyEvent>(&*item)) {
+            EXPECT_EQ(taken->sequence, last + 1);
+            last = taken->sequence;
+        }
+    EXPECT_EQ(last, 20000u);
+}
+
+}  // namespace
+}  // namespace keyscribe
