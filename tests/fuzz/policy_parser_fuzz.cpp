@@ -47,13 +47,18 @@ void check_filter(const Policy& policy) {
     require(image.types.size() <= kMaxKeyTypes);
 }
 
-/// The first rule that a policy decides by is the one whose own names are asked for.
+/// A name out of a rule's list; an empty list stands for every name.
+std::string_view some_name(const std::vector<std::string>& names) {
+    return names.empty() ? std::string_view("name") : std::string_view(names.front());
+}
+
 void check_decision(const Policy& policy) {
     for (const Rule& rule : policy.rules) {
-        const Subject subject{.keyring = rule.keyrings.empty() ? "k" : rule.keyrings.front(),
-                              .key_type = rule.key_types.empty() ? "t" : rule.key_types.front(),
-                              .description = rule.description.value_or("d"),
-                              .uid = id_range(rule.uid).low};
+        const Subject subject{
+            .keyring = some_name(rule.keyrings),
+            .key_type = some_name(rule.key_types),
+            .description = rule.description ? std::string_view(*rule.description) : "name",
+            .uid = id_range(rule.uid).low};
         require(explain(policy, subject).decided_by == decide(policy, subject));
     }
 }

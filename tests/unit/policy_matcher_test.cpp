@@ -75,6 +75,18 @@ TEST(PolicyMatcher, EveryConditionCounts) {
     EXPECT_TRUE(matches("key_type=*", user));
 }
 
+TEST(PolicyMatcher, OnlyARuleThatNamesASecretTypeWantsItsPayload) {
+    const Policy policy = policy_of(
+        "measure func=KEY_CHECK key_type=*\n"
+        "measure func=KEY_CHECK key_type=user payload=digest\n"
+        "measure func=KEY_CHECK key_type=user payload=none\n");
+    EXPECT_TRUE(wants_payload(policy.rules[0], "asymmetric"));
+    EXPECT_FALSE(wants_payload(policy.rules[0], "user"));
+    EXPECT_TRUE(wants_payload(policy.rules[1], "user"));
+    EXPECT_FALSE(wants_payload(policy.rules[1], "logon"));
+    EXPECT_FALSE(wants_payload(policy.rules[2], "user"));
+}
+
 TEST(PolicyExplain, SaysWhichRuleDecidesAndWhyTheOthersDoNot) {
     const Policy policy = policy_of(
         "measure func=KEY_CHECK keyrings=.evm\n"

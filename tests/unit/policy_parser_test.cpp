@@ -155,7 +155,7 @@ TEST(PolicyParser, AnErrorNamesPlaceCauseAndRemedy) {
               "    measure func=KEY_CHECK keyring=.ima\n"
               "                           ^\n"
               "    expected one of: func= keyrings= uid= euid= gid= egid= key_type= op= desc= "
-              "payload= pcr= template= appraise_flag=; did you mean 'keyrings='?\n");
+              "payload= pcr= template=; did you mean 'keyrings='?\n");
 }
 
 TEST(PolicyParser, SuggestsWhatIsClose) {

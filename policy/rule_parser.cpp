@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/rule_parser.h"
+
+#include <algorithm>
+#include <string>
+
+#include "policy/conditions.h"
+#include "policy/hooks.h"
+#include "policy/limits.h"
+#include "policy/text.h"
+
+namespace keyscribe::policy {
+namespace {
+
+/// Whether the line means to be a rule about keys: decides what is suggested.
+bool is_about_keys(std::span<const Word> words) {
+    return std::ranges::any_of(words, [](const Word& word) {
+        return word.text == "func=KEY_CHECK" || word.text == "func=BUILTIN_TRUSTED_KEYS";
+    });
+}
+
+bool is_comment(const Word& word) { return word.text.starts_with('#'); }
+
+std::string with_operator(const ConditionWord& word) {
+    return std::string(word.name) + (word.operators.empty() ? "" : "=");
+}
+
+Finding unknown(std::span<const Word> words, const Word& word, std::string_view name, bool value) {
+    if (is_comment(word))
+        return {word.column, "a comment behind a rule", "comments on lines of their own"};
+
+    const bool about_keys = is_about_keys(words);
+    std::vector<std::string> possible;
+    std::vector<std::string_view> similar;
+    for (const ConditionWord& condition : condition_words()) {
+        if (about_keys && condition.condition > kLastKeyCondition) continue;
+        possible.push_back(with_operator(condition));
+        similar.push_back(condition.name);
+    }
+    for (const ActionWord& action : action_words()) similar.push_back(action.name);
+
+    std::string expected = "one of: " + join(possible, " ");
+    if (const auto meant = closest(name, similar); !meant.empty()) {
+        const ConditionWord* condition = find_condition(meant);
+        expected += "; did you mean " +
+                    quote(condition ? with_operator(*condition) : std::string(meant)) + "?";
+    }
+    const std::string shown = quote(std::string(name) + (value ? "=" : ""));
+    return {word.column, (value ? "unknown condition " : "unknown word ") + shown,
+            std::move(expected)};
+}
+
+std::optional<Finding> read_action(Draft& draft, const Word& word, ActionBit action) {
+    if (draft.action != 0)
+        return Finding{word.column, "a second action, " + quote(word.text), "one action a rule"};
+    draft.action = action;
+    draft.action_word = word;
+    return {};
+}
+
+std::optional<Finding> read_condition(Draft& draft, const Word& word,
+                                      const ConditionWord& condition) {
+    const std::size_t name = condition.name.size();
+    if (condition.operators.empty()) {
+        if (word.text.size() > name)
+            return Finding{word.column + name, quote(condition.name) + " takes no value", {}};
+    } else {
+        std::vector<std::string> forms;
+        for (const char c : condition.operators)
+            forms.push_back("'" + std::string(condition.name) + c + "'");
+        if (word.text.size() == name || !condition.operators.contains(word.text[name]))
+            return Finding{word.column + name,
+                           quote(condition.name) + " needs a value, and " +
+                               (forms.size() > 1 ? "=, < or >" : "=") + " before it",
+                           join(forms, " or ")};
+        if (word.text.size() == name + 1)
+            return Finding{word.column + name + 1, quote(word.text) + " without a value",
+                           "a value directly behind it"};
+    }
+
+    auto& given = draft.words[static_cast<std::size_t>(condition.condition)];
+    if (given && !condition.repeatable)
+        return Finding{word.column, quote(condition.name) + " for the second time",
+                       "it once a rule"};
+    given = word;
+    if (condition.operators.empty()) return condition.read(draft, ' ', word);
+    return condition.read(draft, word.text[name],
+                          {word.text.substr(name + 1), word.column + name + 1});
+}
+
+std::optional<Finding> read_word(Draft& draft, std::span<const Word> words, const Word& word) {
+    if (const ActionWord* action = find_action(word.text))
+        return read_action(draft, word, action->action);
+    const std::size_t end = word.text.find_first_of("=<>");
+    const std::string_view name = word.text.substr(0, end);
+    if (const ConditionWord* condition = find_condition(name))
+        return read_condition(draft, word, *condition);
+    return unknown(words, word, name, end != std::string_view::npos);
+}
+
+std::size_t value_column(const Draft& draft, Condition condition) {
+    const auto& word = draft.word(condition);
+    return word ? word->column + word->text.find('=') + 1 : 0;
+}
+
+/// What only holds for rules about keys.
+std::optional<Finding> finish_key_rule(Draft& draft) {
+    Rule& rule = draft.rule;
+    if (rule.pcr.value_or(0) > kMaxPcr)
+        return Finding{value_column(draft, Condition::kPcr),
+                       "PCR " + std::to_string(*rule.pcr) + " does not exist in a TPM",
+                       "a decimal number from 0 to " + std::to_string(kMaxPcr)};
+    rule.action = draft.action == kMeasure ? Action::kMeasure : Action::kDontMeasure;
+    if (rule.action == Action::kDontMeasure) rule.payload = Payload::kNone;
+    if (!draft.has(Condition::kKeyType)) rule.key_types.emplace_back(kDefaultKeyType);
+    if (draft.hook->name == kBuiltinTrustedKeys) rule.keyrings.emplace_back(kBuiltinTrustedKeyring);
+    if (rule.payload != Payload::kFull) return {};
+
+    for (const std::string& type : rule.key_types)
+        if (!contains(kPublicKeyTypes, type))
+            draft.warnings.push_back({value_column(draft, Condition::kKeyType),
+                                      "copies the payload of keys of type " + quote(type) +
+                                          " into the list, where it is no secret any more"});
+    return {};
+}
+
+}  // namespace
+
+RuleResult parse_rule(std::span<const Word> words) {
+    RuleResult result;
+    Draft draft;
+    for (const Word& word : words) {
+        if (auto finding = read_word(draft, words, word))
+            result.errors.push_back(std::move(*finding));
+        if (is_comment(word)) break;
+    }
+    if (!result.errors.empty()) return result;
+
+    if (draft.action == 0) {
+        std::vector<std::string_view> names;
+        for (const ActionWord& action : action_words()) names.push_back(action.name);
+        result.errors.push_back(
+            {words.front().column, "a rule without an action", "one of: " + join(names, " ")});
+        return result;
+    }
+    result.errors = check_combination(draft);
+    if (!result.errors.empty() || draft.hook == nullptr || !is_key_hook(*draft.hook)) return result;
+
+    if (auto finding = finish_key_rule(draft)) {
+        result.errors.push_back(std::move(*finding));
+        return result;
+    }
+    result.rule = std::move(draft.rule);
+    result.warnings = std::move(draft.warnings);
+    result.keyrings_column = value_column(draft, Condition::kKeyrings);
+    result.key_types_column = value_column(draft, Condition::kKeyType);
+    return result;
+}
+
+}  // namespace keyscribe::policy

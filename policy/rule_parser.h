@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the words of one line to one rule.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "policy/diagnostic.h"
+#include "policy/lexer.h"
+#include "policy/rule.h"
+
+namespace keyscribe::policy {
+
+struct RuleResult {
+    std::optional<Rule> rule;  ///< nothing: there are errors, or the rule is not about keys
+    std::vector<Finding> errors;
+    std::vector<Finding> warnings;
+    std::size_t keyrings_column = 0;   ///< where the value of keyrings= begins; 0: not given
+    std::size_t key_types_column = 0;  ///< the same of key_type=
+};
+
+/// `words` is not empty.
+RuleResult parse_rule(std::span<const Word> words);
+
+}  // namespace keyscribe::policy
