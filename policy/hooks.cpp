@@ -53,11 +53,21 @@ std::string action_names(unsigned actions) {
     return join(names, " or ");
 }
 
-std::string condition_names(ConditionSet conditions) {
+/// The functions that the condition goes with.
+std::string hook_names(Condition condition) {
+    std::vector<std::string> names;
+    for (const Hook& hook : kHooks)
+        if (hook.conditions & set_of({condition}))
+            names.push_back("func=" + std::string(hook.name));
+    return join(names, " or ");
+}
+
+/// Of the conditions those that have a meaning for keys.
+std::string key_condition_names(ConditionSet conditions) {
     std::vector<std::string> names;
     for (const ConditionWord& word : condition_words())
-        if (conditions & set_of({word.condition}))
-            names.push_back(std::string(word.name) + (word.operators.empty() ? "" : "="));
+        if (word.condition <= kLastKeyCondition && (conditions & set_of({word.condition})))
+            names.push_back(std::string(word.name) + "=");
     return join(names, " ");
 }
 
@@ -78,7 +88,8 @@ void check_conditions(const Draft& draft, const Hook& hook, std::vector<Finding>
         if (!given || (hook.conditions & set_of({word.condition}))) continue;
         findings.push_back({given->column,
                             quote(word.name) + " does not go with " + rule_name(draft),
-                            "one of: " + condition_names(hook.conditions)});
+                            is_key_hook(hook) ? "one of: " + key_condition_names(hook.conditions)
+                                              : "it with " + hook_names(word.condition)});
     }
 }
 

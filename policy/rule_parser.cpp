@@ -25,22 +25,36 @@ std::string with_operator(const ConditionWord& word) {
     return std::string(word.name) + (word.operators.empty() ? "" : "=");
 }
 
+/// The conditions that the line can have, as they begin.
+std::vector<std::string> condition_forms(std::span<const Word> words) {
+    const bool about_keys = is_about_keys(words);
+    std::vector<std::string> forms;
+    for (const ConditionWord& condition : condition_words())
+        if (!about_keys || condition.condition <= kLastKeyCondition)
+            forms.push_back(with_operator(condition));
+    return forms;
+}
+
+std::vector<std::string> action_names() {
+    std::vector<std::string> names;
+    for (const ActionWord& action : action_words()) names.emplace_back(action.name);
+    return names;
+}
+
+std::vector<std::string_view> all_names() {
+    std::vector<std::string_view> names;
+    for (const ConditionWord& condition : condition_words()) names.push_back(condition.name);
+    for (const ActionWord& action : action_words()) names.push_back(action.name);
+    return names;
+}
+
 Finding unknown(std::span<const Word> words, const Word& word, std::string_view name, bool value) {
     if (is_comment(word))
         return {word.column, "a comment behind a rule", "comments on lines of their own"};
 
-    const bool about_keys = is_about_keys(words);
-    std::vector<std::string> possible;
-    std::vector<std::string_view> similar;
-    for (const ConditionWord& condition : condition_words()) {
-        if (about_keys && condition.condition > kLastKeyCondition) continue;
-        possible.push_back(with_operator(condition));
-        similar.push_back(condition.name);
-    }
-    for (const ActionWord& action : action_words()) similar.push_back(action.name);
-
+    const std::vector<std::string> possible = value ? condition_forms(words) : action_names();
     std::string expected = "one of: " + join(possible, " ");
-    if (const auto meant = closest(name, similar); !meant.empty()) {
+    if (const auto meant = closest(name, all_names()); !meant.empty()) {
         const ConditionWord* condition = find_condition(meant);
         expected += "; did you mean " +
                     quote(condition ? with_operator(*condition) : std::string(meant)) + "?";
@@ -137,10 +151,8 @@ RuleResult parse_rule(std::span<const Word> words) {
     if (!result.errors.empty()) return result;
 
     if (draft.action == 0) {
-        std::vector<std::string_view> names;
-        for (const ActionWord& action : action_words()) names.push_back(action.name);
-        result.errors.push_back(
-            {words.front().column, "a rule without an action", "one of: " + join(names, " ")});
+        result.errors.push_back({words.front().column, "a rule without an action",
+                                 "one of: " + join(action_names(), " ")});
         return result;
     }
     result.errors = check_combination(draft);
