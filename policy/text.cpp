@@ -102,6 +102,9 @@ std::string_view closest(std::string_view word, std::span<const std::string_view
     if (word.size() > kMaxQuoted) return best;
     std::size_t best_distance = std::min<std::size_t>(3, word.size() / 2) + 1;
     for (const std::string_view candidate : candidates) {
+        const std::size_t shorter = std::min(word.size(), candidate.size());
+        const std::size_t longer = std::max(word.size(), candidate.size());
+        if (longer - shorter >= best_distance) continue;  // the distance is at least that
         const std::size_t d = distance(word, candidate);
         if (d >= best_distance) continue;
         best = candidate;
