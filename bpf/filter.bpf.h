@@ -18,9 +18,9 @@ struct verdict {
     __u32 wanted; /* enum wanted; 0: nothing, no rule can match */
 };
 
-/* The type's name as the filter and the record have it, and as words for quick comparison. */
+/* The type's name, and the same as words for quick comparison. */
 union type_name {
-    struct ks_type_name name;
+    char name[KS_TYPE_NAME_SIZE];
     __u64 word[KS_TYPE_NAME_SIZE / 8];
 };
 
@@ -93,29 +93,72 @@ static __always_inline __u32 lowest_bit(__u64 bits)
     return bit_position[((bits & -bits) * DE_BRUIJN) >> 58];
 }
 
-/* The rules that watch this keyring. */
-static __always_inline __u64 rules_of_keyring(const struct ks_filter *filter,
-                                              const struct key *keyring)
+/*
+ * The length of the name and its first six bytes. Verifiers before 6.2 take a union for its first
+ * member and refuse to load the word; what is false on the running kernel is never verified.
+ */
+static __always_inline __u64 first_word(const struct key *keyring)
 {
-    struct ks_keyring_word word = {.generation = filter->generation};
-    struct ks_keyring_name name = {};
-    __u32 length;
+    __u64 word = 0;
+
+    if (LINUX_KERNEL_VERSION >= KERNEL_VERSION(6, 12, 0)) return keyring->index_key.x;
+    bpf_core_read(&word, sizeof(word), &keyring->index_key.x);
+    return word;
+}
+
+/* The second look at a keyring's name, for those of more than six bytes. */
+static __always_inline __u64 rules_of_long_name(const struct ks_filter *filter,
+                                                const struct key *keyring, __u64 word)
+{
+    struct ks_keyring_name name = {.generation = filter->generation};
+    __u32 length = (__u16)word;
     __u64 *rules;
 
-    bpf_core_read(&word.word, sizeof(word.word), &keyring->index_key.x);
-    length = (__u16)word.word;
-    rules = bpf_map_lookup_elem(&keyring_words, &word);
-    if (!rules) return filter->any_keyring;
-    if (length <= sizeof(((struct keyring_index_key *)0)->desc))
-        return filter->any_keyring | *rules;
-
-    name.generation = filter->generation;
     name.length = length;
     barrier_var(length); /* so that what is checked is what is used */
     if (length > KS_KEYRING_PREFIX) length = KS_KEYRING_PREFIX;
     bpf_probe_read_kernel(name.prefix, length, keyring->index_key.description);
     rules = bpf_map_lookup_elem(&keyring_names, &name);
-    return rules ? filter->any_keyring | *rules : filter->any_keyring;
+    return rules ? *rules : 0;
+}
+
+/* The rules that name this keyring. */
+static __always_inline __u64 rules_of_keyring(const struct ks_filter *filter,
+                                              const struct key *keyring)
+{
+    __u64 word = first_word(keyring);
+    __u32 start = (word * filter->keyring_multiplier) >> (64 - KS_KEYRING_SLOTS_BITS);
+
+#pragma unroll
+    for (__u32 probe = 0; probe < KS_PROBES; probe++) {
+        const struct ks_keyring_slot *slot =
+            &filter->keyring[(start + probe) & (KS_KEYRING_SLOTS - 1)];
+
+        if (!slot->word) return 0;
+        if (slot->word != word) continue;
+        if ((__u16)word <= sizeof(((struct keyring_index_key *)0)->desc)) return slot->rules;
+        return rules_of_long_name(filter, keyring, word);
+    }
+    return 0;
+}
+
+/* The rules that name this type. */
+static __always_inline __u64 rules_of_type(const struct ks_filter *filter,
+                                           const union type_name *type)
+{
+    __u32 start = (ks_type_hash_word(type->word) * filter->type_multiplier) >>
+                  (64 - KS_TYPE_SLOTS_BITS);
+
+#pragma unroll
+    for (__u32 probe = 0; probe < KS_PROBES; probe++) {
+        const struct ks_type_slot *slot = &filter->type[(start + probe) & (KS_TYPE_SLOTS - 1)];
+
+        if (!slot->name[0]) return 0;
+        if (slot->name[0] == type->word[0] && slot->name[1] == type->word[1] &&
+            slot->name[2] == type->word[2])
+            return slot->rules;
+    }
+    return 0;
 }
 
 struct walk {
@@ -152,7 +195,8 @@ static __always_inline __u32 walk_rules(__u32 slot, __u64 rules)
 {
     struct walk walk = {.rules = rules, .slot = slot};
 
-    bpf_loop(KS_RULES_MAX, try_rule, &walk, 0);
+    /* The first candidate decides nearly always; the loop is for the rest. */
+    if (!try_rule(0, &walk)) bpf_loop(KS_RULES_MAX - 1, try_rule, &walk, 0);
     return walk.wanted;
 }
 
@@ -163,27 +207,23 @@ static __always_inline struct verdict judge(const struct key *keyring, const str
     __u32 generation = *(volatile __u32 *)&active_generation;
     const struct ks_filter *filter = &filters[generation & 1];
     struct verdict verdict = {.generation = generation};
-    __u64 rules = 0, *of_type;
+    __u64 rules = 0;
 
     if (generation) {
-        rules = rules_of_keyring(filter, keyring) & filter->operations[operation];
+        rules = (filter->any_keyring | rules_of_keyring(filter, keyring)) &
+                filter->operations[operation];
         if (!rules) return verdict;
     }
 
     __builtin_memset(type, 0, sizeof(*type));
-    type->name.generation = generation;
-    bpf_probe_read_kernel_str(type->name.name, sizeof(type->name.name),
-                              key->index_key.type->name);
+    bpf_probe_read_kernel_str(type->name, sizeof(type->name), key->index_key.type->name);
 
     if (!generation) {
         if (is_public_type(type)) verdict.wanted = WANT_RECORD | WANT_PAYLOAD;
         return verdict;
     }
-    if (rules & ~filter->any_type) {
-        of_type = bpf_map_lookup_elem(&type_names, type);
-        rules &= filter->any_type | (of_type ? *of_type : 0);
-    }
-    verdict.wanted = walk_rules(generation & 1, rules);
+    if (rules & ~filter->any_type) rules &= filter->any_type | rules_of_type(filter, type);
+    if (rules) verdict.wanted = walk_rules(generation & 1, rules);
     return verdict;
 }
 

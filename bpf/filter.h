@@ -14,32 +14,49 @@
 #include "event.h"
 
 #define KS_RULES_MAX 64 /* rules of func=KEY_CHECK in all files together */
-#define KS_KEYRING_ENTRIES 4096 /* keyring names in all rules together, two generations */
-#define KS_TYPE_ENTRIES 256
+#define KS_KEYRINGS_MAX 512 /* different keyring names in all rules together */
+#define KS_TYPES_MAX 32 /* different key types in all rules together */
 #define KS_KEYRING_PREFIX 58
+
+/*
+ * The two tables below are hash tables that lie in the filter itself: an event that no rule can
+ * match must not cost even a map look-up. A key stands in one of KS_PROBES slots from where its
+ * hash (the key's word times a multiplier, the upper bits of it) points; the compiler looks for a
+ * multiplier with which all keys find room.
+ */
+#define KS_KEYRING_SLOTS_BITS 12
+#define KS_KEYRING_SLOTS (1u << KS_KEYRING_SLOTS_BITS)
+#define KS_TYPE_SLOTS_BITS 8
+#define KS_TYPE_SLOTS (1u << KS_TYPE_SLOTS_BITS)
+#define KS_PROBES 4
 
 /*
  * First look: the length of the keyring's name and its first six bytes, which the kernel keeps in
  * one word (struct keyring_index_key in <linux/key.h>, little-endian): length | byte0 << 16 | ...
+ * For longer names `rules` is a superset and the second look decides.
  */
-struct ks_keyring_word {
-    ks_u64 word;
-    ks_u32 generation;
-    ks_u32 reserved;
+struct ks_keyring_slot {
+    ks_u64 word; /* 0: empty, since no keyring's name is */
+    ks_u64 rules;
 };
 
-/* Second look, only for names of more than six bytes. Bytes behind the name are zero. */
+/* Second look, in a map, only for names of more than six bytes. Bytes behind the name are zero. */
 struct ks_keyring_name {
     ks_u32 generation;
     ks_u16 length; /* of the whole name, also where it is longer than the prefix */
     char prefix[KS_KEYRING_PREFIX];
 };
 
-struct ks_type_name {
-    char name[KS_TYPE_NAME_SIZE]; /* zero-filled */
-    ks_u32 generation;
-    ks_u32 reserved;
+/* The type's name, zero-filled, as words. */
+struct ks_type_slot {
+    ks_u64 name[KS_TYPE_NAME_SIZE / 8]; /* all zero: empty */
+    ks_u64 rules;
 };
+
+static inline ks_u64 ks_type_hash_word(const ks_u64 name[KS_TYPE_NAME_SIZE / 8])
+{
+    return name[0] + 3 * name[1] + 5 * name[2];
+}
 
 enum ks_rule_flag {
     KS_RULE_MEASURE = 1u << 0, /* else dont_measure */
@@ -74,7 +91,11 @@ struct ks_filter {
     ks_u64 any_keyring; /* rules without keyrings= */
     ks_u64 any_type; /* rules with key_type=* */
     ks_u64 operations[KS_OP_COUNT]; /* rules whose op= (or its default) has the operation */
+    ks_u64 keyring_multiplier;
+    ks_u64 type_multiplier;
     struct ks_rule rule[KS_RULES_MAX];
+    struct ks_keyring_slot keyring[KS_KEYRING_SLOTS];
+    struct ks_type_slot type[KS_TYPE_SLOTS];
 };
 
 #endif

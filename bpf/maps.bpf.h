@@ -10,29 +10,14 @@ struct {
     __uint(max_entries, 8 << 20); /* the controller sets it before loading */
 } ring SEC(".maps");
 
+/* Names of two generations. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, KS_KEYRING_ENTRIES);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, struct ks_keyring_word);
-    __type(value, __u64);
-} keyring_words SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, KS_KEYRING_ENTRIES);
+    __uint(max_entries, 2 * KS_KEYRINGS_MAX);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, struct ks_keyring_name);
     __type(value, __u64);
 } keyring_names SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, KS_TYPE_ENTRIES);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, struct ks_type_name);
-    __type(value, __u64);
-} type_names SEC(".maps");
 
 /* The filter in use is filters[active_generation % 2]; generation 0 stands for "no policy yet". */
 __u32 active_generation;
@@ -44,6 +29,9 @@ struct ks_filter filters[2];
  */
 __u64 sequence;
 __u64 counters[KS_COUNTERS];
+
+/* libbpf fills it in from uname(2); the verifier takes it for a constant. */
+extern int LINUX_KERNEL_VERSION __kconfig;
 
 static __always_inline void count(enum ks_counter which)
 {

@@ -57,7 +57,7 @@ static __always_inline void fill_fixed_part(struct ks_event *event, const struct
     event->reserved = 0;
     event->cgroup_id = bpf_get_current_cgroup_id();
     bpf_get_current_comm(event->comm, sizeof(event->comm));
-    __builtin_memcpy(event->key_type, type->name.name, sizeof(event->key_type));
+    __builtin_memcpy(event->key_type, type->name, sizeof(event->key_type));
     event->payload_length = change->payload_length;
     event->reserved2 = 0;
 }

@@ -4,10 +4,8 @@
 #pragma once
 
 #include <stop_token>
-#include <string>
 
 #include "controller/config.h"
-#include "controller/journal.h"
 #include "controller/measure/records.h"
 #include "controller/spool/spool.h"
 #include "controller/status.h"
@@ -18,11 +16,11 @@ struct MeasurerContext {
     const Config& config;
     Spool& spool;
     SharedStatus& status;
-    measure::StartRecord start;  ///< who is speaking; the policy digest is filled in later
+    measure::Speaker speaker;
 };
 
-/// Runs until asked to stop and the spool is empty (or cannot be emptied, for want of a policy or
-/// a TPM). Every failure is shown in the status and tried again; none ends the thread.
-void run_measurer(MeasurerContext context, std::stop_token stop);
+/// Runs until asked to stop. What the spool holds then is still measured if policy and TPM are
+/// ready. Every failure is shown in the status and tried again; none ends the thread.
+void run_measurer(const MeasurerContext& context, std::stop_token stop);
 
 }  // namespace keyscribe

@@ -3,33 +3,31 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "controller/error.h"
-#include "policy/parser.h"
+#include "controller/measure/records.h"
 #include "policy/rule.h"
 
 namespace keyscribe {
 
 struct LoadedPolicy {
-    std::vector<policy::Source> sources;  ///< in the order in which they are judged
-    std::shared_ptr<const policy::Policy> policy;
-    std::string digest;  ///< SHA-256 in hex, as the keyscribe:policy record defines it
+    std::vector<measure::PolicyFile> files;  ///< in the order in which they are judged
+    policy::Policy policy;
 };
 
-/// The directory's *.policy files in name order (bytes), as one policy. Nothing: there is no such
-/// file, which means "not ready", not "measure nothing".
-/// Error: a file cannot be read, is larger than the language allows or is refused by the parser;
-/// then `what` has the parser's report of several lines.
+/// The files' *.policy in name order (bytes), as one policy. Nothing: there is no such file, which
+/// means "not ready" and not "measure nothing".
+/// Error: a file cannot be read, or the policy is refused; then `what` is the parser's report, of
+/// several lines.
 Result<std::optional<LoadedPolicy>> load_policy(const std::filesystem::path& directory);
 
-/// The same for a list of files.
+/// The same for files that are given.
 Result<LoadedPolicy> load_policy_files(const std::vector<std::filesystem::path>& files);
 
-/// Refuses a policy whose rules name PCRs that `force` or the hardware does not allow.
-Result<void> check_policy_pcrs(const policy::Policy& policy, bool force);
+/// Refuses a policy whose rules name a PCR that measure::check_pcr() refuses.
+Result<void> check_policy_pcrs(const LoadedPolicy& loaded, bool force);
 
 }  // namespace keyscribe

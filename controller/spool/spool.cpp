@@ -56,6 +56,12 @@ void Spool::push(capture::Loss loss) {
     changed_.notify_one();
 }
 
+void Spool::push(Missed missed) {
+    const std::lock_guard lock(mutex_);
+    entries_.push_back({Clock::now(), missed});
+    changed_.notify_one();
+}
+
 void Spool::push(PolicyChange change) {
     const std::lock_guard lock(mutex_);
     entries_.push_back({Clock::now(), std::move(change)});

@@ -15,14 +15,19 @@
 
 #include "controller/capture/loss_tracker.h"
 #include "controller/key_event.h"
-#include "policy/rule.h"
+#include "controller/policy_loader.h"
 
 namespace keyscribe {
 
 /// From here on events carry this generation.
 struct PolicyChange {
-    std::shared_ptr<const policy::Policy> policy;
+    std::shared_ptr<const LoadedPolicy> loaded;
     std::uint32_t generation = 0;
+};
+
+/// Runs of a program that the kernel skipped (bpf_prog_info, recursion_misses).
+struct Missed {
+    std::uint64_t count = 0;
 };
 
 /// Events that had to be given up while they waited.
@@ -35,7 +40,7 @@ struct Drop {
     std::uint64_t last_sequence = 0;
 };
 
-using SpoolItem = std::variant<KeyEvent, PolicyChange, capture::Loss, Drop>;
+using SpoolItem = std::variant<KeyEvent, PolicyChange, capture::Loss, Missed, Drop>;
 
 struct SpoolTotals {
     std::uint64_t waiting = 0;        ///< events in the spool
@@ -56,6 +61,7 @@ class Spool {
     /// holes up to a point that is known.
     void push(KeyEvent event);
     void push(capture::Loss loss);
+    void push(Missed missed);
     void push(PolicyChange change);
 
     /// The first policy of all: it judges what waited for it, so it goes before everything.

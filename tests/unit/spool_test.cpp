@@ -18,7 +18,7 @@ KeyEvent event(std::uint64_t sequence, std::size_t payload = 10) {
 }
 
 PolicyChange first_policy() {
-    return {.policy = std::make_shared<policy::Policy>(), .generation = 1};
+    return {.loaded = std::make_shared<LoadedPolicy>(), .generation = 1};
 }
 
 std::uint64_t sequence_of(const std::optional<SpoolItem>& item) {
@@ -49,7 +49,7 @@ TEST(Spool, LaterPoliciesKeepTheirPlace) {
     Spool spool(1 << 20, 0s);
     spool.push_first(first_policy());
     spool.push(event(1));
-    spool.push(PolicyChange{.policy = std::make_shared<policy::Policy>(), .generation = 2});
+    spool.push(PolicyChange{.loaded = std::make_shared<LoadedPolicy>(), .generation = 2});
     spool.push(event(2));
     EXPECT_EQ(std::get<PolicyChange>(*spool.pop(0s)).generation, 1u);
     EXPECT_EQ(sequence_of(spool.pop(0s)), 1u);

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/control/client.h"
+
+#include <httplib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+
+#include "controller/unique_fd.h"
+
+namespace keyscribe::control {
+namespace {
+
+Result<UniqueFd> connect_to(const std::filesystem::path& path) {
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    if (path.string().size() >= sizeof(address.sun_path))
+        return fail("the path is too long for a socket", path.string());
+    std::ranges::copy(path.string(), address.sun_path);
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!fd) return fail_errno("cannot make a socket", "socket(2)");
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0)
+        return fd;
+    if (errno == EACCES || errno == EPERM)
+        return fail_errno("cannot ask keyscribed", path.string(),
+                          "be root, or a member of the group keyscribe");
+    return fail_errno("cannot reach keyscribed", path.string(),
+                      "is it running? systemctl status keyscribed");
+}
+
+/// cpp-httplib's client, over a connection that is there already.
+class UnixClient : public httplib::ClientImpl {
+  public:
+    explicit UnixClient(UniqueFd connection)
+        : httplib::ClientImpl("localhost"), connection_(std::move(connection)) {}
+
+  protected:
+    bool create_and_connect_socket(Socket& socket, httplib::Error&) override {
+        socket.sock = ::dup(connection_.get());  // the library closes what it is given
+        return socket.sock >= 0;
+    }
+
+  private:
+    UniqueFd connection_;
+};
+
+}  // namespace
+
+Result<Reply> request(const std::filesystem::path& socket, const std::string& method,
+                      const std::string& path, std::chrono::seconds timeout) {
+    auto connection = connect_to(socket);
+    if (!connection) return std::unexpected(connection.error());
+    UnixClient client(std::move(*connection));
+    client.set_read_timeout(timeout);
+    const auto result = method == "POST" ? client.Post(path) : client.Get(path);
+    if (!result)
+        return fail("keyscribed did not answer: " + httplib::to_string(result.error()),
+                    socket.string(), "systemctl status keyscribed");
+    return Reply{result->status, result->body, result->get_header_value("Content-Type")};
+}
+
+}  // namespace keyscribe::control

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The event journal: who did it, as JSON lines. It proves nothing; the measurement list does.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "controller/error.h"
+#include "controller/key_event.h"
+#include "controller/unique_fd.h"
+
+namespace keyscribe {
+
+/// DIRECTORY/BOOT-ID/events.jsonl, mode 0640; a file that has grown to `max_size` becomes
+/// events.jsonl.1 and so on, and at most `files` old ones are kept.
+class Journal {
+  public:
+    static Result<Journal> open(const std::filesystem::path& directory, std::string_view boot_id,
+                                std::uint64_t max_size, unsigned files);
+
+    /// One line, in one write.
+    Result<void> append(const nlohmann::json& line);
+
+  private:
+    Result<void> rotate();
+
+    std::filesystem::path file_;
+    std::uint64_t max_size_ = 0;
+    unsigned files_ = 0;
+    UniqueFd fd_;
+    std::uint64_t size_ = 0;
+};
+
+/// A kernel string: as it is where it is UTF-8, else {"hex": "..."}.
+nlohmann::json kernel_string(std::string_view bytes);
+
+/// The event without its payload.
+nlohmann::json to_json(const KeyEvent& event);
+
+}  // namespace keyscribe

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// The daemon: attaches the programs, then carries what they record from the ring to the spool,
+// while a second thread measures what is in the spool and others answer the control socket.
+#include <fcntl.h>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <thread>
+
+#include "controller/capture/capture.h"
+#include "controller/config.h"
+#include "controller/control/routes.h"
+#include "controller/control/server.h"
+#include "controller/identity.h"
+#include "controller/log.h"
+#include "controller/measurer.h"
+#include "controller/pump.h"
+#include "controller/security.h"
+#include "controller/spool/spool.h"
+#include "controller/status.h"
+
+namespace keyscribe {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Held for the life of the process: two daemons would write one list.
+Result<UniqueFd> lock_out_others(const std::filesystem::path& directory) {
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    const auto file = directory / "lock";
+    UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) return fail_errno("cannot open the lock file", file.string());
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+        return fail("another keyscribed is running", file.string(),
+                    "stop it first: systemctl stop keyscribed");
+    return fd;
+}
+
+/// Blocked in every thread and read from a descriptor instead.
+Result<UniqueFd> take_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!fd) return fail_errno("cannot wait for signals", "signalfd(2)");
+    return fd;
+}
+
+int next_signal(const UniqueFd& signals) {
+    signalfd_siginfo info{};
+    return ::read(signals.get(), &info, sizeof(info)) == sizeof(info)
+               ? static_cast<int>(info.ssi_signo)
+               : 0;
+}
+
+/// Once a second: what has no event of its own.
+void tick(Pump& pump, Spool& spool, SharedStatus& status) {
+    spool.expire();
+    pump.look_at_counters();
+    status.update([&](Status& now) { now.spool = spool.totals(); });
+    sd_notifyf(0, "WATCHDOG=1\nSTATUS=%s", summary(status.copy()).c_str());
+}
+
+Result<void> loop(Pump& pump, Spool& spool, SharedStatus& status, const UniqueFd& signals) {
+    // While records keep coming the ring is looked at every few milliseconds, instead of being
+    // woken for each: that is cheaper for whoever adds the keys.
+    constexpr auto kNap = 5ms;
+    constexpr auto kTick = 1s;
+    auto next_tick = std::chrono::steady_clock::now();
+    bool busy = false;
+    for (;;) {
+        const auto now = std::chrono::steady_clock::now();
+        if (now >= next_tick) {
+            tick(pump, spool, status);
+            next_tick = now + kTick;
+        }
+        const auto until_tick =
+            std::chrono::duration_cast<std::chrono::milliseconds>(next_tick - now) + 1ms;
+        std::array<pollfd, 3> polls = {pollfd{busy ? -1 : pump.ring_fd(), POLLIN, 0},
+                                       pollfd{signals.get(), POLLIN, 0},
+                                       pollfd{pump.reload_fd(), POLLIN, 0}};
+        ::poll(polls.data(), polls.size(), static_cast<int>((busy ? kNap : until_tick).count()));
+
+        auto moved = pump.drain();
+        if (!moved) return std::unexpected(moved.error());
+        busy = *moved;
+        if (polls[2].revents != 0) pump.reload_on_request();
+        if (polls[1].revents != 0) {
+            const int signal = next_signal(signals);
+            if (signal == SIGHUP) pump.reload();
+            else if (signal != 0) return {};
+        }
+    }
+}
+
+Result<void> run(const std::filesystem::path& config_file) {
+    auto config = load_config(config_file);
+    if (!config) return std::unexpected(config.error());
+    init_log(config->log.level);
+    if (auto done = measure::check_pcr(config->tpm.pcr, config->tpm.force_resettable_pcr); !done)
+        return done;
+    if (auto done = harden_process(); !done) return done;
+    ::umask(0027);
+    auto lock = lock_out_others(config->list.directory);
+    if (!lock) return std::unexpected(lock.error());
+    auto signals = take_signals();
+    if (!signals) return std::unexpected(signals.error());
+
+    auto kernel = capture::probe_kernel();
+    if (!kernel) return std::unexpected(kernel.error());
+    auto plan = capture::plan_hooks(*kernel, config->capture.hook);
+    if (!plan) return std::unexpected(plan.error());
+    auto programs = capture::Capture::attach(*plan, config->capture.ring_size);
+    if (!programs) return std::unexpected(programs.error());
+    if (auto done = drop_capabilities(); !done) return done;
+
+    SharedStatus status;
+    status.update([&](Status& now) { now = initial_status(*kernel, *plan, config->tpm.pcr); });
+    Spool spool(config->spool.max_size, config->spool.deadline);
+    Pump pump(std::move(*programs), *config, spool, status);
+    pump.reload();
+
+    auto server = control::Server::start(config->control.socket, config->control.group,
+                                         control::routes(status, pump));
+    if (!server) return std::unexpected(server.error());
+    std::jthread measurer([&](std::stop_token stop) {
+        run_measurer({*config, spool, status, describe_speaker(*kernel, *plan)}, stop);
+    });
+    log_event(LogLevel::kInfo, "attached: " + plan->front().attach_point,
+              {{"KEYSCRIBE_STATE", "capturing"}, {"KEYSCRIBE_HOOK", plan->front().attach_point}});
+    sd_notify(0, "READY=1");
+
+    auto ended = loop(pump, spool, status, *signals);
+    sd_notify(0, "STOPPING=1");
+    return ended;
+}
+
+}  // namespace
+}  // namespace keyscribe
+
+int main(int argc, char** argv) {
+    const std::string_view option = argc > 1 ? argv[1] : "";
+    if (option == "--version") {
+        std::puts("keyscribed " KEYSCRIBE_VERSION);
+        return 0;
+    }
+    if (argc > 1 && (option != "--config" || argc != 3)) {
+        std::fputs("usage: keyscribed [--config FILE | --version]\n", stderr);
+        return 2;
+    }
+    const auto ended = keyscribe::run(argc == 3 ? argv[2] : keyscribe::kConfigFile);
+    if (ended) return 0;
+    const std::string why = to_string(ended.error());
+    spdlog::error("{}", why);
+    sd_notifyf(0, "STATUS=%s", why.c_str());
+    return 1;
+}

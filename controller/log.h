@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where messages go: the systemd journal for the service, stderr for people.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace keyscribe {
+
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+
+/// Sets spdlog's default logger up. `level`: "debug", "info", "warning", "error".
+void init_log(const std::string& level);
+
+/// A message with fields of its own in the journal (KEYSCRIBE_STATE=ready, ...), for what is worth
+/// searching for. Field names: upper case, digits and underscores (systemd.journal-fields(7)).
+void log_event(LogLevel level, const std::string& message,
+               const std::map<std::string, std::string>& fields);
+
+/// Bytes from the kernel made fit for a log line: control characters, backslashes and bytes beyond
+/// ASCII as \xHH.
+std::string escape_for_log(std::string_view bytes);
+
+}  // namespace keyscribe

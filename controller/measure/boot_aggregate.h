@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// IMA's boot_aggregate: ties the list to the firmware's measurements. Source: the kernel's
+// security/integrity/ima/ima_crypto.c (ima_calc_boot_aggregate_tfm).
+#pragma once
+
+#include "controller/measure/tpm.h"
+
+namespace keyscribe::measure {
+
+struct BootAggregate {
+    Algorithm algorithm = Algorithm::kSha256;
+    Digest digest;  ///< over PCR 0 to 9 of that bank; 0 to 7 for SHA-1
+};
+
+/// SHA-256's bank where it is among `banks`, else the first of them.
+Result<BootAggregate> boot_aggregate(Tpm& tpm, const std::vector<Algorithm>& banks);
+
+}  // namespace keyscribe::measure

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes IMA's measurement list, in its binary and its text form.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "controller/error.h"
+#include "controller/measure/digest.h"
+#include "controller/unique_fd.h"
+#include "controller/wiped_bytes.h"
+
+namespace keyscribe::measure {
+
+/// One entry as list_reader.h describes it, with the SHA-1 template digest over `template_data`.
+WipedBytes encode_entry(std::uint32_t pcr, std::string_view template_name, Bytes template_data);
+
+/// "PCR SHA1 TEMPLATE sha256:DIGEST NAME HEX" and a newline, as the kernel's
+/// ascii_runtime_measurements has it; of templates other than ima-ng, ima-sig and ima-buf the
+/// first three fields. Blanks, control characters, backslashes and bytes beyond ASCII in NAME are
+/// written as \ooo (octal, as in /proc/mounts): no name can forge a line.
+std::string text_line(std::uint32_t pcr, Bytes template_digest, std::string_view template_name,
+                      Bytes template_data);
+
+std::string escape_name(std::string_view name);
+
+/// The two files that hold the list. Entries are appended whole or not at all.
+class ListFiles {
+  public:
+    static constexpr const char* kBinary = "binary_runtime_measurements";
+    static constexpr const char* kText = "ascii_runtime_measurements";
+
+    /// Opens or creates both in `directory`, mode 0640.
+    static Result<ListFiles> open(const std::filesystem::path& directory);
+
+    /// Error: nothing was appended (no room), or the list was truncated or removed by somebody.
+    Result<void> append(std::uint32_t pcr, std::string_view template_name, Bytes template_data);
+
+    /// The binary list as it stands, to be replayed.
+    Result<WipedBytes> read() const;
+
+    /// Cuts both files: the binary one to `size` bytes, the text is written anew from it.
+    Result<void> rewrite(Bytes whole_entries);
+
+    std::uint64_t size() const { return size_; }
+
+  private:
+    std::filesystem::path directory_;
+    UniqueFd binary_;
+    UniqueFd text_;
+    std::uint64_t size_ = 0;       // what the binary list must have
+    std::uint64_t text_size_ = 0;  // and the text one
+};
+
+}  // namespace keyscribe::measure

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/measure/measurement_log.h"
+
+#include <set>
+
+#include "controller/measure/records.h"
+#include "controller/measure/template_data.h"
+
+namespace keyscribe::measure {
+namespace {
+
+PcrValues zeros(const std::vector<Algorithm>& banks) {
+    PcrValues values;
+    for (const Algorithm bank : banks) values[bank] = filled(bank, 0);
+    return values;
+}
+
+/// What a keyscribe:foreign entry says the PCR had before the entry itself was extended.
+std::optional<PcrValues> told_by(const Entry& entry) {
+    const auto fields = decode_fields(entry.template_name, entry.template_data);
+    if (!fields || fields->name != "keyscribe:foreign" || !fields->third) return std::nullopt;
+    auto values = foreign_values(*fields->third);
+    return values ? std::optional(*values) : std::nullopt;
+}
+
+}  // namespace
+
+PcrValues MeasurementLog::after(const PcrValues& values, const Entry& entry) const {
+    const auto told = told_by(entry);
+    PcrValues next;
+    for (const Algorithm bank : banks_) {
+        const PcrValues& from = told && told->contains(bank) ? *told : values;
+        next[bank] = extended(bank, from.at(bank), extend_value(entry, bank));
+    }
+    return next;
+}
+
+Result<MeasurementLog> MeasurementLog::open(const std::filesystem::path& directory, Tpm& tpm,
+                                            unsigned pcr, Recovery& recovery) {
+    auto banks = tpm.banks(pcr);
+    if (!banks) return std::unexpected(banks.error());
+    auto files = ListFiles::open(directory);
+    if (!files) return std::unexpected(files.error());
+    MeasurementLog log(std::move(*files), tpm, std::move(*banks));
+
+    auto list = log.files_.read();
+    if (!list) return std::unexpected(list.error());
+    std::vector<Entry> entries;
+    ListReader reader(*list);
+    for (;;) {
+        auto entry = reader.next();
+        if (!entry) {
+            // Only the last entry can be torn, by a death in the middle of a write.
+            recovery.torn_bytes = list->size() - reader.offset();
+            auto repaired = log.files_.rewrite(Bytes(*list).first(reader.offset()));
+            if (!repaired) return std::unexpected(repaired.error());
+            break;
+        }
+        if (!*entry) break;
+        entries.push_back(**entry);
+    }
+    recovery.entries = log.entries_ = entries.size();
+
+    std::set<unsigned> pcrs{pcr};
+    for (const Entry& entry : entries) pcrs.insert(entry.pcr);
+    for (const unsigned each : pcrs)
+        if (auto done = log.recover(each, entries, recovery); !done)
+            return std::unexpected(done.error());
+    return log;
+}
+
+Result<void> MeasurementLog::recover(unsigned pcr, const std::vector<Entry>& entries,
+                                     Recovery& recovery) {
+    auto found = tpm_->read_pcr(pcr, banks_);
+    if (!found) return std::unexpected(found.error());
+
+    // The longest prefix that gives what the PCR has.
+    PcrValues value = zeros(banks_);
+    std::optional<std::size_t> reached;
+    std::vector<const Entry*> mine;
+    for (const Entry& entry : entries)
+        if (entry.pcr == pcr) mine.push_back(&entry);
+    if (value == *found) reached = 0;
+    for (std::size_t i = 0; i < mine.size(); ++i) {
+        value = after(value, *mine[i]);
+        if (value == *found) reached = i + 1;
+    }
+    values_[pcr] = value;
+    if (!reached) {
+        recovery.foreign[pcr] = *found;
+        return {};
+    }
+    for (std::size_t i = *reached; i < mine.size(); ++i) {
+        PcrValues digests;
+        for (const Algorithm bank : banks_) digests[bank] = extend_value(*mine[i], bank);
+        if (auto done = tpm_->extend(pcr, digests); !done) return done;
+        ++recovery.owed;
+        ++extends_;
+    }
+    return {};
+}
+
+std::expected<void, AppendError> MeasurementLog::append(unsigned pcr,
+                                                        std::string_view template_name,
+                                                        Bytes template_data) {
+    // A PCR that a rule names for the first time is taken to be at its start; where it is not,
+    // foreign_extends() finds out.
+    values_.try_emplace(pcr, zeros(banks_));
+    if (auto done = files_.append(pcr, template_name, template_data); !done)
+        return std::unexpected(AppendError{done.error(), false});
+    ++entries_;
+
+    PcrValues digests;
+    for (const Algorithm bank : banks_) digests[bank] = hash(bank, template_data);
+    if (auto done = tpm_->extend(pcr, digests); !done)
+        return std::unexpected(AppendError{done.error(), true});
+    ++extends_;
+    for (auto& [bank, value] : values_[pcr]) value = extended(bank, value, digests[bank]);
+    return {};
+}
+
+Result<std::map<unsigned, PcrValues>> MeasurementLog::foreign_extends() {
+    std::map<unsigned, PcrValues> foreign;
+    for (const auto& [pcr, expected] : values_) {
+        auto found = tpm_->read_pcr(pcr, banks_);
+        if (!found) return std::unexpected(found.error());
+        if (*found != expected) foreign[pcr] = *found;
+    }
+    return foreign;
+}
+
+}  // namespace keyscribe::measure

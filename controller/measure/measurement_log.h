@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The measurement list and the PCRs that it stands for. The list is appended before the PCR is
+// extended, so after a crash the PCR itself says how far the extends got.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string_view>
+#include <vector>
+
+#include "controller/error.h"
+#include "controller/measure/list_reader.h"
+#include "controller/measure/list_writer.h"
+#include "controller/measure/tpm.h"
+
+namespace keyscribe::measure {
+
+/// What opening found, and mended.
+struct Recovery {
+    std::uint64_t entries = 0;             ///< in the list
+    std::uint64_t owed = 0;                ///< extends that were missing and are made now
+    std::uint64_t torn_bytes = 0;          ///< of half an entry, cut off
+    std::map<unsigned, PcrValues> foreign; ///< PCRs that no prefix of the list explains
+};
+
+/// An entry that did not make it.
+struct AppendError {
+    Error error;
+    bool in_list = false;  ///< the list has it, only the extend is owed: do not append it again
+};
+
+/// Not thread-safe; `tpm` must outlive it.
+class MeasurementLog {
+  public:
+    /// Replays the list in `directory` (of this boot, or empty) against `pcr` and whichever other
+    /// PCRs it names, in every bank, and makes the extends that are owed.
+    static Result<MeasurementLog> open(const std::filesystem::path& directory, Tpm& tpm,
+                                       unsigned pcr, Recovery& recovery);
+
+    /// One entry: into the list, then into every bank of the PCR. After an AppendError with
+    /// in_list this object is of no use any more: open() again, it makes the owed extend.
+    std::expected<void, AppendError> append(unsigned pcr, std::string_view template_name,
+                                            Bytes template_data);
+
+    /// The PCRs whose values differ from what was extended here, with what they have.
+    Result<std::map<unsigned, PcrValues>> foreign_extends();
+
+    /// The replay goes on from these values; the caller records that.
+    void adopt(unsigned pcr, const PcrValues& found) { values_[pcr] = found; }
+
+    /// The values that this log has given the PCR.
+    const PcrValues& values(unsigned pcr) const { return values_.at(pcr); }
+    const std::vector<Algorithm>& banks() const { return banks_; }
+    std::uint64_t entries() const { return entries_; }
+    std::uint64_t extends() const { return extends_; }
+
+  private:
+    MeasurementLog(ListFiles files, Tpm& tpm, std::vector<Algorithm> banks)
+        : files_(std::move(files)), tpm_(&tpm), banks_(std::move(banks)) {}
+    Result<void> recover(unsigned pcr, const std::vector<Entry>& entries, Recovery& recovery);
+    PcrValues after(const PcrValues& values, const Entry& entry) const;
+
+    ListFiles files_;
+    Tpm* tpm_;
+    std::vector<Algorithm> banks_;
+    std::map<unsigned, PcrValues> values_;
+    std::uint64_t entries_ = 0;
+    std::uint64_t extends_ = 0;
+};
+
+}  // namespace keyscribe::measure

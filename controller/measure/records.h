@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// The entries of the list that are not plain keys: template ima-buf, a name that begins with
+// "keyscribe:", and deterministic CBOR (cbor.h) as buf. RECORDS.md has them in CDDL (RFC 8610).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "controller/error.h"
+#include "controller/key_event.h"
+#include "controller/measure/digest.h"
+#include "controller/measure/tpm.h"
+
+namespace keyscribe::measure {
+
+/// No keyring's name that begins so becomes an entry's name: it could pass for a record.
+inline constexpr std::string_view kRecordPrefix = "keyscribe:";
+
+struct Record {
+    std::string name;
+    std::vector<std::uint8_t> buf;
+};
+
+/// Who is speaking.
+struct Speaker {
+    std::string version;
+    std::vector<std::uint8_t> controller_digest;  ///< SHA-256 of the daemon's executable
+    std::vector<std::uint8_t> bpf_digest;         ///< SHA-256 of the BPF object
+    std::string kernel;                           ///< uname -r
+    std::string boot_id;                          ///< /proc/sys/kernel/random/boot_id
+    std::map<std::string, std::string> hooks;     ///< operations to attach point
+};
+
+struct PolicyFile {
+    std::string name;  ///< without the directory
+    std::string text;
+};
+
+/// What identifies a policy: SHA-256 over, for each file in order, the 32-bit little-endian length
+/// of its name, the name, the 32-bit little-endian length of its text, the text.
+Digest policy_digest(const std::vector<PolicyFile>& files);
+
+/// keyscribe:start: the list begins, or (`entries_before` > 0) goes on under a new daemon
+/// (keyscribe:restart).
+Record start_record(const Speaker& speaker, std::uint64_t entries_before);
+
+/// keyscribe:policy: from here on events are judged by this policy.
+Record policy_record(const std::vector<PolicyFile>& files, std::uint32_t generation);
+
+/// What of a payload a record vouches for.
+enum class PayloadProof { kNone, kDigest };
+
+/// keyscribe:create, keyscribe:update: an event whose payload is not an entry's buf.
+Record key_record(const KeyEvent& event, std::string_view operation, PayloadProof proof);
+
+/// keyscribe:loss: events with these sequence numbers were never received.
+Record loss_record(std::uint64_t first, std::uint64_t last);
+
+/// keyscribe:missed: the kernel ran programs so deep in each other that it skipped some.
+Record missed_record(std::uint64_t count);
+
+/// keyscribe:drop: events were given up while they waited. `reason`: "deadline" or "size".
+Record drop_record(std::string_view reason, std::uint64_t count, std::uint64_t first,
+                   std::uint64_t last);
+
+/// keyscribe:foreign: the PCR had a value that no prefix of the list explains. A replay goes on
+/// from `found`.
+Record foreign_record(unsigned pcr, const PcrValues& found);
+
+/// The values of a keyscribe:foreign record. Error: it is malformed.
+Result<PcrValues> foreign_values(Bytes buf);
+
+}  // namespace keyscribe::measure

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/measurer.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "controller/journal.h"
+#include "controller/log.h"
+#include "controller/measure/boot_aggregate.h"
+#include "controller/measure/measurement_log.h"
+#include "controller/measure/template_data.h"
+#include "policy/matcher.h"
+
+namespace keyscribe {
+namespace {
+
+using namespace std::chrono_literals;
+using measure::MeasurementLog;
+using measure::Record;
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kRetry = 1s;
+/// How often an idle daemon looks whether somebody else extended its PCR.
+constexpr auto kLookAtPcr = 5s;
+
+/// The TPM and the list that goes with it: opened together, given up together.
+struct Backend {
+    std::unique_ptr<measure::Tpm> tpm;
+    std::unique_ptr<MeasurementLog> log;
+};
+
+class Measurer {
+  public:
+    explicit Measurer(const MeasurerContext& context)
+        : config_(context.config),
+          spool_(context.spool),
+          status_(context.status),
+          speaker_(context.speaker) {}
+
+    void run(std::stop_token stop);
+
+  private:
+    Result<void> open_backend();
+    void take_foreign(const std::map<unsigned, measure::PcrValues>& foreign);
+    bool record_foreign();
+    bool process(const SpoolItem& item);
+    bool begin_list(const PolicyChange& change);
+    bool take_policy(const PolicyChange& change);
+    bool take_event(const KeyEvent& event);
+    bool measure_event(const KeyEvent& event, const policy::Rule& rule, unsigned pcr);
+    bool append(unsigned pcr, std::string_view name, measure::Bytes buf);
+    bool append(const Record& record) { return append(config_.tpm.pcr, record.name, record.buf); }
+    bool append_template(unsigned pcr, std::string_view template_name, measure::Bytes data);
+    void write_journal(const KeyEvent& event);
+    void settle();
+    void give_up_backend(const Error& error);
+    void degrade(const std::string& why);
+
+    const Config& config_;
+    Spool& spool_;
+    SharedStatus& status_;
+    const measure::Speaker speaker_;
+    std::optional<Backend> backend_;
+    std::shared_ptr<const LoadedPolicy> policy_;
+    std::optional<Journal> journal_;
+    bool journal_failed_ = false;
+    bool introduced_ = false;   // the list says that this process is speaking
+    bool published_ = false;    // the PCR's values in the status are those of now
+    std::set<unsigned> unexplained_;  // PCRs that were not at their start when the list began
+    Clock::time_point looked_at_pcr_;
+};
+
+void Measurer::degrade(const std::string& why) {
+    log_event(LogLevel::kError, "degraded: " + why, {{"KEYSCRIBE_STATE", "degraded"}});
+    status_.update([&](Status& status) {
+        if (std::ranges::find(status.degraded, why) == status.degraded.end())
+            status.degraded.push_back(why);
+    });
+}
+
+void Measurer::give_up_backend(const Error& error) {
+    log_event(LogLevel::kWarning, "cannot measure: " + to_string(error),
+              {{"KEYSCRIBE_STATE", "waiting"}, {"KEYSCRIBE_WAITING_FOR", "tpm"}});
+    backend_.reset();
+    status_.update([&](Status& status) {
+        status.tpm.ready = false;
+        status.tpm.error = to_string(error);
+    });
+}
+
+/// The PCR has what the list does not explain. From now on the replay begins there, and the list
+/// says so: at once, or, where it has not begun, after its first entries.
+void Measurer::take_foreign(const std::map<unsigned, measure::PcrValues>& foreign) {
+    for (const auto& [pcr, values] : foreign) {
+        degrade("PCR " + std::to_string(pcr) + " was extended by somebody else");
+        backend_->log->adopt(pcr, values);
+        unexplained_.insert(pcr);
+    }
+}
+
+/// False: try again.
+bool Measurer::record_foreign() {
+    while (!unexplained_.empty()) {
+        const unsigned pcr = *unexplained_.begin();
+        const Record record = measure::foreign_record(pcr, backend_->log->values(pcr));
+        if (!append(pcr, record.name, record.buf)) return false;
+        unexplained_.erase(pcr);
+        if (!backend_) return false;
+    }
+    return true;
+}
+
+Result<void> Measurer::open_backend() {
+    auto tpm = measure::Tpm::open(config_.tpm.tcti);
+    if (!tpm) return std::unexpected(tpm.error());
+    Backend backend{.tpm = std::make_unique<measure::Tpm>(std::move(*tpm)), .log = nullptr};
+    measure::Recovery recovery;
+    auto log = MeasurementLog::open(config_.list.directory, *backend.tpm, config_.tpm.pcr, recovery);
+    if (!log) return std::unexpected(log.error());
+    backend.log = std::make_unique<MeasurementLog>(std::move(*log));
+    backend_ = std::move(backend);
+
+    if (recovery.torn_bytes != 0)
+        spdlog::warn("the list ended in the middle of an entry: {} bytes were cut off",
+                     recovery.torn_bytes);
+    if (recovery.owed != 0) spdlog::warn("{} extends were owed and are made", recovery.owed);
+    take_foreign(recovery.foreign);
+    published_ = false;
+    status_.update([&](Status& status) {
+        status.tpm.ready = true;
+        status.tpm.error.clear();
+        status.counters.list_entries = backend_->log->entries();
+    });
+    return {};
+}
+
+bool Measurer::append_template(unsigned pcr, std::string_view template_name, measure::Bytes data) {
+    const auto done = backend_->log->append(pcr, template_name, data);
+    if (!done && done.error().in_list) {
+        // The entry stands; opening anew finds that its extend is owed.
+        give_up_backend(done.error().error);
+        return true;
+    }
+    if (!done) {
+        const std::string why = to_string(done.error().error);
+        spdlog::error("{}", why);
+        backend_.reset();
+        status_.update([&](Status& status) { status.list_error = why; });
+        return false;
+    }
+    published_ = false;
+    status_.update([&](Status& status) {
+        status.list_error.clear();
+        status.counters.list_entries = backend_->log->entries();
+        ++status.counters.extends;
+    });
+    return true;
+}
+
+bool Measurer::append(unsigned pcr, std::string_view name, measure::Bytes buf) {
+    return append_template(pcr, "ima-buf", measure::encode_ima_buf(name, buf));
+}
+
+/// The first entries: which machine state, which program. Written with the first policy that has a
+/// rule, so that without one nothing is measured at all.
+bool Measurer::begin_list(const PolicyChange& change) {
+    if (introduced_) return true;
+    const std::uint64_t entries = backend_->log->entries();
+    if (entries == 0 && change.loaded->policy.rules.empty()) return true;
+    if (entries == 0) {
+        auto aggregate = measure::boot_aggregate(*backend_->tpm, backend_->log->banks());
+        if (!aggregate) {
+            give_up_backend(aggregate.error());
+            return false;
+        }
+        const WipedBytes data =
+            measure::encode_ima_ng(aggregate->algorithm, aggregate->digest, "boot_aggregate");
+        if (!append_template(config_.tpm.pcr, "ima-ng", data) || !backend_) return false;
+    }
+    // An interrupted beginning (boot_aggregate without a start) goes on as one.
+    if (!append(measure::start_record(speaker_, entries > 1 ? entries : 0))) return false;
+    introduced_ = true;
+    return backend_.has_value();
+}
+
+bool Measurer::take_policy(const PolicyChange& change) {
+    if (!begin_list(change)) return false;
+    if (introduced_ && !record_foreign()) return false;
+    if (introduced_ && !append(measure::policy_record(change.loaded->files, change.generation)))
+        return false;
+    policy_ = change.loaded;
+    return true;
+}
+
+void Measurer::write_journal(const KeyEvent& event) {
+    if (!config_.journal.enabled) return;
+    Result<void> done;
+    if (!journal_) {
+        auto journal = Journal::open(config_.journal.directory, speaker_.boot_id,
+                                     config_.journal.max_size, config_.journal.files);
+        if (journal) journal_ = std::move(*journal);
+        else done = std::unexpected(journal.error());
+    }
+    if (journal_) {
+        auto line = to_json(event);
+        line["entry"] = backend_ ? nlohmann::json(backend_->log->entries()) : nullptr;
+        done = journal_->append(line);
+    }
+    // Said once, not for every event; the list does not depend on it.
+    if (!done && !journal_failed_) spdlog::error("{}", to_string(done.error()));
+    journal_failed_ = !done;
+}
+
+bool Measurer::measure_event(const KeyEvent& event, const policy::Rule& rule, unsigned pcr) {
+    const bool whole = event.payload.size() == event.payload_length && !event.payload.empty();
+    const bool could_pass_for_a_record = event.keyring.starts_with(measure::kRecordPrefix);
+    if (rule.payload == policy::Payload::kFull && whole && !could_pass_for_a_record)
+        return append(pcr, event.keyring, event.payload);
+    const auto proof = rule.payload == policy::Payload::kNone ? measure::PayloadProof::kNone
+                                                              : measure::PayloadProof::kDigest;
+    const Record record =
+        measure::key_record(event, policy::operation_name(event.operation), proof);
+    return append(pcr, record.name, record.buf);
+}
+
+bool Measurer::take_event(const KeyEvent& event) {
+    const policy::Rule* rule =
+        policy::decide(policy_->policy, {.operation = event.operation,
+                                  .keyring = event.keyring,
+                                  .key_type = event.key_type,
+                                  .description = event.description,
+                                  .uid = event.actor.uid,
+                                  .euid = event.actor.euid,
+                                  .gid = event.actor.gid,
+                                  .egid = event.actor.egid});
+    if (rule == nullptr || rule->action == policy::Action::kDontMeasure) {
+        status_.update([](Status& status) { ++status.counters.unmatched; });
+        return true;
+    }
+    if (!measure_event(event, *rule, rule->pcr.value_or(config_.tpm.pcr))) return false;
+    write_journal(event);
+    status_.update([](Status& status) {
+        ++status.counters.matched;
+        ++status.counters.measured;
+    });
+    return true;
+}
+
+/// False: the item has to be tried again.
+bool Measurer::process(const SpoolItem& item) {
+    if (const auto* change = std::get_if<PolicyChange>(&item)) return take_policy(*change);
+    if (const auto* event = std::get_if<KeyEvent>(&item)) return take_event(*event);
+    if (!introduced_) return true;  // there is no list that could be incomplete
+    if (const auto* loss = std::get_if<capture::Loss>(&item))
+        return append(measure::loss_record(loss->first, loss->last));
+    if (const auto* missed = std::get_if<Missed>(&item))
+        return append(measure::missed_record(missed->count));
+    const auto& drop = std::get<Drop>(item);
+    return append(measure::drop_record(drop.reason == Drop::Reason::kSize ? "size" : "deadline",
+                                       drop.count, drop.first_sequence, drop.last_sequence));
+}
+
+/// When nothing waits: looks at the PCR, shows it, and sees whether somebody else was there.
+void Measurer::settle() {
+    if (published_ && Clock::now() - looked_at_pcr_ < kLookAtPcr) return;
+    looked_at_pcr_ = Clock::now();
+    auto foreign = backend_->log->foreign_extends();
+    if (!foreign) {
+        give_up_backend(foreign.error());
+        return;
+    }
+    take_foreign(*foreign);
+    published_ = unexplained_.empty() || !introduced_;  // else the record is next
+
+    status_.update([&](Status& status) {
+        for (const auto& [bank, value] : backend_->log->values(config_.tpm.pcr))
+            status.tpm.values[std::string(measure::name_of(bank))] = measure::to_hex(value);
+    });
+}
+
+void Measurer::run(std::stop_token stop) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    const auto pause = [&] {
+        std::unique_lock lock(mutex);
+        wake.wait_for(lock, stop, kRetry, [] { return false; });
+    };
+    std::optional<SpoolItem> item;
+    for (;;) {
+        if (!backend_)
+            if (auto opened = open_backend(); !opened) {
+                give_up_backend(opened.error());
+                if (stop.stop_requested()) return;
+                pause();
+                continue;
+            }
+        if (introduced_ && !record_foreign()) {
+            if (stop.stop_requested()) return;
+            pause();
+            continue;
+        }
+        if (!item) {
+            // The PCR is shown as soon as there is nothing to do.
+            const Clock::duration patience = stop.stop_requested() || !published_ ? 0s : kRetry;
+            item = spool_.pop(patience);
+        }
+        if (!item) {
+            settle();
+            if (stop.stop_requested()) return;
+            continue;
+        }
+        if (process(*item)) item.reset();
+        else if (stop.stop_requested()) return;
+        else pause();
+    }
+}
+
+}  // namespace
+
+void run_measurer(const MeasurerContext& context, std::stop_token stop) {
+    Measurer(context).run(stop);
+}
+
+}  // namespace keyscribe

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/policy_loader.h"
+
+#include <algorithm>
+#include <fstream>
+
+#include "policy/limits.h"
+#include "policy/parser.h"
+
+namespace keyscribe {
+namespace {
+
+Result<std::string> read_policy_file(const std::filesystem::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    if (!stream) return fail_errno("cannot read the policy", file.string());
+    // One byte more than allowed, so that the parser sees that it is too much.
+    std::string text(policy::kMaxSourceBytes + 1, '\0');
+    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+    if (stream.bad()) return fail_errno("cannot read the policy", file.string());
+    text.resize(static_cast<std::size_t>(stream.gcount()));
+    return text;
+}
+
+}  // namespace
+
+Result<LoadedPolicy> load_policy_files(const std::vector<std::filesystem::path>& files) {
+    LoadedPolicy loaded;
+    std::vector<policy::Source> sources;
+    for (const auto& file : files) {
+        auto text = read_policy_file(file);
+        if (!text) return std::unexpected(text.error());
+        sources.push_back({file.string(), *text});
+        loaded.files.push_back({file.filename().string(), std::move(*text)});
+    }
+    auto parsed = policy::parse(sources);
+    if (!parsed)
+        return fail("the policy is refused, nothing was changed\n" +
+                    policy::to_string(parsed.error()));
+    loaded.policy = std::move(*parsed);
+    return loaded;
+}
+
+Result<std::optional<LoadedPolicy>> load_policy(const std::filesystem::path& directory) {
+    std::error_code error;
+    std::vector<std::filesystem::path> files;
+    for (std::filesystem::directory_iterator each(directory, error), end; !error && each != end;
+         each.increment(error))
+        if (each->path().extension() == ".policy") files.push_back(each->path());
+    if (error && error != std::errc::no_such_file_or_directory)
+        return fail("cannot read the policy directory: " + error.message(), directory.string());
+    if (files.empty()) return std::nullopt;
+    std::ranges::sort(files);
+    auto loaded = load_policy_files(files);
+    if (!loaded) return std::unexpected(loaded.error());
+    return std::move(*loaded);
+}
+
+Result<void> check_policy_pcrs(const LoadedPolicy& loaded, bool force) {
+    for (const policy::Rule& rule : loaded.policy.rules) {
+        if (!rule.pcr) continue;
+        if (auto checked = measure::check_pcr(*rule.pcr, force); !checked) {
+            checked.error().where = loaded.policy.sources[rule.origin.source].name + ':' +
+                                    std::to_string(rule.origin.line) + ": " +
+                                    checked.error().where;
+            return checked;
+        }
+    }
+    return {};
+}
+
+}  // namespace keyscribe

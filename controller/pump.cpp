@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/pump.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+
+#include "controller/log.h"
+#include "controller/policy_loader.h"
+#include "policy/filter_compiler.h"
+
+namespace keyscribe {
+
+Pump::Pump(capture::Capture programs, const Config& config, Spool& spool, SharedStatus& status)
+    : programs_(std::move(programs)),
+      config_(config),
+      spool_(spool),
+      status_(status),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+void Pump::forward(capture::Batch batch) {
+    std::uint64_t lost = 0;
+    for (const capture::Loss& loss : batch.losses) {
+        lost += loss.last - loss.first + 1;
+        spool_.push(loss);
+    }
+    if (lost != 0)
+        log_event(LogLevel::kError,
+                  std::to_string(lost) + " events were lost: the ring buffer was full; a larger "
+                                         "capture.ring_size helps",
+                  {{"KEYSCRIBE_LOST", std::to_string(lost)}});
+    status_.update([&](Status& status) {
+        status.counters.captured += batch.events.size();
+        status.counters.lost += lost;
+    });
+    for (KeyEvent& event : batch.events) spool_.push(std::move(event));
+}
+
+Result<bool> Pump::drain() {
+    auto batch = programs_.drain();
+    if (!batch) return std::unexpected(batch.error());
+    const bool some = !batch->events.empty();
+    if (some || !batch->losses.empty()) forward(std::move(*batch));
+    return some;
+}
+
+Result<Reloaded> Pump::load_and_activate() {
+    auto found = load_policy(config_.policy.directory);
+    if (!found) return std::unexpected(found.error());
+    if (!*found)
+        return fail("there is no policy file", config_.policy.directory.string(),
+                    generation_ == 0
+                        ? "nothing is measured until there is one; a file without a rule will do"
+                        : "the former policy stays in force; to measure nothing, leave a file "
+                          "without a rule");
+    if (auto done = check_policy_pcrs(**found, config_.tpm.force_resettable_pcr); !done)
+        return std::unexpected(done.error());
+
+    const auto loaded = std::make_shared<const LoadedPolicy>(std::move(**found));
+    const std::uint32_t generation = generation_ + 1;
+    // Large, and gone again: not on the stack.
+    const auto image =
+        std::make_unique<policy::FilterImage>(policy::compile(loaded->policy, generation));
+    auto batch = programs_.activate(*image);
+    if (!batch) return std::unexpected(batch.error());
+
+    // First what the former policy let pass, then the change, then what the new one did.
+    capture::Batch newer;
+    const auto is_former = [&](const KeyEvent& event) { return event.generation != generation; };
+    const auto middle = std::ranges::stable_partition(batch->events, is_former).begin();
+    newer.events.assign(std::make_move_iterator(middle),
+                        std::make_move_iterator(batch->events.end()));
+    batch->events.erase(middle, batch->events.end());
+    forward(std::move(*batch));
+    if (generation == 1) spool_.push_first({loaded, generation});
+    else spool_.push(PolicyChange{loaded, generation});
+    forward(std::move(newer));
+    generation_ = generation;
+
+    Reloaded done{.generation = generation,
+                  .digest = measure::to_hex(measure::policy_digest(loaded->files)),
+                  .rules = loaded->policy.rules.size()};
+    std::vector<std::string> files;
+    for (const auto& source : loaded->policy.sources) {
+        done.skipped += source.skipped;
+        files.push_back(source.name);
+    }
+    for (const auto& warning : loaded->policy.warnings)
+        done.warnings.push_back(policy::headline(warning, "warning"));
+    status_.update([&](Status& status) {
+        status.policy = {.loaded = true,
+                         .generation = generation,
+                         .digest = done.digest,
+                         .rules = done.rules,
+                         .skipped = done.skipped,
+                         .files = files,
+                         .error = {}};
+    });
+    log_event(LogLevel::kInfo,
+              "policy " + std::to_string(generation) + " in force: " + std::to_string(done.rules) +
+                  " rules",
+              {{"KEYSCRIBE_POLICY_GENERATION", std::to_string(generation)},
+               {"KEYSCRIBE_POLICY_DIGEST", done.digest}});
+    for (const std::string& warning : done.warnings) spdlog::warn("{}", warning);
+    return done;
+}
+
+Result<Reloaded> Pump::reload() {
+    auto done = load_and_activate();
+    if (!done) {
+        const std::string why = to_string(done.error());
+        log_event(LogLevel::kWarning, why, {{"KEYSCRIBE_POLICY_REFUSED", "1"}});
+        status_.update([&](Status& status) { status.policy.error = why; });
+    }
+    return done;
+}
+
+Result<Reloaded> Pump::request_reload() {
+    std::future<Result<Reloaded>> outcome;
+    {
+        const std::lock_guard lock(mutex_);
+        outcome = requests_.emplace_back().get_future();
+    }
+    const std::uint64_t one = 1;
+    if (::write(wake_.get(), &one, sizeof(one)) < 0) return fail_errno("cannot ask", "eventfd(2)");
+    if (outcome.wait_for(std::chrono::seconds(30)) != std::future_status::ready)
+        return fail("the main thread is busy", "reload", "try again; see keyscribe status");
+    return outcome.get();
+}
+
+void Pump::reload_on_request() {
+    std::uint64_t count = 0;
+    if (::read(wake_.get(), &count, sizeof(count)) < 0) return;
+    std::vector<std::promise<Result<Reloaded>>> requests;
+    {
+        const std::lock_guard lock(mutex_);
+        requests.swap(requests_);
+    }
+    for (auto& request : requests) request.set_value(reload());
+}
+
+void Pump::look_at_counters() {
+    const capture::KernelCounters counters = programs_.counters();
+    if (counters.missed > missed_) {
+        spool_.push(Missed{counters.missed - missed_});
+        log_event(LogLevel::kError,
+                  "the kernel skipped " + std::to_string(counters.missed - missed_) +
+                      " runs of the programs",
+                  {{"KEYSCRIBE_MISSED", std::to_string(counters.missed - missed_)}});
+        missed_ = counters.missed;
+    }
+    status_.update([&](Status& status) { status.kernel_counters = counters; });
+}
+
+}  // namespace keyscribe

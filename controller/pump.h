@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Carries events from the programs to the spool, and new policies the other way. Lives on the main
+// thread; only request_reload() is called from others.
+#pragma once
+
+#include <future>
+#include <mutex>
+#include <vector>
+
+#include "controller/capture/capture.h"
+#include "controller/config.h"
+#include "controller/spool/spool.h"
+#include "controller/status.h"
+#include "controller/unique_fd.h"
+
+namespace keyscribe {
+
+/// What a reload came to.
+struct Reloaded {
+    std::uint32_t generation = 0;
+    std::string digest;
+    std::size_t rules = 0;
+    std::size_t skipped = 0;
+    std::vector<std::string> warnings;
+};
+
+class Pump {
+  public:
+    Pump(capture::Capture programs, const Config& config, Spool& spool, SharedStatus& status);
+
+    int ring_fd() const { return programs_.ring_fd(); }
+    /// Readable when somebody asked for a reload.
+    int reload_fd() const { return wake_.get(); }
+
+    /// True: there were records.
+    Result<bool> drain();
+
+    /// Judges everything in the policy directory as a whole and puts it in force, or changes
+    /// nothing. Every event is judged by exactly one policy: the one in force when it happened,
+    /// and those from before the first policy by the first.
+    Result<Reloaded> reload();
+
+    /// From any thread: has the main thread reload, and waits for the outcome.
+    Result<Reloaded> request_reload();
+    void reload_on_request();
+
+    void look_at_counters();
+
+  private:
+    void forward(capture::Batch batch);
+    Result<Reloaded> load_and_activate();
+
+    capture::Capture programs_;
+    const Config& config_;
+    Spool& spool_;
+    SharedStatus& status_;
+    std::uint32_t generation_ = 0;
+    std::uint64_t missed_ = 0;
+    UniqueFd wake_;
+    std::mutex mutex_;
+    std::vector<std::promise<Result<Reloaded>>> requests_;
+};
+
+}  // namespace keyscribe
