@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
-#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -14,7 +13,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <ctime>
 #include <thread>
 
 #include "controller/capture/capture.h"
@@ -99,8 +97,12 @@ Result<void> loop(Pump& pump, Spool& spool, SharedStatus& status, const UniqueFd
         if (polls[2].revents != 0) pump.reload_on_request();
         if (polls[1].revents != 0) {
             const int signal = next_signal(signals);
-            if (signal == SIGHUP) pump.reload();
-            else if (signal != 0) return {};
+            if (signal == SIGHUP) {
+                pump.reload();
+            } else if (signal != 0) {
+                if (auto last = pump.drain(); !last) return std::unexpected(last.error());
+                return {};
+            }
         }
     }
 }

@@ -219,12 +219,14 @@ void Measurer::write_journal(const KeyEvent& event) {
 }
 
 bool Measurer::measure_event(const KeyEvent& event, const policy::Rule& rule, unsigned pcr) {
+    // The filter may have sent a payload for a rule that did not decide after all.
+    const bool asked_for = policy::wants_payload(rule, event.key_type);
     const bool whole = event.payload.size() == event.payload_length && !event.payload.empty();
     const bool could_pass_for_a_record = event.keyring.starts_with(measure::kRecordPrefix);
-    if (rule.payload == policy::Payload::kFull && whole && !could_pass_for_a_record)
+    if (asked_for && rule.payload == policy::Payload::kFull && whole && !could_pass_for_a_record)
         return append(pcr, event.keyring, event.payload);
-    const auto proof = rule.payload == policy::Payload::kNone ? measure::PayloadProof::kNone
-                                                              : measure::PayloadProof::kDigest;
+    const auto proof =
+        asked_for ? measure::PayloadProof::kDigest : measure::PayloadProof::kNone;
     const Record record =
         measure::key_record(event, policy::operation_name(event.operation), proof);
     return append(pcr, record.name, record.buf);

@@ -59,9 +59,8 @@ Result<Reloaded> Pump::load_and_activate() {
 
     const auto loaded = std::make_shared<const LoadedPolicy>(std::move(**found));
     const std::uint32_t generation = generation_ + 1;
-    // Large, and gone again: not on the stack.
-    const auto image =
-        std::make_unique<policy::FilterImage>(policy::compile(loaded->policy, generation));
+    auto image = policy::compile(loaded->policy, generation);
+    if (!image) return fail(image.error(), config_.policy.directory.string());
     auto batch = programs_.activate(*image);
     if (!batch) return std::unexpected(batch.error());
 

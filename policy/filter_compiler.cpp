@@ -2,11 +2,14 @@
 #include "policy/filter_compiler.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <map>
+#include <random>
 #include <span>
 #include <string_view>
 
+#include "policy/limits.h"
 #include "policy/text.h"
 
 namespace keyscribe::policy {
@@ -15,16 +18,22 @@ namespace {
 /// How much of a name is in the word: struct keyring_index_key in <linux/key.h> of a 64-bit kernel.
 constexpr std::size_t kWordBytes = sizeof(ks_u64) - sizeof(ks_u16);
 
+/// Multipliers that are tried. With the tables an eighth full, nearly every one will do.
+constexpr int kMultipliers = 4096;
+
 struct Bytewise {
-    template <class Key>
-    bool operator()(const Key& a, const Key& b) const {
-        static_assert(std::has_unique_object_representations_v<Key>);
-        return std::memcmp(&a, &b, sizeof(Key)) < 0;
+    bool operator()(const ks_keyring_name& a, const ks_keyring_name& b) const {
+        static_assert(std::has_unique_object_representations_v<ks_keyring_name>);
+        return std::memcmp(&a, &b, sizeof(a)) < 0;
     }
 };
 
-template <class Key>
-using Table = std::map<Key, std::uint64_t, Bytewise>;
+/// Each key once, with its rules.
+struct Tables {
+    std::map<ks_u64, ks_u64> words;
+    std::map<ks_keyring_name, ks_u64, Bytewise> names;
+    std::map<TypeWords, ks_u64> types;
+};
 
 bool is_secret(std::string_view key_type) { return !contains(kPublicKeyTypes, key_type); }
 
@@ -54,19 +63,66 @@ ks_rule compile_rule(const Rule& rule) {
     return compiled;
 }
 
-template <class Key>
-std::vector<std::pair<Key, std::uint64_t>> entries(const Table<Key>& table) {
-    return {table.begin(), table.end()};
+ks_u64 hash_word(const ks_keyring_slot& slot) { return slot.word; }
+ks_u64 hash_word(const ks_type_slot& slot) { return ks_type_hash_word(slot.name); }
+bool is_empty(const ks_keyring_slot& slot) { return slot.word == 0; }
+bool is_empty(const ks_type_slot& slot) { return slot.name[0] == 0; }
+
+/// Puts the entries where the programs will look for them. False: one finds no room.
+template <class Slot>
+bool place(std::span<Slot> table, const std::vector<Slot>& entries, ks_u64 multiplier) {
+    std::ranges::fill(table, Slot{});
+    const int bits = std::countr_zero(table.size());
+    for (const Slot& entry : entries) {
+        const ks_u64 start = (hash_word(entry) * multiplier) >> (64 - bits);
+        ks_u64 probe = 0;
+        while (probe < KS_PROBES && !is_empty(table[(start + probe) % table.size()])) probe++;
+        if (probe == KS_PROBES) return false;
+        table[(start + probe) % table.size()] = entry;
+    }
+    return true;
+}
+
+/// A multiplier with which all entries are in the table; 0: none was found. The same entries always
+/// give the same one.
+template <class Slot>
+ks_u64 fill_table(std::span<Slot> table, const std::vector<Slot>& entries) {
+    std::mt19937_64 random;
+    for (int i = 0; i < kMultipliers; i++)
+        if (const ks_u64 multiplier = random() | 1; place(table, entries, multiplier))
+            return multiplier;
+    return 0;
+}
+
+void add_names(const Rule& rule, ks_u64 bit, std::uint32_t generation, Tables& tables) {
+    for (const std::string& keyring : rule.keyrings) {
+        tables.words[keyring_word(keyring)] |= bit;
+        if (keyring.size() > kWordBytes) tables.names[keyring_name(keyring, generation)] |= bit;
+    }
+    for (const std::string& type : rule.key_types) tables.types[type_words(type)] |= bit;
+}
+
+bool fill_tables(const Tables& tables, ks_filter& filter) {
+    std::vector<ks_keyring_slot> keyrings;
+    for (const auto& [word, rules] : tables.words) keyrings.push_back({word, rules});
+    std::vector<ks_type_slot> types;
+    for (const auto& [words, rules] : tables.types) {
+        types.push_back({.rules = rules});
+        std::ranges::copy(words, types.back().name);
+    }
+    filter.keyring_multiplier = fill_table(std::span<ks_keyring_slot>(filter.keyring), keyrings);
+    filter.type_multiplier = fill_table(std::span<ks_type_slot>(filter.type), types);
+    return filter.keyring_multiplier != 0 && filter.type_multiplier != 0;
 }
 
 }  // namespace
 
-ks_keyring_word keyring_word(std::string_view keyring, std::uint32_t generation) {
-    ks_keyring_word key{.word = static_cast<ks_u16>(keyring.size()), .generation = generation};
+ks_u64 keyring_word(std::string_view keyring) {
+    ks_u64 word = static_cast<ks_u16>(keyring.size());
     const std::string_view head = keyring.substr(0, kWordBytes);
     for (std::size_t i = 0; i < head.size(); i++)
-        key.word |= static_cast<ks_u64>(static_cast<std::uint8_t>(head[i])) << (16 + 8 * i);
-    return key;
+        word |= static_cast<ks_u64>(static_cast<std::uint8_t>(head[i])) << (16 + 8 * i);
+    return word;
 }
 
 ks_keyring_name keyring_name(std::string_view keyring, std::uint32_t generation) {
@@ -75,40 +131,36 @@ ks_keyring_name keyring_name(std::string_view keyring, std::uint32_t generation)
     return key;
 }
 
-ks_type_name type_name(std::string_view key_type, std::uint32_t generation) {
-    ks_type_name key{.generation = generation};
-    key_type.copy(key.name, sizeof(key.name) - 1);
-    return key;
+TypeWords type_words(std::string_view key_type) {
+    TypeWords words{};
+    std::memcpy(words.data(), key_type.data(), std::min(key_type.size(), kMaxKeyTypeBytes));
+    return words;
 }
 
-FilterImage compile(const Policy& policy, std::uint32_t generation) {
-    FilterImage image;
-    ks_filter& filter = image.filter;
+std::expected<FilterImage, std::string> compile(const Policy& policy, std::uint32_t generation) {
+    std::expected<FilterImage, std::string> image;
+    ks_filter& filter = image->filter;
     filter.generation = generation;
     filter.rules = static_cast<ks_u32>(policy.rules.size());
 
-    Table<ks_keyring_word> words;
-    Table<ks_keyring_name> names;
-    Table<ks_type_name> types;
+    Tables tables;
     const std::span<ks_rule, KS_RULES_MAX> compiled(filter.rule);
     for (std::size_t i = 0; i < policy.rules.size(); i++) {
         const Rule& rule = policy.rules[i];
-        const std::uint64_t bit = 1ull << i;
+        const ks_u64 bit = 1ull << i;
         compiled[i] = compile_rule(rule);
         if (rule.keyrings.empty()) filter.any_keyring |= bit;
         if (rule.key_types.empty()) filter.any_type |= bit;
         for (std::size_t operation = 0; operation < KS_OP_COUNT; operation++)
             if (rule.operations & operation_bit(static_cast<ks_operation>(operation)))
                 filter.operations[operation] |= bit;
-        for (const std::string& keyring : rule.keyrings) {
-            words[keyring_word(keyring, generation)] |= bit;
-            if (keyring.size() > kWordBytes) names[keyring_name(keyring, generation)] |= bit;
-        }
-        for (const std::string& type : rule.key_types) types[type_name(type, generation)] |= bit;
+        add_names(rule, bit, generation, tables);
     }
-    image.words = entries(words);
-    image.names = entries(names);
-    image.types = entries(types);
+    if (!fill_tables(tables, filter))
+        return std::unexpected(
+            "the names of keyrings or key types do not fit into the kernel's "
+            "filter together");
+    image->names.assign(tables.names.begin(), tables.names.end());
     return image;
 }
 

@@ -16,9 +16,9 @@ inline constexpr std::size_t kMaxRules =
     KS_RULES_MAX;                                    ///< of func=KEY_CHECK, in all files together
 inline constexpr std::size_t kMaxRuleKeyrings = 64;  ///< names in one keyrings=
 
-/// Different names in all rules together. The kernel filter's tables hold two generations.
-inline constexpr std::size_t kMaxKeyrings = KS_KEYRING_ENTRIES / 2;
-inline constexpr std::size_t kMaxKeyTypes = KS_TYPE_ENTRIES / 2;
+/// Different names in all rules together, as the kernel's filter has room for.
+inline constexpr std::size_t kMaxKeyrings = KS_KEYRINGS_MAX;
+inline constexpr std::size_t kMaxKeyTypes = KS_TYPES_MAX;
 
 /// A key type's name is at most this long, else the record could not hold it.
 inline constexpr std::size_t kMaxKeyTypeBytes = KS_TYPE_NAME_SIZE - 1;

@@ -42,25 +42,21 @@ void wait_for_programs() {
     std::this_thread::sleep_for(std::chrono::seconds(1));
 }
 
-template <class Key>
-Result<void> insert(int map, const std::vector<std::pair<Key, std::uint64_t>>& entries) {
-    for (const auto& [key, rules] : entries)
-        if (bpf_map_update_elem(map, &key, &rules, BPF_ANY) != 0)
-            return fail_errno("cannot write the policy into the kernel's filter", "bpf(2)");
-    return {};
+Result<void> insert(int map, const ks_keyring_name& name, std::uint64_t rules) {
+    if (bpf_map_update_elem(map, &name, &rules, BPF_ANY) == 0) return {};
+    return fail_errno("cannot write the policy into the kernel's filter", "bpf(2)");
 }
 
-/// Removes all entries but those of `keep`.
-template <class Key>
-void remove_other_generations(int map, std::uint32_t keep) {
-    std::vector<Key> old;
-    Key key;
+/// Removes all names but those of `generation`.
+void keep_only(int map, std::uint32_t generation) {
+    std::vector<ks_keyring_name> old;
+    ks_keyring_name name;
     const void* previous = nullptr;
-    while (bpf_map_get_next_key(map, previous, &key) == 0) {
-        if (key.generation != keep) old.push_back(key);
-        previous = &key;
+    while (bpf_map_get_next_key(map, previous, &name) == 0) {
+        if (name.generation != generation) old.push_back(name);
+        previous = &name;
     }
-    for (const Key& entry : old) bpf_map_delete_elem(map, &entry);
+    for (const ks_keyring_name& one : old) bpf_map_delete_elem(map, &one);
 }
 
 std::uint64_t load(const __u64& counter) {
@@ -179,27 +175,18 @@ Result<Batch> Capture::drain() {
 }
 
 Result<Batch> Capture::activate(const policy::FilterImage& image) {
-    const int words = bpf_map__fd(bpf_->maps.keyring_words);
     const int names = bpf_map__fd(bpf_->maps.keyring_names);
-    const int types = bpf_map__fd(bpf_->maps.type_names);
     const std::uint32_t former = bpf_->bss->active_generation;
-    const auto keep_only = [&](std::uint32_t generation) {
-        remove_other_generations<ks_keyring_word>(words, generation);
-        remove_other_generations<ks_keyring_name>(names, generation);
-        remove_other_generations<ks_type_name>(types, generation);
-    };
-    Result<void> inserted = insert(words, image.words);
-    if (inserted) inserted = insert(names, image.names);
-    if (inserted) inserted = insert(types, image.types);
-    if (!inserted) {
-        keep_only(former);
-        return std::unexpected(inserted.error());
-    }
     const std::uint32_t generation = image.filter.generation;
+    for (const auto& [name, rules] : image.names)
+        if (auto done = insert(names, name, rules); !done) {
+            keep_only(names, former);
+            return std::unexpected(done.error());
+        }
     bpf_->bss->filters[generation & 1] = image.filter;
     std::atomic_ref(bpf_->bss->active_generation).store(generation, std::memory_order_seq_cst);
     wait_for_programs();
-    keep_only(generation);
+    keep_only(names, generation);
 
     Batch batch;
     if (auto done = consume_all(batch); !done) return std::unexpected(done.error());

@@ -2,6 +2,8 @@
 // The compiled filter, walked as bpf/filter.bpf.h walks it, beside the exact matcher.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <random>
 
@@ -21,13 +23,53 @@ Policy policy_of(const std::string& text) {
     return policy.value_or(Policy{});
 }
 
-FilterImage image_of(const std::string& text) { return compile(policy_of(text), kGeneration); }
+FilterImage image_of(const Policy& policy) {
+    auto image = compile(policy, kGeneration);
+    EXPECT_TRUE(image) << image.error();
+    return image.value_or(FilterImage{});
+}
 
-template <class Key>
-std::uint64_t look_up(const std::vector<std::pair<Key, std::uint64_t>>& table, const Key& key) {
-    for (const auto& [candidate, rules] : table)
-        if (std::memcmp(&candidate, &key, sizeof(Key)) == 0) return rules;
+FilterImage image_of(const std::string& text) { return image_of(policy_of(text)); }
+
+std::uint64_t rules_of_name(const FilterImage& image, std::string_view keyring) {
+    const ks_keyring_name key = keyring_name(keyring, kGeneration);
+    for (const auto& [candidate, rules] : image.names)
+        if (std::memcmp(&candidate, &key, sizeof(key)) == 0) return rules;
     return 0;
+}
+
+std::uint64_t rules_of_word(const FilterImage& image, std::uint64_t word) {
+    const ks_filter& filter = image.filter;
+    const std::uint64_t start = (word * filter.keyring_multiplier) >> (64 - KS_KEYRING_SLOTS_BITS);
+    for (std::uint64_t probe = 0; probe < KS_PROBES; probe++) {
+        const ks_keyring_slot& slot = filter.keyring[(start + probe) & (KS_KEYRING_SLOTS - 1)];
+        if (slot.word == 0) return 0;
+        if (slot.word == word) return slot.rules;
+    }
+    return 0;
+}
+
+std::uint64_t rules_of_type(const FilterImage& image, std::string_view type) {
+    const ks_filter& filter = image.filter;
+    const TypeWords words = type_words(type);
+    const std::uint64_t start =
+        (ks_type_hash_word(words.data()) * filter.type_multiplier) >> (64 - KS_TYPE_SLOTS_BITS);
+    for (std::uint64_t probe = 0; probe < KS_PROBES; probe++) {
+        const ks_type_slot& slot = filter.type[(start + probe) & (KS_TYPE_SLOTS - 1)];
+        if (slot.name[0] == 0) return 0;
+        if (std::ranges::equal(slot.name, words)) return slot.rules;
+    }
+    return 0;
+}
+
+std::size_t words_in(const FilterImage& image) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        image.filter.keyring, [](const ks_keyring_slot& slot) { return slot.word != 0; }));
+}
+
+std::size_t types_in(const FilterImage& image) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        image.filter.type, [](const ks_type_slot& slot) { return slot.name[0] != 0; }));
 }
 
 struct Verdict {
@@ -38,11 +80,8 @@ struct Verdict {
 };
 
 std::uint64_t rules_of_keyring(const FilterImage& image, std::string_view keyring) {
-    const std::uint64_t any = image.filter.any_keyring;
-    const std::uint64_t rules = look_up(image.words, keyring_word(keyring, kGeneration));
-    if (rules == 0) return any;
-    if (keyring.size() <= 6) return any | rules;
-    return any | look_up(image.names, keyring_name(keyring, kGeneration));
+    const std::uint64_t rules = rules_of_word(image, keyring_word(keyring));
+    return rules == 0 || keyring.size() <= 6 ? rules : rules_of_name(image, keyring);
 }
 
 bool in_range(std::uint32_t id, const ks_id_range& range) {
@@ -51,11 +90,12 @@ bool in_range(std::uint32_t id, const ks_id_range& range) {
 
 Verdict kernel_verdict(const FilterImage& image, const Subject& subject) {
     Verdict verdict;
-    std::uint64_t rules =
-        rules_of_keyring(image, subject.keyring) & image.filter.operations[subject.operation] &
-        (image.filter.any_type | look_up(image.types, type_name(subject.key_type, kGeneration)));
+    const ks_filter& filter = image.filter;
+    std::uint64_t rules = (filter.any_keyring | rules_of_keyring(image, subject.keyring)) &
+                          filter.operations[subject.operation] &
+                          (filter.any_type | rules_of_type(image, subject.key_type));
     for (; rules != 0; rules &= rules - 1) {
-        const ks_rule& rule = image.filter.rule[std::countr_zero(rules)];
+        const ks_rule& rule = filter.rule[std::countr_zero(rules)];
         const bool ids = in_range(subject.uid, rule.uid) && in_range(subject.euid, rule.euid) &&
                          in_range(subject.gid, rule.gid) && in_range(subject.egid, rule.egid);
         if ((rule.flags & KS_RULE_IDS) && !ids) continue;
@@ -94,11 +134,12 @@ TEST(PolicyFilter, SaysWhatTheRulesSay) {
     EXPECT_EQ(filter.rule[1].egid.high, 2u);
     EXPECT_EQ(filter.rule[2].flags, KS_RULE_MEASURE | KS_RULE_PAYLOAD | KS_RULE_BY_TYPE);
     EXPECT_EQ(filter.rule[3].flags, KS_RULE_MEASURE | KS_RULE_UNDECIDED);
-    EXPECT_TRUE(image.words.empty());
+    EXPECT_EQ(words_in(image), 0u);
     EXPECT_TRUE(image.names.empty());
-    EXPECT_EQ(look_up(image.types, type_name("asymmetric", kGeneration)), 0b0101u);
-    EXPECT_EQ(look_up(image.types, type_name("user", kGeneration)), 0b0100u);
-    EXPECT_EQ(image.types.size(), 3u);
+    EXPECT_EQ(rules_of_type(image, "asymmetric"), 0b0101u);
+    EXPECT_EQ(rules_of_type(image, "user"), 0b0100u);
+    EXPECT_EQ(rules_of_type(image, "use"), 0u);
+    EXPECT_EQ(types_in(image), 3u);
 }
 
 TEST(PolicyFilter, OnlyAWordedSecretTypeAsksForSecrets) {
@@ -117,10 +158,10 @@ TEST(PolicyFilter, ShortKeyringsAreExactInTheWordAlone) {
         "measure func=KEY_CHECK keyrings=.ima|sixsix\n"
         "measure func=KEY_CHECK keyrings=sixsix uid=0\n");
     EXPECT_TRUE(image.names.empty());
-    EXPECT_EQ(image.words.size(), 2u);
+    EXPECT_EQ(words_in(image), 2u);
     // Length, then the bytes, from the lowest: struct keyring_index_key, little-endian.
-    EXPECT_EQ(look_up(image.words, ks_keyring_word{0x0000616d692e0004ull, kGeneration, 0}), 0b01u);
-    EXPECT_EQ(look_up(image.words, ks_keyring_word{0x7869737869730006ull, kGeneration, 0}), 0b11u);
+    EXPECT_EQ(rules_of_word(image, 0x0000616d692e0004u), 0b01u);
+    EXPECT_EQ(rules_of_word(image, 0x7869737869730006u), 0b11u);
 }
 
 TEST(PolicyFilter, LongerKeyringsAreDecidedByTheNameOrByUserspace) {
@@ -135,15 +176,45 @@ TEST(PolicyFilter, LongerKeyringsAreDecidedByTheNameOrByUserspace) {
         "xy\n"
         "measure func=KEY_CHECK keyrings=" +
         kPrefix + "zz\n");
-    EXPECT_EQ(image.words.size(), 3u);
-    EXPECT_EQ(look_up(image.words, keyring_word(".secondary_a", kGeneration)), 0b00011u);
-    EXPECT_EQ(look_up(image.names, keyring_name(".secondary_a", kGeneration)), 0b00001u);
-    EXPECT_EQ(look_up(image.names, keyring_name(".secondary_b", kGeneration)), 0b00010u);
-    EXPECT_EQ(look_up(image.names, keyring_name(kPrefix, kGeneration)), 0b00100u);
-    EXPECT_EQ(look_up(image.names, keyring_name(kPrefix + "??", kGeneration)), 0b11000u);
+    EXPECT_EQ(words_in(image), 3u);
+    EXPECT_EQ(rules_of_word(image, keyring_word(".secondary_a")), 0b00011u);
+    EXPECT_EQ(rules_of_name(image, ".secondary_a"), 0b00001u);
+    EXPECT_EQ(rules_of_name(image, ".secondary_b"), 0b00010u);
+    EXPECT_EQ(rules_of_name(image, kPrefix), 0b00100u);
+    EXPECT_EQ(rules_of_name(image, kPrefix + "??"), 0b11000u);
     EXPECT_EQ(image.names.size(), 4u);
     EXPECT_FALSE(image.filter.rule[2].flags & KS_RULE_UNDECIDED);
     EXPECT_TRUE(image.filter.rule[3].flags & KS_RULE_UNDECIDED);
+}
+
+TEST(PolicyFilter, FullTablesFindRoomForEveryName) {
+    std::string text;
+    for (int i = 0; i < KS_KEYRINGS_MAX; i++)
+        text +=
+            (i % 32 ? "|k" : "\nmeasure func=KEY_CHECK key_type=* keyrings=k") + std::to_string(i);
+    for (int i = 0; i < KS_TYPES_MAX; i++)
+        text += (i ? "|type_number_"
+                   : "\nmeasure func=KEY_CHECK keyrings=k0 payload=none "
+                     "key_type=type_number_") +
+                std::to_string(i);
+    const FilterImage image = image_of(text);
+    EXPECT_EQ(words_in(image), std::size_t{KS_KEYRINGS_MAX});
+    EXPECT_EQ(types_in(image), std::size_t{KS_TYPES_MAX});
+    for (int i = 0; i < KS_KEYRINGS_MAX; i++)
+        EXPECT_EQ(rules_of_keyring(image, "k" + std::to_string(i)),
+                  1ull << (i / 32) | (i == 0 ? 1ull << KS_KEYRINGS_MAX / 32 : 0));
+    for (int i = 0; i < KS_TYPES_MAX; i++)
+        EXPECT_EQ(rules_of_type(image, "type_number_" + std::to_string(i)),
+                  1ull << KS_KEYRINGS_MAX / 32);
+}
+
+TEST(PolicyFilter, NamesThatNoMultiplierPartsAreRefused) {
+    // name[0] + 3 * name[1] is the same for all of them.
+    const auto image = compile(policy_of("measure func=KEY_CHECK payload=none key_type="
+                                         "a.......z|d.......y|g.......x|j.......w|m.......v"),
+                               kGeneration);
+    ASSERT_FALSE(image);
+    EXPECT_TRUE(image.error().contains("do not fit into the kernel's filter"));
 }
 
 class RandomPolicy {
@@ -212,7 +283,7 @@ TEST(PolicyFilter, NeverDropsWhatIsMeasuredAndIsExactWhereItDecides) {
     for (int round = 0; round < 2'000; round++) {
         const std::string text = random.text();
         const Policy policy = policy_of(text);
-        const FilterImage image = compile(policy, kGeneration);
+        const FilterImage image = image_of(policy);
         for (int i = 0; i < 50; i++) {
             const Subject subject = random.subject();
             const Rule* rule = decide(policy, subject);

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CLI's commands, a file each. Each adds itself to the application; what it does runs when it
+// was chosen and sets the exit status.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "controller/config.h"
+#include "controller/error.h"
+
+namespace keyscribe::cli {
+
+/// What all commands share.
+struct Context {
+    std::filesystem::path config_file = kConfigFile;
+    int exit_status = 0;
+};
+
+void add_status(CLI::App& app, Context& context);  ///< status, reload, wait
+void add_list(CLI::App& app, Context& context);
+void add_policy(CLI::App& app, Context& context);
+void add_doctor(CLI::App& app, Context& context);
+
+/// Prints "keyscribe: error" and returns the exit status for it.
+inline int report(const Error& error) {
+    std::fprintf(stderr, "keyscribe: %s\n", to_string(error).c_str());
+    return 1;
+}
+
+/// Runs `command` with the configuration.
+template <class Command>
+auto with_config(Context& context, Command command) {
+    return [&context, command] {
+        const auto config = load_config(context.config_file);
+        context.exit_status = config ? command(*config) : report(config.error());
+    };
+}
+
+}  // namespace keyscribe::cli

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// keyscribe doctor: whether this host has what Keyscribe needs.
+#include <fmt/format.h>
+#include <grp.h>
+
+#include "controller/capture/hook_plan.h"
+#include "controller/cli/commands.h"
+#include "controller/control/client.h"
+#include "controller/measure/tpm.h"
+
+namespace keyscribe::cli {
+namespace {
+
+/// Counts what is missing.
+class Findings {
+  public:
+    void good(std::string_view what, const std::string& text) {
+        fmt::print("ok    {:<10}{}\n", what, text);
+    }
+    void bad(std::string_view what, const Error& error) {
+        fmt::print("FAIL  {:<10}{}\n", what, error.where.empty() ? error.what
+                                                                 : error.where + ": " + error.what);
+        if (!error.hint.empty()) fmt::print("      {:<10}-> {}\n", "", error.hint);
+        ++failures_;
+    }
+    void note(std::string_view what, const std::string& text) {
+        fmt::print("note  {:<10}{}\n", what, text);
+    }
+    int exit_status() const { return failures_ == 0 ? 0 : 1; }
+
+  private:
+    int failures_ = 0;
+};
+
+std::string joined(const std::vector<std::string>& parts) {
+    std::string text;
+    for (const std::string& part : parts) text += (text.empty() ? "" : ",") + part;
+    return text;
+}
+
+void look_at_kernel(const Config& config, Findings& findings) {
+    const auto kernel = capture::probe_kernel();
+    if (!kernel) return findings.bad("kernel", kernel.error());
+    findings.good("kernel", kernel->release);
+    if (kernel->btf) findings.good("BTF", "/sys/kernel/btf/vmlinux");
+    if (kernel->active_lsms.empty())
+        findings.note("LSMs", "/sys/kernel/security/lsm cannot be read: no LSM is relied on");
+    else
+        findings.good("LSMs", joined(kernel->active_lsms) +
+                                  (kernel->bpf_lsm ? "" : " (without bpf: tracing is used)"));
+    const auto plan = capture::plan_hooks(*kernel, config.capture.hook);
+    if (!plan) return findings.bad("hook", plan.error());
+    for (const capture::Hook& hook : *plan)
+        findings.good("hook", hook.operations + ": " + hook.attach_point + ": " + hook.why);
+}
+
+void look_at_tpm(const Config& config, Findings& findings) {
+    const unsigned pcr = config.tpm.pcr;
+    auto tpm = measure::Tpm::open(config.tpm.tcti);
+    if (!tpm) return findings.bad("TPM", tpm.error());
+    const auto description = tpm->description();
+    if (!description) return findings.bad("TPM", description.error());
+    findings.good("TPM", *description + " (" + config.tpm.tcti + ')');
+    const auto banks = tpm->banks(pcr);
+    if (!banks) return findings.bad("banks", banks.error());
+    std::vector<std::string> names;
+    for (const measure::Algorithm bank : *banks) names.emplace_back(measure::name_of(bank));
+    findings.good("banks", joined(names));
+    if (auto checked = measure::check_pcr(pcr, config.tpm.force_resettable_pcr); !checked)
+        return findings.bad("PCR", checked.error());
+    const auto values = tpm->read_pcr(pcr, *banks);
+    if (!values) return findings.bad("PCR", values.error());
+    for (const auto& [bank, value] : *values)
+        findings.good("PCR", fmt::format("{} {} {}", pcr, measure::name_of(bank),
+                                         measure::to_hex(value)));
+}
+
+void look_at_service(const Config& config, Findings& findings) {
+    if (::getgrnam(config.control.group.c_str()) == nullptr)
+        findings.note("group", "there is no group " + config.control.group +
+                                   ": only root can read list and status");
+    const auto reply = control::request(config.control.socket, "GET", "/v1/status");
+    if (reply) findings.good("service", "keyscribed answers");
+    else findings.note("service", to_string(reply.error()));
+}
+
+int doctor(const Config& config) {
+    Findings findings;
+    look_at_kernel(config, findings);
+    look_at_tpm(config, findings);
+    look_at_service(config, findings);
+    return findings.exit_status();
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, Context& context) {
+    app.add_subcommand("doctor", "Whether this host has what Keyscribe needs; exit 1 if not")
+        ->callback(with_config(context, doctor));
+}
+
+}  // namespace keyscribe::cli

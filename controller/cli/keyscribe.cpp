@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line.
+#include "controller/cli/commands.h"
+
+int main(int argc, char** argv) {
+    CLI::App app{"Keyscribe: makes every change to this host's keyrings provable", "keyscribe"};
+    keyscribe::cli::Context context;
+    app.set_version_flag("--version", "keyscribe " KEYSCRIBE_VERSION);
+    app.add_option("--config", context.config_file, "the daemon's configuration")
+        ->capture_default_str();
+    app.require_subcommand(1);
+    keyscribe::cli::add_status(app, context);
+    keyscribe::cli::add_list(app, context);
+    keyscribe::cli::add_policy(app, context);
+    keyscribe::cli::add_doctor(app, context);
+    CLI11_PARSE(app, argc, argv);
+    return context.exit_status;
+}

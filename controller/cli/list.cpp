@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// keyscribe list.
+#include <fmt/format.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <array>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "controller/cli/commands.h"
+#include "controller/journal.h"
+#include "controller/measure/cbor.h"
+#include "controller/measure/list_reader.h"
+#include "controller/measure/list_writer.h"
+#include "controller/measure/records.h"
+#include "controller/measure/template_data.h"
+#include "controller/unique_fd.h"
+
+namespace keyscribe::cli {
+namespace {
+
+using nlohmann::json;
+
+/// Byte strings of a record, for people: as text where they are text.
+json readable(const json& value) {
+    if (value.is_binary()) {
+        const auto& bytes = value.get_binary();
+        const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        const bool digest = bytes.size() == 20 || bytes.size() == 32 || bytes.size() == 48 ||
+                            bytes.size() == 64;
+        json as_text = kernel_string(text);
+        for (const char character : text)
+            if (digest && static_cast<unsigned char>(character) >= 0x7f)
+                return measure::to_hex({bytes.data(), bytes.size()});
+        return as_text.is_string() ? as_text : json(measure::to_hex({bytes.data(), bytes.size()}));
+    }
+    if (!value.is_structured()) return value;
+    json copy = value;
+    for (json& member : copy) member = readable(member);
+    return copy;
+}
+
+json to_json(const measure::Entry& entry, std::uint64_t number) {
+    json line = {{"entry", number},
+                 {"pcr", entry.pcr},
+                 {"template_digest", measure::to_hex(entry.stored_digest)},
+                 {"template", std::string(entry.template_name)}};
+    const auto fields = measure::decode_fields(entry.template_name, entry.template_data);
+    if (!fields) {
+        line["template_data"] = measure::to_hex(entry.template_data);
+        return line;
+    }
+    line["digest"] = std::string(fields->algorithm) + ':' + measure::to_hex(fields->digest);
+    line["name"] = kernel_string(fields->name);
+    if (!fields->third) return line;
+    const auto record = fields->name.starts_with(measure::kRecordPrefix)
+                            ? measure::from_cbor(*fields->third)
+                            : Result<json>(json());
+    if (record && !record->is_null()) line["record"] = readable(*record);
+    else line["buf"] = measure::to_hex(*fields->third);
+    return line;
+}
+
+void print(const measure::Entry& entry, std::uint64_t number, const std::string& format) {
+    if (format == "json")
+        fmt::print("{}\n", to_json(entry, number)
+                               .dump(-1, ' ', false, json::error_handler_t::replace));
+    else if (format == "ima")
+        fmt::print("{}", measure::text_line(entry.pcr, entry.stored_digest, entry.template_name,
+                                            entry.template_data));
+    else {
+        const auto fields = measure::decode_fields(entry.template_name, entry.template_data);
+        if (!fields) {
+            fmt::print("{:>6}  PCR {:<2}  {}\n", number, entry.pcr,
+                       measure::escape_name(entry.template_name));
+            return;
+        }
+        fmt::print("{:>6}  PCR {:<2}  {}:{:.16}…  {:>7} bytes  {}\n", number, entry.pcr,
+                   measure::escape_name(fields->algorithm), measure::to_hex(fields->digest),
+                   fields->third ? fields->third->size() : 0, measure::escape_name(fields->name));
+    }
+}
+
+/// Appends what the file has beyond what is there already.
+Result<void> read_on(const UniqueFd& fd, std::vector<std::uint8_t>& bytes, const std::string& path) {
+    std::array<std::uint8_t, 65536> block;
+    for (;;) {
+        const ssize_t got = ::read(fd.get(), block.data(), block.size());
+        if (got < 0) return fail_errno("cannot read the list", path);
+        if (got == 0) return {};
+        bytes.insert(bytes.end(), block.begin(), block.begin() + got);
+    }
+}
+
+int show_list(const Config& config, const std::string& format, bool follow) {
+    const auto path = config.list.directory / measure::ListFiles::kBinary;
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd)
+        return report(fail_errno("cannot open the list", path.string(),
+                                 errno == ENOENT ? "nothing was measured since the boot"
+                                                 : "be root, or a member of the group keyscribe")
+                          .error());
+    UniqueFd watch(::inotify_init1(IN_CLOEXEC));
+    if (follow && ::inotify_add_watch(watch.get(), path.c_str(), IN_MODIFY) < 0)
+        return report(fail_errno("cannot watch the list", path.string()).error());
+
+    std::vector<std::uint8_t> bytes;
+    std::uint64_t number = 0;
+    for (;;) {
+        if (auto done = read_on(fd, bytes, path.string()); !done) return report(done.error());
+        measure::ListReader reader(bytes);
+        std::size_t whole = 0;
+        for (;;) {
+            const auto entry = reader.next();
+            if (!entry) {
+                if (!follow) return report(entry.error());
+                break;  // half of it is there; the rest comes
+            }
+            if (!*entry) break;
+            print(**entry, number++, format);
+            whole = reader.offset();
+        }
+        std::fflush(stdout);
+        bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(whole));
+        if (!follow) return 0;
+        std::array<char, 4096> events;
+        if (::read(watch.get(), events.data(), events.size()) < 0)
+            return report(fail_errno("cannot watch the list", path.string()).error());
+    }
+}
+
+}  // namespace
+
+void add_list(CLI::App& app, Context& context) {
+    CLI::App* list = app.add_subcommand("list", "The measurement list of this boot");
+    const auto format = std::make_shared<std::string>("text");
+    const auto follow = std::make_shared<bool>(false);
+    list->add_option("--format", *format, "text, json (a line each), ima (the kernel's ASCII form)")
+        ->check(CLI::IsMember({"text", "json", "ima"}))
+        ->capture_default_str();
+    list->add_flag("--follow", *follow, "go on with what is added");
+    list->callback(with_config(context, [format, follow](const Config& config) {
+        return show_list(config, *format, *follow);
+    }));
+}
+
+}  // namespace keyscribe::cli

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// keyscribe policy check, show, explain.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "controller/cli/commands.h"
+#include "controller/policy_loader.h"
+#include "policy/explain.h"
+#include "policy/filter_compiler.h"
+#include "policy/format.h"
+
+namespace keyscribe::cli {
+namespace {
+
+int check(const Config& config, const std::vector<std::filesystem::path>& files) {
+    auto loaded = load_policy_files(files);
+    if (!loaded) return report(loaded.error());
+    if (auto done = check_policy_pcrs(*loaded, config.tpm.force_resettable_pcr); !done)
+        return report(done.error());
+    if (const auto image = policy::compile(loaded->policy, 1); !image)
+        return report({image.error(), "", ""});
+    for (const auto& warning : loaded->policy.warnings)
+        fmt::print(stderr, "{}", policy::to_string(warning, "warning"));
+    for (const auto& source : loaded->policy.sources)
+        fmt::print("{}: {} rules, {} skipped\n", source.name, source.rules, source.skipped);
+    return 0;
+}
+
+/// The policy of the directory, or a message that there is none.
+Result<LoadedPolicy> of_directory(const Config& config) {
+    auto loaded = load_policy(config.policy.directory);
+    if (!loaded) return std::unexpected(loaded.error());
+    if (!*loaded)
+        return fail("there is no policy file", config.policy.directory.string(),
+                    "nothing is measured until there is one");
+    return std::move(**loaded);
+}
+
+int show(const Config& config) {
+    const auto loaded = of_directory(config);
+    if (!loaded) return report(loaded.error());
+    fmt::print("# digest {}\n{}", measure::to_hex(measure::policy_digest(loaded->files)),
+               policy::format(loaded->policy));
+    return 0;
+}
+
+struct Question {
+    std::string keyring, type = "asymmetric", operation = "create", description;
+    std::uint32_t uid = 0, gid = 0;
+    std::optional<std::uint32_t> euid, egid;
+    std::vector<std::filesystem::path> files;
+};
+
+int explain(const Config& config, const Question& question) {
+    const auto loaded =
+        question.files.empty() ? of_directory(config) : load_policy_files(question.files);
+    if (!loaded) return report(loaded.error());
+    const auto operation = policy::operation_named(question.operation);
+    if (!operation)
+        return report({"unknown operation '" + question.operation + "'", "--op", "create or update"});
+    const auto explanation =
+        policy::explain(loaded->policy, {.operation = *operation,
+                                         .keyring = question.keyring,
+                                         .key_type = question.type,
+                                         .description = question.description,
+                                         .uid = question.uid,
+                                         .euid = question.euid.value_or(question.uid),
+                                         .gid = question.gid,
+                                         .egid = question.egid.value_or(question.gid)});
+    for (const std::string& line : explanation.lines) fmt::print("{}\n", line);
+    return 0;
+}
+
+}  // namespace
+
+void add_policy(CLI::App& app, Context& context) {
+    CLI::App* policy = app.add_subcommand("policy", "Check, show and explain policies");
+    policy->require_subcommand(1);
+
+    CLI::App* check_command = policy->add_subcommand("check", "Whether files would be accepted");
+    const auto files = std::make_shared<std::vector<std::filesystem::path>>();
+    check_command->add_option("files", *files)->required();
+    check_command->callback(with_config(
+        context, [files](const Config& config) { return check(config, *files); }));
+
+    policy->add_subcommand("show", "The policy of the policy directory")
+        ->callback(with_config(context, show));
+
+    CLI::App* explain_command =
+        policy->add_subcommand("explain", "Which rule decides about an event, and why");
+    const auto question = std::make_shared<Question>();
+    explain_command->add_option("--keyring", question->keyring, "the keyring's name")->required();
+    explain_command->add_option("--type", question->type, "the key's type")->capture_default_str();
+    explain_command->add_option("--op", question->operation, "create or update")
+        ->capture_default_str();
+    explain_command->add_option("--desc", question->description, "the key's description");
+    explain_command->add_option("--uid", question->uid, "who does it")->capture_default_str();
+    explain_command->add_option("--gid", question->gid)->capture_default_str();
+    explain_command->add_option("--euid", question->euid, "default: as --uid");
+    explain_command->add_option("--egid", question->egid, "default: as --gid");
+    explain_command->add_option("files", question->files, "default: the policy directory");
+    explain_command->callback(with_config(
+        context, [question](const Config& config) { return explain(config, *question); }));
+}
+
+}  // namespace keyscribe::cli

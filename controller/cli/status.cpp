@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// keyscribe status, reload, wait.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "controller/cli/commands.h"
+#include "controller/control/client.h"
+
+namespace keyscribe::cli {
+namespace {
+
+using nlohmann::json;
+
+Result<json> ask(const Config& config, const std::string& method, const std::string& path) {
+    auto reply = control::request(config.control.socket, method, path);
+    if (!reply) return std::unexpected(reply.error());
+    json body = json::parse(reply->body, nullptr, false);
+    if (body.is_discarded()) return fail("the daemon's answer is no JSON", path);
+    if (reply->status == 200) return body;
+    const json& error = body["error"];
+    return fail(error.value("what", "refused"), error.value("where", ""), error.value("hint", ""));
+}
+
+std::string text_of(const json& value) { return value.is_string() ? value.get<std::string>() : ""; }
+
+void print_status(const json& status) {
+    const auto line = [](std::string_view name, const std::string& value) {
+        fmt::print("{:<12}{}\n", name, value);
+    };
+    std::string state = status["state"];
+    for (const json& missing : status["waiting_for"])
+        state += (state == "waiting" ? " for " : ", ") + missing.get<std::string>();
+    line("state", state);
+    for (const json& why : status["degraded"]) line("", "! " + why.get<std::string>());
+    line("kernel", text_of(status["kernel"]));
+    for (const json& hook : status["hooks"])
+        line("hook", fmt::format("{}: {} ({})", text_of(hook["operations"]),
+                                 text_of(hook["attach_point"]), text_of(hook["why"])));
+    line("since", text_of(status["since"]));
+    const json& policy = status["policy"];
+    if (policy["loaded"])
+        line("policy", fmt::format("generation {}, {} rules, {} skipped, digest {}",
+                                   policy["generation"].get<unsigned>(),
+                                   policy["rules"].get<unsigned>(),
+                                   policy["skipped"].get<unsigned>(), text_of(policy["digest"])));
+    else
+        line("policy", "none");
+    if (!policy["error"].is_null()) line("", "! " + text_of(policy["error"]));
+    const json& tpm = status["tpm"];
+    if (!tpm["ready"]) line("tpm", "not ready: " + text_of(tpm["error"]));
+    for (const auto& [bank, value] : tpm["values"].items())
+        line(fmt::format("PCR {}", tpm["pcr"].get<unsigned>()), bank + ' ' + text_of(value));
+    if (!status["list"]["error"].is_null()) line("list", "! " + text_of(status["list"]["error"]));
+    line("list", fmt::format("{} entries", status["list"]["entries"].get<std::uint64_t>()));
+    for (const char* name : {"captured", "filtered", "matched", "unmatched", "measured", "waiting",
+                             "dropped", "lost", "missed", "no_room"})
+        line(name, std::to_string(status["counters"][name].get<std::uint64_t>()));
+}
+
+int show_status(const Config& config, bool as_json) {
+    const auto status = ask(config, "GET", "/v1/status");
+    if (!status) return report(status.error());
+    if (as_json) fmt::print("{}\n", status->dump(2));
+    else print_status(*status);
+    return 0;
+}
+
+int reload(const Config& config) {
+    const auto done = ask(config, "POST", "/v1/reload");
+    if (!done) return report(done.error());
+    for (const json& warning : (*done)["warnings"]) fmt::print(stderr, "{}\n", text_of(warning));
+    fmt::print("policy {} in force: {} rules, {} skipped, digest {}\n",
+               (*done)["generation"].get<unsigned>(), (*done)["rules"].get<unsigned>(),
+               (*done)["skipped"].get<unsigned>(), text_of((*done)["digest"]));
+    return 0;
+}
+
+/// "ready": policy, TPM and list are; "idle": ready, and nothing waits to be measured.
+bool reached(const json& status, bool idle) {
+    if (!status["waiting_for"].empty()) return false;
+    if (!idle) return true;
+    const json& counters = status["counters"];
+    return counters["captured"] == counters["measured"].get<std::uint64_t>() +
+                                       counters["unmatched"].get<std::uint64_t>() +
+                                       counters["dropped"].get<std::uint64_t>();
+}
+
+int wait_for(const Config& config, bool idle, unsigned seconds) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+    Error why;
+    for (;;) {
+        const auto status = ask(config, "GET", "/v1/status");
+        if (status && reached(*status, idle)) return 0;
+        if (!status) {
+            why = status.error();
+        } else {
+            std::string missing;
+            for (const json& one : (*status)["waiting_for"])
+                missing += (missing.empty() ? "" : ", ") + one.get<std::string>();
+            why = {missing.empty() ? "events are still being measured" : "still waiting for " + missing,
+                   "", "keyscribe status"};
+        }
+        if (std::chrono::steady_clock::now() >= deadline) return report(why);
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+}
+
+}  // namespace
+
+void add_status(CLI::App& app, Context& context) {
+    CLI::App* status = app.add_subcommand("status", "What the daemon does, and what it waits for");
+    const auto as_json = std::make_shared<bool>(false);
+    status->add_flag("--json", *as_json, "as JSON");
+    status->callback(with_config(
+        context, [as_json](const Config& config) { return show_status(config, *as_json); }));
+
+    app.add_subcommand("reload", "Put the policy directory in force; exit 1 where it is refused")
+        ->callback(with_config(context, reload));
+
+    CLI::App* wait = app.add_subcommand("wait", "Wait until the daemon is ready");
+    const auto seconds = std::make_shared<unsigned>(60);
+    const auto what = std::make_shared<std::string>();
+    wait->add_option("what", *what, "ready: it can measure; idle: and all events are measured")
+        ->required()
+        ->check(CLI::IsMember({"ready", "idle"}));
+    wait->add_option("--timeout", *seconds, "seconds")->capture_default_str();
+    wait->callback(with_config(context, [what, seconds](const Config& config) {
+        return wait_for(config, *what == "idle", *seconds);
+    }));
+}
+
+}  // namespace keyscribe::cli
