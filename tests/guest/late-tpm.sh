@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# A TPM that appears after the service (run with --no-service): events wait for it, in order.
+
+. "$(dirname "$0")/lib.sh"
+
+device=$(readlink -f /sys/class/tpm/tpm0/device)
+driver=$(readlink -f "$device/driver")
+echo "${device##*/}" >"$driver/unbind"
+check "the TPM is gone" test ! -e /dev/tpmrm0
+
+mkdir -p $policy_dir
+echo 'measure func=KEY_CHECK keyrings=watched' >$policy_dir/10-test.policy
+check "the service starts without a TPM" systemctl start keyscribed
+refute "doctor says that it is missing" keyscribe doctor
+refute "it is not ready" keyscribe wait ready --timeout 2
+equal "it waits for the TPM alone" "$(status '.waiting_for | join(",")')" tpm
+ring=$(keyctl newring watched @u)
+for i in 1 2 3; do
+    certificate "c$i"
+    keyctl padd asymmetric "" "$ring" <"$work/c$i.der" >/dev/null
+done
+keyctl padd user unwatched "$ring" <"$work/c1.der" >/dev/null
+check "three events wait" wait_for 10 sh -c '[ "$(keyscribe status --json | jq .counters.waiting)" = 3 ]'
+equal "none is measured" "$(status .counters.measured)" 0
+
+echo "${device##*/}" >"$driver/bind"
+check "the TPM is back" wait_for 30 test -e /dev/tpmrm0
+check "ready" keyscribe wait ready --timeout 60
+certificate c4
+keyctl padd asymmetric "" "$ring" <"$work/c4.der" >/dev/null
+settle
+equal "those that waited come first, in order" "$(digests_of watched | tr '\n' ' ')" \
+    "$(for i in 1 2 3 4; do printf 'sha256:%s ' "$(sha256 "$work/c$i.der")"; done)"
+check "evmctl matches" evmctl_matches
+
+echo "# what waits too long, or is too much, is counted and recorded"
+systemctl stop keyscribed
+echo "${device##*/}" >"$driver/unbind"
+printf '[spool]\nmax_size = "64 KiB"\ndeadline = "20s"\n' >/etc/keyscribe/keyscribe.toml
+systemctl start keyscribed
+for i in 1 2 3 4 5; do
+    certificate "large$i" 20000
+    keyctl padd asymmetric "" "$ring" <"$work/large$i.der" >/dev/null
+done
+check "two were too much" wait_for 10 sh -c '[ "$(keyscribe status --json | jq .counters.dropped)" = 2 ]'
+check "three waited too long" wait_for 60 sh -c '[ "$(keyscribe status --json | jq .counters.dropped)" = 5 ]'
+echo "${device##*/}" >"$driver/bind"
+check "ready" keyscribe wait ready --timeout 60
+settle
+equal "the list says so" "$(records_of drop | jq -r '"\(.reason) \(.count)"' | sort | tr '\n' ' ')" "deadline 3 size 2 "
+check "evmctl matches" evmctl_matches
+
+echo "# configuration that is wrong is refused with its line"
+printf '[tpm]\npcr = 13\npcrs = 14\n' >/etc/keyscribe/keyscribe.toml
+refute "the daemon does not start" systemctl restart keyscribed
+check "the log has file and line" sh -c 'journalctl -b -u keyscribed -o cat --no-pager | grep -F "keyscribe.toml:3:"'
+for pcr in 16 23; do
+    printf '[tpm]\npcr = %s\n' $pcr >/etc/keyscribe/keyscribe.toml
+    refute "PCR $pcr is refused" keyscribed
+done
+printf '[tpm]\npcr = 16\nforce_resettable_pcr = true\n' >/etc/keyscribe/keyscribe.toml
+systemctl reset-failed keyscribed
+check "unless it is forced" systemctl restart keyscribed
+finish

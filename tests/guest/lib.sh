@@ -1,0 +1,162 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What the guest's suites share: checks, keys, and the service. Source it first.
+#
+# A check that fails is printed with what was found, counted, and the suite goes on; finish prints
+# the counts and sets the exit status.
+
+set -uo pipefail
+export LC_ALL=C
+
+list_dir=/run/keyscribe
+list=$list_dir/binary_runtime_measurements
+policy_dir=/etc/keyscribe/policy.d
+work=$(mktemp -d)
+passed=0
+failed=0
+
+pass() {
+    passed=$((passed + 1))
+    echo "ok      $*"
+}
+
+fail() {
+    failed=$((failed + 1))
+    echo "NOT OK  $*"
+}
+
+# check WHAT COMMAND...: the command succeeds.
+check() {
+    local what=$1 output
+    shift
+    if output=$("$@" 2>&1); then pass "$what"; else
+        fail "$what"
+        printf '        %s\n' "$*: ${output:-no output}" | head -n 20
+    fi
+}
+
+# refute WHAT COMMAND...: the command fails.
+refute() {
+    local what=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        fail "$what"
+        printf '        %s\n' "$* succeeded: $output" | head -n 20
+    else pass "$what"; fi
+}
+
+# equal WHAT FOUND EXPECTED
+equal() {
+    if [[ $2 == "$3" ]]; then pass "$1"; else
+        fail "$1"
+        printf '        found    %s\n        expected %s\n' "$2" "$3" | cut -c1-400
+    fi
+}
+
+finish() {
+    echo "$(basename "$0") on $(uname -r): $passed passed, $failed failed"
+    if ((failed)); then
+        keyscribe status
+        journalctl -b -u keyscribed -o cat --no-pager | tail -n 30
+    fi
+    ((failed == 0 && passed > 0))
+    exit
+}
+
+# wait_for SECONDS COMMAND...: until the command succeeds.
+wait_for() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.1
+    done
+}
+
+# The daemon has measured (or judged) every event so far.
+settle() { keyscribe wait idle --timeout 120; }
+
+status() { keyscribe status --json | jq -r "$1"; }
+
+# policy NAME RULE...: one file with these rules, alone in the directory, put in force.
+policy() {
+    local name=$1
+    shift
+    rm -f "$policy_dir"/*.policy
+    printf '%s\n' "$@" >"$policy_dir/$name.policy"
+    keyscribe reload
+}
+
+# certificate NAME [BYTES]: $work/NAME.der, with an extension that makes it about BYTES larger.
+certificate() {
+    local extra=()
+    [[ -z ${2:-} ]] || extra=(-addext "nsComment=ASN1:UTF8String:$(head -c "$2" /dev/zero | tr '\0' c)")
+    [[ -s $work/key.pem ]] || openssl genrsa -out "$work/key.pem" 2048 2>/dev/null
+    if ((${2:-0} > 100000)); then
+        printf '[req]\ndistinguished_name=dn\n[dn]\n[ext]\nnsComment=ASN1:UTF8String:%s\n' \
+            "$(head -c "$2" /dev/zero | tr '\0' c)" >"$work/$1.cnf"
+        openssl req -x509 -new -key "$work/key.pem" -days 30 -subj "/CN=$1" -outform DER \
+            -config "$work/$1.cnf" -extensions ext -out "$work/$1.der"
+    else
+        openssl req -x509 -new -key "$work/key.pem" -days 30 -subj "/CN=$1" -outform DER \
+            "${extra[@]}" -out "$work/$1.der"
+    fi
+}
+
+sha256() { sha256sum "$1" | cut -d' ' -f1; }
+
+# The entries of a keyring's name, as "digest" lines in the list's order.
+digests_of() {
+    keyscribe list --format json | jq -r --arg name "$1" 'select(.name == $name) | .digest'
+}
+
+# The records of a kind ("create", "policy", ...), a JSON object a line.
+records_of() {
+    keyscribe list --format json | jq -c --arg name "keyscribe:$1" 'select(.name == $name) | .record'
+}
+
+# The event journal of this boot.
+events() { cat "/var/log/keyscribe/$(cat /proc/sys/kernel/random/boot_id)/events.jsonl"; }
+
+# pcr BANK: PCR 13 by tpm2-tools, in lower-case hex.
+pcr() { tpm2_pcrread "$1:13" | sed -n 's/^ *13 *: *0x//p' | tr 'A-F' 'a-f'; }
+
+# evmctl's input: all PCRs of a bank.
+pcr_file() {
+    tpm2_pcrread "$1:all" | tr -d ':' |
+        awk '$2 ~ /^0x/ { printf "PCR-%02d: %s\n", $1, tolower(substr($2, 3)) }'
+}
+
+# evmctl replays the list to the TPM's PCRs. It exits 0 without having compared anything as well,
+# so its sentence is what counts.
+evmctl_matches() {
+    pcr_file sha1 >"$work/pcrs.sha1"
+    pcr_file sha256 >"$work/pcrs.sha256"
+    evmctl ima_measurement --pcrs "sha1,$work/pcrs.sha1" --pcrs "sha256,$work/pcrs.sha256" \
+        "${1:-$list}" 2>&1 | grep -F 'Matched per TPM bank calculated digest(s).'
+}
+
+# The list, replayed here by sha256sum and the like, gives PCR 13 of the bank: replay BANK.
+# Independent of keyscribe and evmctl: from the text form's fields.
+replay() {
+    local bank=$1 value zeros template
+    zeros=$(printf '%0*d' "$(printf '' | "${bank}sum" | cut -d' ' -f1 | tr -d '\n' | wc -c)" 0)
+    value=$zeros
+    while read -r template; do
+        value=$( (xxd_r "$value"; xxd_r "$(xxd_r "$template" | "${bank}sum" | cut -d' ' -f1)") |
+            "${bank}sum" | cut -d' ' -f1)
+    done < <(template_data)
+    echo "$value"
+}
+
+xxd_r() { perl -e 'print pack("H*", $ARGV[0])' "$1"; }
+
+# The template data of each entry, in hex, straight from the binary list.
+template_data() {
+    perl -e 'local $/; open F, "<", $ARGV[0]; $_ = <F>; my $p = 0;
+        while ($p < length) {
+            my $n = unpack("V", substr($_, $p + 24, 4)); my $q = $p + 28 + $n;
+            my $m = unpack("V", substr($_, $q, 4));
+            print unpack("H*", substr($_, $q + 4, $m)), "\n"; $p = $q + 4 + $m; }' "$list"
+}

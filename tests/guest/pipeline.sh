@@ -1,0 +1,228 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# From add_key(2) to the PCR, on a freshly booted guest with a TPM and no policy: what waits, what
+# is captured, what is measured, and what others compute from it.
+
+. "$(dirname "$0")/lib.sh"
+
+echo "# doctor"
+check "doctor finds everything" keyscribe doctor
+keyscribe doctor
+hook=$(status '.hooks[0].attach_point')
+case $(uname -r) in
+6.1.*) equal "6.1 has IMA's function alone" "$hook" fentry:ima_post_key_create_or_update ;;
+*) equal "bpf is an active LSM here" "$hook" lsm:key_post_create_or_update ;;
+esac
+
+echo "# without a policy events wait, in order, and nothing is measured"
+for name in early1 early2 early3; do certificate $name; done
+ring=$(keyctl newring watched @u)
+keyctl newring other @u >/dev/null
+for name in early1 early2 early3; do
+    keyctl padd asymmetric $name "$ring" <"$work/$name.der" >/dev/null
+done
+keyctl padd user unseen "$ring" <"$work/early1.der" >/dev/null
+equal "state" "$(status '.state + " " + .waiting_for[0]')" "waiting policy"
+check "the certificates wait" wait_for 10 [ "$(status .counters.waiting)" -ge 3 ]
+equal "nothing measured" "$(status .counters.measured)" 0
+zeros=$(printf '%064d' 0)
+equal "PCR untouched" "$(pcr sha256)" "$zeros"
+refute "no policy file is no policy" keyscribe reload
+refute "it is not ready" keyscribe wait ready --timeout 1
+
+echo "# the first policy judges what waited"
+check "policy accepted" policy 10-test 'measure func=KEY_CHECK keyrings=watched'
+check "ready" keyscribe wait ready --timeout 30
+certificate late
+keyctl padd asymmetric late "$ring" <"$work/late.der" >/dev/null
+settle
+equal "those that waited come first, in order" "$(digests_of watched | tr '\n' ' ')" \
+    "$(for n in early1 early2 early3 late; do printf 'sha256:%s ' "$(sha256 "$work/$n.der")"; done)"
+equal "the list begins with who is speaking" \
+    "$(keyscribe list --format json | jq -r .name | head -n 3 | tr '\n' ' ')" \
+    "boot_aggregate keyscribe:start keyscribe:policy "
+equal "start record names the attach point" "$(records_of start | jq -r '.hooks[]')" "$hook"
+equal "start record has the daemon's digest" "$(records_of start | jq -r .controller)" \
+    "$(sha256 /usr/sbin/keyscribed)"
+equal "boot_aggregate is evmctl's" \
+    "$(keyscribe list --format json | jq -r 'select(.entry == 0) | .digest')" \
+    "$(evmctl ima_boot_aggregate 2>/dev/null | sed -n 's/^\(sha256:[0-9a-f]*\).*/\1/p' | head -n 1)"
+equal "policy record has the text" "$(records_of policy | jq -r '.files[0].text')" \
+    "measure func=KEY_CHECK keyrings=watched"
+
+echo "# what is not watched is not even sent"
+before=$(status .counters.numbered)
+filtered=$(status .counters.filtered)
+keyctl padd asymmetric '' %:other <"$work/early1.der" >/dev/null
+keyctl padd user 'a user key' "$ring" <"$work/early1.der" >/dev/null
+settle
+equal "no record in the ring" "$(status .counters.numbered)" "$before"
+equal "two were filtered" "$(($(status .counters.filtered) - filtered))" 2
+
+echo "# payloads of every size, whole"
+policy 10-test 'measure func=KEY_CHECK keyrings=watched' \
+    'measure func=KEY_CHECK keyrings=sizes key_type=user|asymmetric payload=full'
+sizes=$(keyctl newring sizes @u)
+refute "the kernel refuses an empty user key" keyctl padd user empty "$sizes" </dev/null
+expected=()
+for size in 1 255 256 257 258 259 2049 2050 2051 4096 32767; do
+    head -c "$size" /dev/urandom >"$work/$size.bin"
+    before=$(status .counters.captured)
+    keyctl padd user "size $size" "$sizes" <"$work/$size.bin" >/dev/null || fail "add $size bytes"
+    settle
+    equal "$size bytes: exactly one event" "$(($(status .counters.captured) - before))" 1
+    expected+=("sha256:$(sha256 "$work/$size.bin")")
+done
+for extra in 0 500 3000 31500 34000; do
+    certificate "cert$extra" "$extra"
+    keyctl padd asymmetric "" "$sizes" <"$work/cert$extra.der" >/dev/null ||
+        fail "add a certificate of $(stat -c %s "$work/cert$extra.der") bytes"
+    expected+=("sha256:$(sha256 "$work/cert$extra.der")")
+done
+echo "        certificates of $(stat -c %s "$work"/cert*.der | sort -n | tr '\n' ' ')bytes"
+settle
+equal "every payload is what was sent" "$(digests_of sizes | tr '\n' ' ')" "${expected[*]} "
+equal "none was cut" "$(events | jq -r 'select(.keyring.name == "sizes") | .payload.withheld' | sort -u)" null
+
+echo "# create and update"
+keyctl padd user 'size 1' "$sizes" <"$work/4096.bin" >/dev/null
+settle
+equal "an existing key is updated" "$(events | tail -n 1 | jq -r '.op + " " + .key.description')" \
+    "update size 1"
+equal "with the new payload" "$(events | tail -n 1 | jq -r .payload.sha256)" "$(sha256 "$work/4096.bin")"
+
+echo "# the record has what the test did"
+# Not exec'd by a shell of its own: the pid is keyctl's.
+keyctl padd user 'who did it' "$sizes" <"$work/1.bin" >"$work/serial" &
+pid=$!
+wait $pid
+settle
+event=$(events | tail -n 1)
+field() { jq -r "$1" <<<"$event"; }
+serial=$(cat "$work/serial")
+equal "key serial" "$(field .key.serial)" "$serial"
+equal "keyring serial" "$(field .keyring.serial)" "$sizes"
+equal "pid" "$(field .actor.pid)" "$pid"
+equal "comm" "$(field .actor.comm)" keyctl
+equal "uid" "$(field '.actor.uid, .actor.gid, .actor.euid' | tr '\n' ' ')" "0 0 0 "
+described=$(keyctl rdescribe "$serial")
+equal "type, uid, gid, perm and description are keyctl's" \
+    "$(field '.key.type'),$(field .key.uid),$(field .key.gid),$(printf '%08x' "$(field .key.perm)"),$(field .key.description)" \
+    "$(sed 's/;/,/g' <<<"$described")"
+cgroup=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
+equal "cgroup" "$(field .actor.cgroup_id)" "$(stat -c %i "$cgroup")"
+login=$(cat /proc/self/loginuid)
+[[ $login != 4294967295 ]] || login=null
+equal "login uid" "$(field .actor.login_uid)" "$login"
+read -r uptime _ </proc/uptime
+age=$(jq -r --arg up "$uptime" '($up | tonumber) - .boot_time_ns / 1e9' <<<"$event")
+check "boot time" jq -en --arg age "$age" '($age | tonumber) > -1 and ($age | tonumber) < 60'
+
+echo "# names of any bytes"
+policy 10-test 'measure func=KEY_CHECK keyrings=watched' \
+    'measure func=KEY_CHECK key_type=user desc=odd* payload=digest' \
+    'measure func=KEY_CHECK key_type=asymmetric desc=odd*'
+long=$(head -c 4090 /dev/zero | tr '\0' L)
+names=("odd $(printf 'new\nline')" 'odd "quotes" '"'" "odd $(printf '\xff\xfe\x80 bytes')"
+    'odd \ back\slash' "odd $(printf '\t\x1b[31m')" "odd: $(printf '\xc3\xa9 UTF-8')" "odd $long")
+for name in "${names[@]}"; do
+    keyctl padd user "$name" "$ring" <"$work/1.bin" >/dev/null || fail "add ${name:0:20}"
+done
+settle
+found=$(records_of create | jq -r '.description' | tail -n ${#names[@]} |
+    awk '{ print length($0) > 0 }' | sort -u)
+equal "each has its record" "$found" 1
+equal "as many as were added" "$(records_of create | jq -c 'select(.type == "user") | .sha256' | wc -l)" ${#names[@]}
+recorded=$(template_data | grep -c "$(printf 'keyscribe:create' | od -An -tx1 | tr -d ' \n')")
+equal "bytes survive" "$(for name in "${names[@]}"; do
+    printf %s "$name" | od -An -tx1 | tr -d ' \n' | { read -r hex; template_data | grep -c "$hex"; }
+done | sort -u)" 1
+equal "records in the binary list" "$recorded" ${#names[@]}
+for name in "$(printf 'ring\n13 forged line')" "ring with blanks" "$(printf 'ring\xff')" "keyscribe:start"; do
+    odd=$(keyctl newring "$name" @u)
+    certificate odd
+    keyctl padd asymmetric "odd in ring" "$odd" <"$work/odd.der" >/dev/null
+done
+settle
+equal "a line for each entry" "$(wc -l <$list_dir/ascii_runtime_measurements)" \
+    "$(keyscribe list --format json | wc -l)"
+equal "a keyring cannot pass for a record" "$(keyscribe list --format json |
+    jq -r 'select(.name == "keyscribe:start") | .entry')" 1
+equal "ima format is the text file" "$(keyscribe list --format ima | sha256sum)" \
+    "$(sha256sum <$list_dir/ascii_runtime_measurements)"
+
+echo "# secrets stay in the kernel"
+policy 10-test 'measure func=KEY_CHECK keyrings=watched' 'measure func=KEY_CHECK key_type=*'
+marker=MARKER$(od -An -tx1 -N8 /dev/urandom | tr -d ' \n')
+# The needle is put together by the program that looks, so that the search finds no copy of itself.
+printf '%s' "${marker:0:8}" >"$work/needle1"
+printf '%s' "${marker:8}" >"$work/needle2"
+printf '%s%s' "$(cat "$work/needle1")" "$(cat "$work/needle2")" | keyctl padd user secret "$ring" >/dev/null
+printf '%s%s' "$(cat "$work/needle1")" "$(cat "$work/needle2")" | keyctl padd logon secret:logon "$ring" >/dev/null
+openssl pkcs8 -topk8 -nocrypt -in "$work/key.pem" -outform DER -out "$work/private.der"
+modprobe pkcs8_key_parser
+keyctl padd asymmetric private "$ring" <"$work/private.der" >/dev/null || fail "add a private key"
+settle
+equal "they are recorded, without a payload" \
+    "$(records_of create | jq -r 'select(.withheld == "secret") | .type' | tail -n 3 | tr '\n' ' ')" \
+    "user logon asymmetric "
+daemon=$(systemctl show -p MainPID --value keyscribed)
+gcore -o "$work/core" "$daemon" >/dev/null 2>&1
+check "a core of the daemon was taken" test -s "$work/core.$daemon"
+private_part=$(openssl rsa -in "$work/key.pem" -noout -text 2>/dev/null |
+    awk '/^prime1:/ { on = 1; next } /^[a-z]/ { on = 0 } on' | tr -d ' :\n' | cut -c3-34)
+journalctl -b -o export --no-pager >"$work/journal"
+cat > "$work/search.pl" <<'P'
+# search.pl FILE...: exits 0 where the marker or the private key's prime stands in one of them.
+my ($one, $two, $prime) = @ENV{qw(ONE TWO PRIME)};
+my $marker = $one . $two; my $key = pack("H*", $prime); my $found = 1;
+for my $file (@ARGV) { local $/; open(my $in, "<", $file) or die "$file: $!"; $_ = <$in>;
+    if (index($_, $marker) >= 0 || index($_, $key) >= 0) { print "found in $file\n"; $found = 0; } }
+exit $found;
+P
+search() {
+    ONE=$(cat "$work/needle1") TWO=$(cat "$work/needle2") PRIME=$private_part perl "$work/search.pl" "$@"
+}
+printf '%s' "$marker" >"$work/control"
+check "the search finds what is there" search "$work/control"
+check "the search finds the private key" search "$work/private.der"
+rm -f "$work/control"
+refute "not in the daemon's memory" search "$work/core.$daemon"
+mapfile -t files < <(find $list_dir /var/log/keyscribe -type f)
+refute "not in list, spool or event journal" search "${files[@]}" "$work/journal"
+
+echo "# the daemon's own rights"
+equal "no capability is left" "$(awk '/^Cap(Inh|Prm|Eff|Amb)/ { print $2 }' "/proc/$daemon/status" | sort -u)" 0000000000000000
+equal "modes of the list" "$(stat -c '%a %U %G' $list $list_dir/ascii_runtime_measurements $list_dir | sort -u | tr '\n' ';')" \
+    "640 root keyscribe;750 root keyscribe;"
+refute "others cannot ask" setpriv --reuid 65534 --regid 65534 --clear-groups keyscribe status
+refute "members cannot change" setpriv --reuid 65534 --regid "$(getent group keyscribe | cut -d: -f3)" --clear-groups keyscribe reload
+check "members can ask" setpriv --reuid 65534 --regid "$(getent group keyscribe | cut -d: -f3)" --clear-groups keyscribe status
+refute "no second daemon" keyscribed
+equal "the first goes on" "$(systemctl is-active keyscribed)" active
+exposure=$(systemd-analyze security --no-pager keyscribed.service | sed -n 's/.*exposure level for keyscribed.service: \([0-9.]*\).*/\1/p')
+check "systemd-analyze security $exposure is 3.0 or less" awk -v e="$exposure" 'BEGIN { exit !(e != "" && e <= 3.0) }'
+refute "no line of the log names a forbidden system call" grep -q SIGSYS "$work/journal"
+
+echo "# after a crash the list goes on"
+entries=$(keyscribe list --format json | wc -l)
+systemctl kill -s KILL keyscribed
+check "systemd starts it again" wait_for 60 [ "$(systemctl show -p MainPID --value keyscribed)" != "$daemon" ]
+check "it gets ready" keyscribe wait ready --timeout 60
+certificate after
+keyctl padd asymmetric '' "$ring" <"$work/after.der" >/dev/null
+settle
+equal "a restart record says where" "$(records_of restart | jq -r .entries)" "$entries"
+equal "and events are measured" "$(digests_of watched | tail -n 1)" "sha256:$(sha256 "$work/after.der")"
+
+echo "# what others make of it"
+check "evmctl matches the list in SHA-1 and SHA-256" evmctl_matches
+equal "sha1 of the PCR" "$(replay sha1)" "$(pcr sha1)"
+equal "sha256 of the PCR" "$(replay sha256)" "$(pcr sha256)"
+equal "status shows the same" "$(status .tpm.values.sha256)" "$(pcr sha256)"
+cp $list "$work/forged"
+printf 'X' | dd of="$work/forged" bs=1 seek=$(($(stat -c %s "$work/forged") - 1)) conv=notrunc 2>/dev/null
+refute "evmctl does not match a forged one" evmctl_matches "$work/forged"
+
+finish
