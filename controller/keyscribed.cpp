@@ -2,6 +2,7 @@
 // The daemon: attaches the programs, then carries what they record from the ring to the spool,
 // while a second thread measures what is in the spool and others answer the control socket.
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/file.h>
@@ -127,6 +128,8 @@ Result<void> run(const std::filesystem::path& config_file) {
     auto programs = capture::Capture::attach(*plan, config->capture.ring_size);
     if (!programs) return std::unexpected(programs.error());
     if (auto done = drop_capabilities(); !done) return done;
+    // The kernel's type information took megabytes, and is needed no more.
+    ::malloc_trim(0);
 
     SharedStatus status;
     status.update([&](Status& now) { now = initial_status(*kernel, *plan, config->tpm.pcr); });

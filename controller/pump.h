@@ -46,6 +46,9 @@ class Pump {
 
     void look_at_counters();
 
+    /// From any thread: the programs' counters as they are now.
+    capture::KernelCounters counters() const { return programs_.counters(); }
+
   private:
     void forward(capture::Batch batch);
     Result<Reloaded> load_and_activate();

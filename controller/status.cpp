@@ -81,6 +81,7 @@ nlohmann::json to_json(const Status& status) {
         {"counters",
          {{"captured", status.counters.captured},
           {"filtered", status.kernel_counters.filtered},
+          {"numbered", status.kernel_counters.numbered},
           {"matched", status.counters.matched},
           {"unmatched", status.counters.unmatched},
           {"measured", status.counters.measured},

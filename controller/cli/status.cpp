@@ -83,10 +83,11 @@ int reload(const Config& config) {
 bool reached(const json& status, bool idle) {
     if (!status["waiting_for"].empty()) return false;
     if (!idle) return true;
-    const json& counters = status["counters"];
-    return counters["captured"] == counters["measured"].get<std::uint64_t>() +
-                                       counters["unmatched"].get<std::uint64_t>() +
-                                       counters["dropped"].get<std::uint64_t>();
+    const auto count = [&](const char* name) {
+        return status["counters"][name].get<std::uint64_t>();
+    };
+    return count("captured") + count("lost") >= count("numbered") &&
+           count("measured") + count("unmatched") + count("dropped") >= count("captured");
 }
 
 int wait_for(const Config& config, bool idle, unsigned seconds) {
