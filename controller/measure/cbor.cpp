@@ -29,11 +29,45 @@ ordered_json in_order(const json& value) {
     return object;
 }
 
+/// Nothing that is recorded is nearly as deep.
+constexpr std::size_t kMaxDepth = 16;
+
+/// Whether these lengths and this depth may be given to the library: it recurses, and throws at
+/// absurd lengths even where it was asked not to. Indefinite lengths, tags and floats are in no
+/// record, so they need not be understood.
+bool is_safe(Bytes rest) {
+    std::vector<std::uint64_t> to_come{1};  // items, of each array or map that is not complete
+    while (!to_come.empty()) {
+        if (rest.empty()) return false;
+        const unsigned major = rest[0] >> 5, info = rest[0] & 31;
+        rest = rest.subspan(1);
+        if (info > 27 || major == 6 || (major == 7 && info > 23)) return false;
+        std::uint64_t argument = info;
+        if (info >= 24) {
+            const std::size_t size = std::size_t{1} << (info - 24);
+            if (rest.size() < size) return false;
+            argument = 0;
+            for (const std::uint8_t byte : rest.first(size)) argument = argument << 8 | byte;
+            rest = rest.subspan(size);
+        }
+        --to_come.back();
+        if (major >= 2 && major <= 5 && argument > rest.size()) return false;
+        if (major == 2 || major == 3) rest = rest.subspan(argument);
+        if (major == 4 || major == 5) {
+            if (to_come.size() > kMaxDepth) return false;
+            to_come.push_back(major == 5 ? 2 * argument : argument);
+        }
+        while (!to_come.empty() && to_come.back() == 0) to_come.pop_back();
+    }
+    return rest.empty();
+}
+
 }  // namespace
 
 std::vector<std::uint8_t> to_cbor(const json& value) { return ordered_json::to_cbor(in_order(value)); }
 
 Result<json> from_cbor(Bytes encoded) {
+    if (!is_safe(encoded)) return fail("not CBOR of the kind that records have");
     json value = json::from_cbor(encoded.begin(), encoded.end(), true, false);
     if (value.is_discarded()) return fail("not CBOR");
     if (!std::ranges::equal(to_cbor(value), encoded))

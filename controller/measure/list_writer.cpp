@@ -48,6 +48,16 @@ Result<std::uint64_t> file_size(const UniqueFd& fd, const std::string& path) {
     return static_cast<std::uint64_t>(status.st_size);
 }
 
+Result<void> check_size(const UniqueFd& fd, std::uint64_t expected, const std::string& path) {
+    const auto size = file_size(fd, path);
+    if (!size) return std::unexpected(size.error());
+    if (*size != expected)
+        return fail("the measurement list was changed by somebody else: " +
+                        std::to_string(*size) + " bytes instead of " + std::to_string(expected),
+                    path, "restart keyscribed: it compares list and PCR");
+    return {};
+}
+
 }  // namespace
 
 WipedBytes encode_entry(std::uint32_t pcr, std::string_view template_name, Bytes template_data) {
@@ -117,12 +127,9 @@ Result<ListFiles> ListFiles::open(const std::filesystem::path& directory) {
 
 Result<void> ListFiles::append(std::uint32_t pcr, std::string_view template_name,
                                Bytes template_data) {
-    auto size = file_size(binary_, directory_ / kBinary);
-    if (!size) return std::unexpected(size.error());
-    if (*size != size_)
-        return fail("the measurement list was changed by somebody else: " +
-                        std::to_string(*size) + " bytes instead of " + std::to_string(size_),
-                    directory_ / kBinary, "restart keyscribed: it compares list and PCR");
+    auto untouched = check_size(binary_, size_, directory_ / kBinary);
+    if (untouched) untouched = check_size(text_, text_size_, directory_ / kText);
+    if (!untouched) return untouched;
 
     std::string line = text_line(pcr, hash(Algorithm::kSha1, template_data), template_name,
                                  template_data);

@@ -52,13 +52,14 @@ Result<MeasurementLog> MeasurementLog::open(const std::filesystem::path& directo
         if (!entry) {
             // Only the last entry can be torn, by a death in the middle of a write.
             recovery.torn_bytes = list->size() - reader.offset();
-            auto repaired = log.files_.rewrite(Bytes(*list).first(reader.offset()));
-            if (!repaired) return std::unexpected(repaired.error());
             break;
         }
         if (!*entry) break;
         entries.push_back(**entry);
     }
+    // Always: a death may also have left a line in the text that the binary list has no entry for.
+    auto repaired = log.files_.rewrite(Bytes(*list).first(reader.offset()));
+    if (!repaired) return std::unexpected(repaired.error());
     recovery.entries = log.entries_ = entries.size();
 
     std::set<unsigned> pcrs{pcr};
@@ -82,6 +83,8 @@ Result<void> MeasurementLog::recover(unsigned pcr, const std::vector<Entry>& ent
         if (entry.pcr == pcr) mine.push_back(&entry);
     if (value == *found) reached = 0;
     for (std::size_t i = 0; i < mine.size(); ++i) {
+        // Or what the PCR had when a foreign record, whose own extend is owed, was written.
+        if (const auto told = told_by(*mine[i]); told && *told == *found) reached = i;
         value = after(value, *mine[i]);
         if (value == *found) reached = i + 1;
     }

@@ -13,6 +13,8 @@
 namespace keyscribe::measure {
 namespace {
 
+constexpr unsigned kPcrs = 24;
+
 struct FreeTss {
     void operator()(void* memory) const { Esys_Free(memory); }
 };
@@ -80,6 +82,12 @@ Result<PcrRead> read_some(ESYS_CONTEXT* esys, const TPML_PCR_SELECTION& wanted) 
     return read;
 }
 
+/// A selection has a bit for each, and ESAPI a handle; a list from outside may name any number.
+Result<void> check_exists(unsigned pcr) {
+    if (pcr < kPcrs) return {};
+    return fail("no TPM has such a PCR", "PCR " + std::to_string(pcr));
+}
+
 }  // namespace
 
 void Tpm::Closer::operator()(ESYS_CONTEXT* context) const { Esys_Finalize(&context); }
@@ -141,6 +149,8 @@ Result<PcrValues> Tpm::read_pcr(unsigned pcr, const std::vector<Algorithm>& bank
 }
 
 Result<std::vector<Digest>> Tpm::read_pcrs(Algorithm bank, const std::vector<unsigned>& pcrs) {
+    for (const unsigned pcr : pcrs)
+        if (auto exists = check_exists(pcr); !exists) return std::unexpected(exists.error());
     for (int attempt = 0; attempt < 10; ++attempt) {
         std::map<unsigned, Digest> found;
         std::optional<UINT32> counter;
@@ -154,7 +164,7 @@ Result<std::vector<Digest>> Tpm::read_pcrs(Algorithm bank, const std::vector<uns
             changed = counter && *counter != read->counter;
             counter = read->counter;
             std::size_t next = 0;
-            for (unsigned pcr = 0; pcr < 24 && next < read->digests.size(); ++pcr)
+            for (unsigned pcr = 0; pcr < kPcrs && next < read->digests.size(); ++pcr)
                 if (read->selection.count != 0 &&
                     (read->selection.pcrSelections[0].pcrSelect[pcr / 8] & (1 << (pcr % 8))))
                     found[pcr] = read->digests[next++];
@@ -172,6 +182,7 @@ Result<std::vector<Digest>> Tpm::read_pcrs(Algorithm bank, const std::vector<uns
 }
 
 Result<void> Tpm::extend(unsigned pcr, const PcrValues& values) {
+    if (auto exists = check_exists(pcr); !exists) return exists;
     TPML_DIGEST_VALUES digests{};
     for (const auto& [bank, digest] : values) {
         TPMT_HA& to = digests.digests[digests.count++];
