@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arbitrary bytes as a measurement list: refused, or taken apart into entries that lie end to end.
+#include <cstdlib>
+
+#include "controller/measure/list_reader.h"
+#include "controller/measure/list_writer.h"
+#include "controller/measure/records.h"
+#include "controller/measure/template_data.h"
+
+using namespace keyscribe::measure;
+
+namespace {
+
+void look_at(const Entry& entry) {
+    (void)text_line(entry.pcr, entry.stored_digest, entry.template_name, entry.template_data);
+    const auto fields = decode_fields(entry.template_name, entry.template_data);
+    if (!fields) return;
+    const std::size_t third = fields->third ? 4 + fields->third->size() : 0;
+    if (4 + fields->algorithm.size() + 2 + fields->digest.size() + 4 + fields->name.size() + 1 +
+            third !=
+        entry.template_data.size())
+        std::abort();
+    if (fields->third) (void)foreign_values(*fields->third);
+}
+
+void read(Bytes list, Algorithm digests) {
+    ListReader reader(list, digests);
+    Replay replay({Algorithm::kSha1, Algorithm::kSha256});
+    std::size_t end = 0;
+    for (;;) {
+        const auto entry = reader.next();
+        if (reader.offset() > list.size()) std::abort();
+        if (!entry) {
+            if (reader.offset() != end) std::abort();
+            return;
+        }
+        if (!*entry) break;
+        const Entry& one = **entry;
+        const std::size_t length = one.template_name == "ima" ? 0 : 4;
+        if (one.offset != end || one.size != 4 + size_of(digests) + 4 + one.template_name.size() +
+                                                 length + one.template_data.size())
+            std::abort();
+        end += one.size;
+        if (length != 0 && digests == Algorithm::kSha1 &&
+            encode_entry(one.pcr, one.template_name, one.template_data).size() != one.size)
+            std::abort();
+        look_at(one);
+        replay.add(one);
+    }
+    if (end != list.size()) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    for (const Algorithm digests : {Algorithm::kSha1, Algorithm::kSha256})
+        read({data, size}, digests);
+    return 0;
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every record against what RECORDS.md says of it.
+#include "controller/measure/records.h"
+
+#include <gtest/gtest.h>
+
+#include "controller/measure/cbor.h"
+#include "controller/measure/little_endian.h"
+#include "support.h"
+
+namespace keyscribe::measure {
+namespace {
+
+using nlohmann::json;
+
+json of(std::string_view text) { return cbor_bytes(as_bytes(text)); }
+
+json decoded(const Record& record) {
+    auto value = from_cbor(record.buf);
+    if (!value) throw std::runtime_error(to_string(value.error()));
+    return *value;
+}
+
+/// As `openssl dgst` has it.
+std::string sha256_by_openssl(const std::string& bytes) {
+    const testing::TempDir directory;
+    testing::write_file(directory / "bytes", bytes);
+    const auto output = testing::run("openssl dgst -sha256 -r < " + (directory / "bytes").string());
+    return output.text.substr(0, output.text.find(' '));
+}
+
+Speaker speaker() {
+    return {.version = "0.1.0",
+            .controller_digest = std::vector<std::uint8_t>(32, 0xc0),
+            .bpf_digest = std::vector<std::uint8_t>(32, 0xbf),
+            .kernel = "6.1.0-test",
+            .boot_id = "0b2d1bd6-0000-4000-8000-000000000001",
+            .hooks = {{"create", "lsm/key_post_create"}}};
+}
+
+json speaker_fields() {
+    return {{"version", "0.1.0"},
+            {"controller", of(std::string(32, '\xc0'))},
+            {"bpf", of(std::string(32, '\xbf'))},
+            {"kernel", "6.1.0-test"},
+            {"boot_id", "0b2d1bd6-0000-4000-8000-000000000001"},
+            {"hooks", {{"create", "lsm/key_post_create"}}}};
+}
+
+TEST(Records, Start) {
+    const Record record = start_record(speaker(), 0);
+    EXPECT_EQ(record.name, "keyscribe:start");
+    EXPECT_EQ(decoded(record), speaker_fields());
+}
+
+TEST(Records, Restart) {
+    json fields = speaker_fields();
+    fields["entries"] = 7;
+    const Record record = start_record(speaker(), 7);
+    EXPECT_EQ(record.name, "keyscribe:restart");
+    EXPECT_EQ(decoded(record), fields);
+}
+
+TEST(Records, Policy) {
+    const std::vector<PolicyFile> files = {{"10-a.policy", "measure func=KEY_CHECK\n"},
+                                           {"\xff.policy", ""}};
+    std::string input;
+    for (const PolicyFile& file : files)
+        for (const std::string* part : {&file.name, &file.text}) {
+            std::uint8_t length[4];
+            store_le32(length, static_cast<std::uint32_t>(part->size()));
+            input.append(length, length + 4);
+            input += *part;
+        }
+    EXPECT_EQ(to_hex(policy_digest(files)), sha256_by_openssl(input));
+
+    const Record record = policy_record(files, 3);
+    EXPECT_EQ(record.name, "keyscribe:policy");
+    EXPECT_EQ(decoded(record),
+              (json{{"digest", cbor_bytes(policy_digest(files))},
+                    {"generation", 3},
+                    {"files",
+                     {{{"name", of("10-a.policy")}, {"text", of("measure func=KEY_CHECK\n")}},
+                      {{"name", of("\xff.policy")}, {"text", of("")}}}}}));
+}
+
+TEST(Records, PolicyDigestKeepsFilesApart) {
+    EXPECT_EQ(to_hex(policy_digest({})), sha256_by_openssl(""));
+    EXPECT_NE(policy_digest({{"a", "bc"}}), policy_digest({{"ab", "c"}}));
+    EXPECT_NE(policy_digest({{"a", "1"}, {"b", "2"}}), policy_digest({{"b", "2"}, {"a", "1"}}));
+}
+
+KeyEvent event() {
+    KeyEvent made;
+    made.sequence = 5000000000;
+    made.boot_time_ns = 18446744073709551615u;
+    made.key_serial = 123456789;
+    made.key_type = "user";
+    made.description = "a\xff\n";
+    made.keyring_serial = -5;
+    made.keyring = "keyscribe:start";
+    made.key_uid = 1000;
+    made.key_gid = 4294967295;
+    made.key_perm = 0x3f010000;
+    made.payload_length = 3;
+    made.payload = {'a', 'b', 'c'};
+    return made;
+}
+
+json event_fields() {
+    return {{"seq", 5000000000},
+            {"time", 18446744073709551615u},
+            {"key", 123456789},
+            {"type", of("user")},
+            {"description", of("a\xff\n")},
+            {"keyring", -5},
+            {"keyring_name", of("keyscribe:start")},
+            {"uid", 1000},
+            {"gid", 4294967295},
+            {"perm", 0x3f010000},
+            {"length", 3}};
+}
+
+TEST(Records, KeyWithoutItsPayload) {
+    const Record record = key_record(event(), "create", PayloadProof::kNone);
+    EXPECT_EQ(record.name, "keyscribe:create");
+    EXPECT_EQ(decoded(record), event_fields());
+}
+
+TEST(Records, KeyWithItsPayloadsDigest) {
+    json fields = event_fields();
+    fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, as_bytes("abc")));
+    const Record record = key_record(event(), "update", PayloadProof::kDigest);
+    EXPECT_EQ(record.name, "keyscribe:update");
+    EXPECT_EQ(decoded(record), fields);
+}
+
+TEST(Records, KeyWithoutAPayloadHasTheDigestOfNothing) {
+    KeyEvent made = event();
+    made.payload.clear();
+    made.payload_length = 0;
+    json fields = event_fields();
+    fields["length"] = 0;
+    EXPECT_EQ(decoded(key_record(made, "create", PayloadProof::kNone)), fields);
+    fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, {}));
+    EXPECT_EQ(decoded(key_record(made, "create", PayloadProof::kDigest)), fields);
+}
+
+TEST(Records, KeySaysWhyItsPayloadIsNotHere) {
+    for (const auto& [flags, reason] : {std::pair<int, const char*>{KS_EVENT_SECRET, "secret"},
+                                        {KS_EVENT_NO_ROOM, "no room"},
+                                        {KS_EVENT_FAULT, "unreadable"},
+                                        {0, "not asked for"}}) {
+        KeyEvent made = event();
+        made.payload.clear();
+        made.flags = static_cast<std::uint8_t>(flags);
+        json fields = event_fields();
+        fields["withheld"] = reason;
+        for (const PayloadProof proof : {PayloadProof::kNone, PayloadProof::kDigest})
+            EXPECT_EQ(decoded(key_record(made, "create", proof)), fields);
+    }
+}
+
+TEST(Records, WhatWentWrong) {
+    const Record loss = loss_record(5, 9);
+    EXPECT_EQ(loss.name, "keyscribe:loss");
+    EXPECT_EQ(decoded(loss), (json{{"first", 5}, {"last", 9}, {"count", 5}}));
+    const Record missed = missed_record(4);
+    EXPECT_EQ(missed.name, "keyscribe:missed");
+    EXPECT_EQ(decoded(missed), (json{{"count", 4}}));
+    for (const char* reason : {"deadline", "size"}) {
+        const Record drop = drop_record(reason, 2, 10, 20);
+        EXPECT_EQ(drop.name, "keyscribe:drop");
+        EXPECT_EQ(decoded(drop),
+                  (json{{"reason", reason}, {"count", 2}, {"first", 10}, {"last", 20}}));
+    }
+}
+
+TEST(Records, ForeignGoesThereAndBack) {
+    PcrValues values;
+    for (const Algorithm bank :
+         {Algorithm::kSha1, Algorithm::kSha256, Algorithm::kSha384, Algorithm::kSha512})
+        values[bank] = hash(bank, as_bytes("x"));
+    const Record record = foreign_record(13, values);
+    EXPECT_EQ(record.name, "keyscribe:foreign");
+    json told = json::object();
+    for (const auto& [bank, digest] : values) told[std::string(name_of(bank))] = cbor_bytes(digest);
+    EXPECT_EQ(decoded(record), (json{{"pcr", 13}, {"values", told}}));
+    const auto back = foreign_values(record.buf);
+    ASSERT_TRUE(back) << to_string(back.error());
+    EXPECT_EQ(*back, values);
+}
+
+TEST(Records, ForeignThatIsMalformedIsRefused) {
+    const auto refused = [](const json& fields) { return !foreign_values(to_cbor(fields)); };
+    const json digest = of(std::string(32, 'x'));
+    EXPECT_FALSE(refused({{"pcr", 13}, {"values", {{"sha256", digest}}}}));
+    EXPECT_TRUE(refused({{"pcr", 13}}));
+    EXPECT_TRUE(refused({{"pcr", 13}, {"values", json::array()}}));
+    EXPECT_TRUE(refused({{"pcr", 13}, {"values", 1}}));
+    EXPECT_TRUE(refused({{"pcr", 13}, {"values", {{"md5", digest}}}}));
+    EXPECT_TRUE(refused({{"pcr", 13}, {"values", {{"sha1", digest}}}}));
+    EXPECT_TRUE(refused({{"pcr", 13}, {"values", {{"sha512", digest}}}}));
+    EXPECT_TRUE(refused({{"pcr", 13}, {"values", {{"sha256", std::string(32, 'x')}}}}));
+    EXPECT_TRUE(refused(json::array()));
+    EXPECT_TRUE(refused(7));
+    EXPECT_FALSE(foreign_values({}));
+    EXPECT_FALSE(foreign_values(as_bytes("garbage")));
+}
+
+}  // namespace
+}  // namespace keyscribe::measure
