@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/config.h"
 
+// toml++ 3.3.0 asserts, or lets the compiler assume, what a file need not fulfil ("[#"). Without
+// either it reports an error.
+#undef NDEBUG
+#define TOML_ASSERT(expression) static_assert(true)
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <fstream>
 #include <functional>
 #include <optional>
 #include <span>
 #include <sstream>
 #include <vector>
+
+#include "policy/text.h"
 
 namespace keyscribe {
 namespace {
@@ -46,16 +53,13 @@ std::optional<std::uint64_t> parse_quantity(const toml::node& node, std::span<co
     const auto text = node.value_exact<std::string_view>();
     if (!text) return std::nullopt;
     std::uint64_t number = 0;
-    std::size_t digits = 0;
-    for (; digits < text->size() && (*text)[digits] >= '0' && (*text)[digits] <= '9'; ++digits) {
-        if (digits == 12) return std::nullopt;
-        number = number * 10 + static_cast<std::uint64_t>((*text)[digits] - '0');
-    }
-    if (digits == 0) return std::nullopt;
-    std::string_view unit = text->substr(digits);
+    const char* end = text->data() + text->size();
+    const auto [rest, error] = std::from_chars(text->data(), end, number);
+    if (error != std::errc()) return std::nullopt;
+    std::string_view unit(rest, end);
     while (unit.starts_with(' ')) unit.remove_prefix(1);
     for (const Unit& known : units)
-        if (unit == known.name) return number * known.factor;
+        if (unit == known.name && number <= UINT64_MAX / known.factor) return number * known.factor;
     return std::nullopt;
 }
 
@@ -129,7 +133,8 @@ Setter size_into(Number& to, std::uint64_t low, std::uint64_t high, bool power_o
 Setter time_into(std::chrono::seconds& to) {
     return [&to](const toml::node& node) -> std::optional<std::string> {
         const auto value = parse_quantity(node, kTimes);
-        if (!value || *value > 10ull * 365 * 86400) return "a time, as in \"90s\", \"5min\", \"2h\"; 0: none";
+        if (!value || *value > 10ull * 365 * 86400)
+            return "a time, as in \"90s\", \"5min\", \"2h\"; 0: none";
         to = std::chrono::seconds(*value);
         return std::nullopt;
     };
@@ -167,11 +172,14 @@ std::string at(const std::string& file, const toml::source_region& source) {
            std::to_string(source.begin.column);
 }
 
+/// "did you mean ...?" where one is close, else all of them.
 template <class Named>
-std::string names_of(const std::vector<Named>& all) {
-    std::string names = "known are:";
-    for (const Named& one : all) names += ' ' + std::string(one.name);
-    return names;
+std::string suggestion(const std::vector<Named>& all, std::string_view name) {
+    std::vector<std::string_view> names;
+    for (const Named& one : all) names.push_back(one.name);
+    if (const auto meant = policy::closest(name, names); !meant.empty())
+        return "did you mean " + policy::quote(meant) + "?";
+    return "known are: " + policy::join(names, ", ");
 }
 
 template <class Named>
@@ -185,14 +193,15 @@ const Named* find_named(const std::vector<Named>& all, std::string_view name) {
 Result<Config> parse_config(std::string_view text, const std::string& file) {
     const toml::parse_result parsed = toml::parse(text, file);
     if (!parsed)
-        return fail(std::string(parsed.error().description()), at(file, parsed.error().source()));
+        return fail(policy::escape(parsed.error().description()), at(file, parsed.error().source()),
+                    "it has to be TOML: see toml.io");
     Config config;
     const std::vector<Table> tables = settings_of(config);
     for (const auto& [table_name, table_node] : parsed.table()) {
         const Table* known = find_named(tables, table_name.str());
         if (known == nullptr)
-            return fail("unknown section or setting '" + std::string(table_name.str()) + "'",
-                        at(file, table_name.source()), names_of(tables));
+            return fail("unknown section or setting " + policy::quote(table_name.str()),
+                        at(file, table_name.source()), suggestion(tables, table_name.str()));
         const toml::table* table = table_node.as_table();
         if (table == nullptr)
             return fail("'" + std::string(table_name.str()) + "' is a section",
@@ -202,8 +211,8 @@ Result<Config> parse_config(std::string_view text, const std::string& file) {
             const Setting* setting = find_named(known->settings, name.str());
             const std::string full = std::string(known->name) + '.' + std::string(name.str());
             if (setting == nullptr)
-                return fail("unknown setting '" + full + "'", at(file, name.source()),
-                            names_of(known->settings));
+                return fail("unknown setting " + policy::quote(full), at(file, name.source()),
+                            suggestion(known->settings, name.str()));
             if (const auto expected = setting->set(node))
                 return fail("bad value for '" + full + "'", at(file, node.source()),
                             "expected " + *expected);
@@ -218,6 +227,8 @@ Result<Config> load_config(const std::filesystem::path& file) {
         if (errno == ENOENT) return Config{};
         return fail_errno("cannot read the configuration", file.string());
     }
+    stream.peek();
+    if (stream.bad()) return fail_errno("cannot read the configuration", file.string());
     std::ostringstream text;
     text << stream.rdbuf();
     return parse_config(text.str(), file.string());

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fuzzers are built without the controller's library, which needs BPF.
+#include "controller/config.cpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    // toml++ 3.3.0 reaches its own __builtin_unreachable() on letters beyond ASCII that stand
+    // outside of texts and comments (is_non_ascii_horizontal_whitespace); g++ makes an error of
+    // them.
+    if (std::ranges::any_of(text, [](char c) { return (c & 0x80) != 0; })) return -1;
+    const auto config = keyscribe::parse_config(text, "fuzz.toml");
+    if (!config) {
+        if (config.error().what.empty() || !config.error().where.starts_with("fuzz.toml:"))
+            __builtin_trap();
+        return 0;
+    }
+    // What is accepted lies within what is documented.
+    const auto ring = config->capture.ring_size;
+    if (!std::has_single_bit(ring) || ring < (64u << 10) || ring > (256u << 20) ||
+        config->tpm.pcr > 23 || config->spool.max_size > (4096ull << 20) ||
+        config->spool.deadline.count() < 0 || config->journal.files < 1 ||
+        !config->control.socket.is_absolute() || config->log.level.empty())
+        __builtin_trap();
+    return 0;
+}
