@@ -4,6 +4,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "controller/measure/digest.h"
 #include "policy/rule.h"
 
@@ -16,38 +19,100 @@ Result<UniqueFd> open_for_append(const std::filesystem::path& file) {
     return fd;
 }
 
+namespace fs = std::filesystem;
+
+constexpr std::string_view kName = "events.jsonl";
+
+bool is_boot_id(std::string_view name) {
+    return name.size() == 36 && name.find_first_not_of("0123456789abcdef-") == name.npos;
+}
+
+/// events.jsonl, events.jsonl.1, ...
+bool is_ours(std::string_view name) {
+    if (!name.starts_with(kName)) return false;
+    name.remove_prefix(kName.size());
+    return name.empty() || (name[0] == '.' && name.find_first_not_of("0123456789", 1) == name.npos);
+}
+
+/// Removes the oldest files of former boots until the rest takes no more than `limit` bytes: what
+/// one boot writes is bounded by its rotation, but boots are many. Other people's files stay.
+void remove_oldest(const fs::path& directory, std::string_view boot_id, std::uint64_t limit) {
+    struct Old {
+        fs::path path;
+        fs::file_time_type written;
+        std::uint64_t size;
+    };
+    std::vector<Old> old;
+    std::uint64_t total = 0;
+    std::error_code error;
+    for (fs::directory_iterator folder(directory, error), end; !error && folder != end;
+         folder.increment(error)) {
+        const std::string name = folder->path().filename();
+        std::error_code gone;
+        if (!is_boot_id(name) || name == boot_id || !fs::is_directory(folder->symlink_status(gone)))
+            continue;
+        for (fs::directory_iterator file(folder->path(), gone); !gone && file != end;
+             file.increment(gone)) {
+            if (!is_ours(file->path().filename().string())) continue;
+            const Old& added = old.emplace_back(file->path(), file->last_write_time(gone),
+                                                gone ? 0 : file->file_size(gone));
+            if (gone)
+                old.pop_back();
+            else
+                total += added.size;
+        }
+    }
+    std::ranges::sort(old, {}, &Old::written);
+    for (const Old& file : old) {
+        if (total <= limit) return;
+        if (fs::remove(file.path, error)) total -= file.size;
+        fs::remove(file.path.parent_path(), error);  // which it only is when empty
+    }
+}
+
 }  // namespace
 
-Result<Journal> Journal::open(const std::filesystem::path& directory, std::string_view boot_id,
+Result<Journal> Journal::open(const fs::path& directory, std::string_view boot_id,
                               std::uint64_t max_size, unsigned files) {
     Journal journal;
     std::error_code error;
     const auto folder = directory / boot_id;
-    std::filesystem::create_directories(folder, error);
-    if (error) return fail("cannot create the event journal's folder: " + error.message(), folder.string());
-    journal.file_ = folder / "events.jsonl";
+    fs::create_directories(folder, error);
+    if (error)
+        return fail("cannot create the event journal's folder: " + error.message(),
+                    folder.string());
+    remove_oldest(directory, boot_id, max_size * files);
+    journal.file_ = folder / kName;
     journal.max_size_ = max_size;
     journal.files_ = files;
-    auto fd = open_for_append(journal.file_);
-    if (!fd) return std::unexpected(fd.error());
-    journal.fd_ = std::move(*fd);
-    struct stat status{};
-    if (::fstat(journal.fd_.get(), &status) == 0)
-        journal.size_ = static_cast<std::uint64_t>(status.st_size);
+    if (auto done = journal.start_file(); !done) return std::unexpected(done.error());
     return journal;
 }
 
-Result<void> Journal::rotate() {
-    const auto old = [this](unsigned number) { return file_.string() + '.' + std::to_string(number); };
-    std::error_code ignored;  // a file that is not there yet
-    for (unsigned number = files_; number > 1; --number)
-        std::filesystem::rename(old(number - 1), old(number), ignored);
-    std::filesystem::rename(file_, old(1), ignored);
+Result<void> Journal::start_file() {
     auto fd = open_for_append(file_);
     if (!fd) return std::unexpected(fd.error());
+    struct stat status {};
+    if (::fstat(fd->get(), &status) != 0)
+        return fail_errno("cannot look at the event journal", file_.string());
     fd_ = std::move(*fd);
-    size_ = 0;
+    size_ = static_cast<std::uint64_t>(status.st_size);
     return {};
+}
+
+Result<void> Journal::rotate() {
+    const auto old = [this](unsigned number) {
+        return file_.string() + '.' + std::to_string(number);
+    };
+    std::error_code error;
+    // Where the last attempt got no further than here, the old ones have moved already.
+    if (fs::exists(file_, error)) {
+        for (unsigned number = files_; number > 1; --number)
+            fs::rename(old(number - 1), old(number), error);  // or is not there yet
+        fs::rename(file_, old(1), error);
+        if (error) return fail("cannot rotate the event journal: " + error.message(), old(1));
+    }
+    return start_file();
 }
 
 Result<void> Journal::append(const nlohmann::json& line) {
@@ -56,11 +121,15 @@ Result<void> Journal::append(const nlohmann::json& line) {
     if (size_ != 0 && size_ + text.size() > max_size_)
         if (auto done = rotate(); !done) return done;
     const ssize_t wrote = ::write(fd_.get(), text.data(), text.size());
-    if (wrote != static_cast<ssize_t>(text.size()))
-        return fail_errno("cannot write the event journal", file_.string(), "is the disk full?",
-                          wrote < 0 ? errno : ENOSPC);
-    size_ += text.size();
-    return {};
+    if (wrote == static_cast<ssize_t>(text.size())) {
+        size_ += text.size();
+        return {};
+    }
+    const int code = wrote < 0 ? errno : ENOSPC;
+    // Half a line would spoil the next one too.
+    if (wrote > 0 && ::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0)
+        size_ += static_cast<std::uint64_t>(wrote);
+    return fail_errno("cannot write the event journal", file_.string(), "is the disk full?", code);
 }
 
 nlohmann::json kernel_string(std::string_view bytes) {

@@ -13,17 +13,20 @@
 
 namespace keyscribe {
 
-/// DIRECTORY/BOOT-ID/events.jsonl, mode 0640; a file that has grown to `max_size` becomes
-/// events.jsonl.1 and so on, and at most `files` old ones are kept.
+/// DIRECTORY/BOOT-ID/events.jsonl, mode 0640; a file that would grow beyond `max_size` bytes
+/// becomes events.jsonl.1 and so on, and at most `files` old ones are kept. Of former boots at most
+/// as much is kept again (`files` times `max_size`), the oldest files going first.
 class Journal {
   public:
+    /// `boot_id` as in /proc/sys/kernel/random/boot_id.
     static Result<Journal> open(const std::filesystem::path& directory, std::string_view boot_id,
                                 std::uint64_t max_size, unsigned files);
 
-    /// One line, in one write.
+    /// One line, in one write(2). After an error the journal goes on: the next line is tried anew.
     Result<void> append(const nlohmann::json& line);
 
   private:
+    Result<void> start_file();
     Result<void> rotate();
 
     std::filesystem::path file_;
