@@ -9,7 +9,8 @@ namespace keyscribe {
 
 Result<void> harden_process() {
     const rlimit none{0, 0};
-    if (::setrlimit(RLIMIT_CORE, &none) != 0) return fail_errno("cannot forbid core dumps", "setrlimit(2)");
+    if (::setrlimit(RLIMIT_CORE, &none) != 0)
+        return fail_errno("cannot forbid core dumps", "setrlimit(2)");
     if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return fail_errno("cannot forbid core dumps", "prctl(PR_SET_DUMPABLE)");
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
