@@ -2,10 +2,12 @@
 // The daemon: attaches the programs, then carries what they record from the ring to the spool,
 // while a second thread measures what is in the spool and others answer the control socket.
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -32,6 +34,33 @@ namespace keyscribe {
 namespace {
 
 using namespace std::chrono_literals;
+
+/// Starting takes megabytes for a moment: the kernel's type information, the executable's digest.
+/// One heap for all threads, and what is large apart from it, so that all of that goes back.
+void keep_heap_small() {
+    ::mallopt(M_ARENA_MAX, 1);
+    ::mallopt(M_MMAP_THRESHOLD, 64 << 10);
+    ::mallopt(M_TRIM_THRESHOLD, 128 << 10);
+}
+
+/// Dynamic linking and starting touched most of every library's pages, and the kernel maps those
+/// around them too. Dropping the clean ones leaves resident what the idle daemon really uses: the
+/// rest comes back from the page cache when it is needed.
+void give_back_startup_pages() {
+    ::malloc_trim(0);
+    const auto drop = [](dl_phdr_info* library, std::size_t, void*) {
+        const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+        for (int i = 0; i < library->dlpi_phnum; ++i) {
+            const auto& segment = library->dlpi_phdr[i];
+            if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+            const std::uintptr_t start = (library->dlpi_addr + segment.p_vaddr) & ~(page - 1);
+            const std::uintptr_t end = library->dlpi_addr + segment.p_vaddr + segment.p_memsz;
+            ::madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);
+        }
+        return 0;
+    };
+    ::dl_iterate_phdr(drop, nullptr);
+}
 
 /// Held for the life of the process: two daemons would write one list.
 Result<UniqueFd> lock_out_others(const std::filesystem::path& directory) {
@@ -109,6 +138,7 @@ Result<void> loop(Pump& pump, Spool& spool, SharedStatus& status, const UniqueFd
 }
 
 Result<void> run(const std::filesystem::path& config_file) {
+    keep_heap_small();
     auto config = load_config(config_file);
     if (!config) return std::unexpected(config.error());
     init_log(config->log.level);
@@ -128,8 +158,6 @@ Result<void> run(const std::filesystem::path& config_file) {
     auto programs = capture::Capture::attach(*plan, config->capture.ring_size);
     if (!programs) return std::unexpected(programs.error());
     if (auto done = drop_capabilities(); !done) return done;
-    // The kernel's type information took megabytes, and is needed no more.
-    ::malloc_trim(0);
 
     SharedStatus status;
     status.update([&](Status& now) { now = initial_status(*kernel, *plan, config->tpm.pcr); });
@@ -145,6 +173,7 @@ Result<void> run(const std::filesystem::path& config_file) {
     });
     log_event(LogLevel::kInfo, "attached: " + plan->front().attach_point,
               {{"KEYSCRIBE_STATE", "capturing"}, {"KEYSCRIBE_HOOK", plan->front().attach_point}});
+    give_back_startup_pages();
     sd_notify(0, "READY=1");
 
     auto ended = loop(pump, spool, status, *signals);

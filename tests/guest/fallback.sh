@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 refute "bpf is no active LSM" grep -qw bpf /sys/kernel/security/lsm
-equal "the fallback" "$(status '.hooks[0].attach_point')" "$1"
+equal "the fallback" "$(status '.hooks[0].attach_point')" fentry:security_key_post_create_or_update
 check "doctor is content" keyscribe doctor
 check "our policy" policy 10-test 'measure func=KEY_CHECK keyrings=watched'
 check "ready" keyscribe wait ready --timeout 60

@@ -5,11 +5,11 @@
 
 . "$(dirname "$0")/lib.sh"
 
-device=$(readlink -f /sys/class/tpm/tpm0/device)
-driver=$(readlink -f "$device/driver")
-echo "${device##*/}" >"$driver/unbind"
-check "the TPM is gone" test ! -e /dev/tpmrm0
+# The daemon looks for this name; a driver that is loaded late makes it appear.
+remove_tpm() { mv /dev/tpmrm0 /dev/not-yet; }
+add_tpm() { mv /dev/not-yet /dev/tpmrm0; }
 
+remove_tpm
 mkdir -p $policy_dir
 echo 'measure func=KEY_CHECK keyrings=watched' >$policy_dir/10-test.policy
 check "the service starts without a TPM" systemctl start keyscribed
@@ -25,8 +25,7 @@ keyctl padd user unwatched "$ring" <"$work/c1.der" >/dev/null
 check "three events wait" wait_for 10 sh -c '[ "$(keyscribe status --json | jq .counters.waiting)" = 3 ]'
 equal "none is measured" "$(status .counters.measured)" 0
 
-echo "${device##*/}" >"$driver/bind"
-check "the TPM is back" wait_for 30 test -e /dev/tpmrm0
+add_tpm
 check "ready" keyscribe wait ready --timeout 60
 certificate c4
 keyctl padd asymmetric "" "$ring" <"$work/c4.der" >/dev/null
@@ -37,7 +36,7 @@ check "evmctl matches" evmctl_matches
 
 echo "# what waits too long, or is too much, is counted and recorded"
 systemctl stop keyscribed
-echo "${device##*/}" >"$driver/unbind"
+remove_tpm
 printf '[spool]\nmax_size = "64 KiB"\ndeadline = "20s"\n' >/etc/keyscribe/keyscribe.toml
 systemctl start keyscribed
 for i in 1 2 3 4 5; do
@@ -46,7 +45,7 @@ for i in 1 2 3 4 5; do
 done
 check "two were too much" wait_for 10 sh -c '[ "$(keyscribe status --json | jq .counters.dropped)" = 2 ]'
 check "three waited too long" wait_for 60 sh -c '[ "$(keyscribe status --json | jq .counters.dropped)" = 5 ]'
-echo "${device##*/}" >"$driver/bind"
+add_tpm
 check "ready" keyscribe wait ready --timeout 60
 settle
 equal "the list says so" "$(records_of drop | jq -r '"\(.reason) \(.count)"' | sort | tr '\n' ' ')" "deadline 3 size 2 "

@@ -24,7 +24,9 @@ for name in early1 early2 early3; do
 done
 keyctl padd user unseen "$ring" <"$work/early1.der" >/dev/null
 equal "state" "$(status '.state + " " + .waiting_for[0]')" "waiting policy"
-check "the certificates wait" wait_for 10 [ "$(status .counters.waiting)" -ge 3 ]
+# Not only they: the keyrings made above are public events too.
+enough_wait() { (($(status .counters.waiting) >= 3)); }
+check "the certificates wait" wait_for 10 enough_wait
 equal "nothing measured" "$(status .counters.measured)" 0
 zeros=$(printf '%064d' 0)
 equal "PCR untouched" "$(pcr sha256)" "$zeros"
@@ -45,9 +47,10 @@ equal "the list begins with who is speaking" \
 equal "start record names the attach point" "$(records_of start | jq -r '.hooks[]')" "$hook"
 equal "start record has the daemon's digest" "$(records_of start | jq -r .controller)" \
     "$(sha256 /usr/sbin/keyscribed)"
-equal "boot_aggregate is evmctl's" \
+tpm2_pcrread sha256:0,1,2,3,4,5,6,7,8,9 -o "$work/boot-pcrs" >/dev/null
+equal "boot_aggregate is the digest of PCR 0 to 9" \
     "$(keyscribe list --format json | jq -r 'select(.entry == 0) | .digest')" \
-    "$(evmctl ima_boot_aggregate 2>/dev/null | sed -n 's/^\(sha256:[0-9a-f]*\).*/\1/p' | head -n 1)"
+    "sha256:$(sha256 "$work/boot-pcrs")"
 equal "policy record has the text" "$(records_of policy | jq -r '.files[0].text')" \
     "measure func=KEY_CHECK keyrings=watched"
 
@@ -68,10 +71,7 @@ refute "the kernel refuses an empty user key" keyctl padd user empty "$sizes" </
 expected=()
 for size in 1 255 256 257 258 259 2049 2050 2051 4096 32767; do
     head -c "$size" /dev/urandom >"$work/$size.bin"
-    before=$(status .counters.captured)
     keyctl padd user "size $size" "$sizes" <"$work/$size.bin" >/dev/null || fail "add $size bytes"
-    settle
-    equal "$size bytes: exactly one event" "$(($(status .counters.captured) - before))" 1
     expected+=("sha256:$(sha256 "$work/$size.bin")")
 done
 for extra in 0 500 3000 31500 34000; do
@@ -83,6 +83,8 @@ done
 echo "        certificates of $(stat -c %s "$work"/cert*.der | sort -n | tr '\n' ' ')bytes"
 settle
 equal "every payload is what was sent" "$(digests_of sizes | tr '\n' ' ')" "${expected[*]} "
+equal "exactly one event each" "$(events | jq -r 'select(.keyring.name == "sizes") | .key.serial' | sort | uniq -c |
+    awk '{ print $1 }' | sort -u)" 1
 equal "none was cut" "$(events | jq -r 'select(.keyring.name == "sizes") | .payload.withheld' | sort -u)" null
 
 echo "# create and update"
@@ -130,9 +132,6 @@ for name in "${names[@]}"; do
     keyctl padd user "$name" "$ring" <"$work/1.bin" >/dev/null || fail "add ${name:0:20}"
 done
 settle
-found=$(records_of create | jq -r '.description' | tail -n ${#names[@]} |
-    awk '{ print length($0) > 0 }' | sort -u)
-equal "each has its record" "$found" 1
 equal "as many as were added" "$(records_of create | jq -c 'select(.type == "user") | .sha256' | wc -l)" ${#names[@]}
 recorded=$(template_data | grep -c "$(printf 'keyscribe:create' | od -An -tx1 | tr -d ' \n')")
 equal "bytes survive" "$(for name in "${names[@]}"; do
@@ -208,7 +207,8 @@ refute "no line of the log names a forbidden system call" grep -q SIGSYS "$work/
 echo "# after a crash the list goes on"
 entries=$(keyscribe list --format json | wc -l)
 systemctl kill -s KILL keyscribed
-check "systemd starts it again" wait_for 60 [ "$(systemctl show -p MainPID --value keyscribed)" != "$daemon" ]
+another_runs() { [[ $(systemctl show -p MainPID --value keyscribed) != "$daemon" ]] && keyscribe status; }
+check "systemd starts it again" wait_for 60 another_runs
 check "it gets ready" keyscribe wait ready --timeout 60
 certificate after
 keyctl padd asymmetric '' "$ring" <"$work/after.der" >/dev/null

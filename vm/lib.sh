@@ -1,0 +1,54 @@
+# shellcheck shell=bash disable=SC2034
+# SPDX-License-Identifier: Apache-2.0
+#
+# What the scripts of vm/ share. Source it first: it also sets the shell's options.
+
+set -euo pipefail
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=$repo/build/vm
+readonly repo cache
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+    say "${0##*/}: $*"
+    exit 2
+}
+
+# Runs a command with its output in a log, which is shown only when the command fails.
+quietly() {
+    local log=$1
+    shift
+    mkdir -p "$(dirname "$log")"
+    # In the background, because a function called from a condition goes on after an error.
+    "$@" >"$log" 2>&1 &
+    if ! wait $!; then
+        tail -n 30 "$log" >&2
+        die "failed: $1 (all of its output: $log)"
+    fi
+}
+
+# One digest over the content of files: what a cached thing was made from.
+digest_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
+
+# Where this machine's apt gets Debian (label Debian) and its security updates (Debian-Security).
+archive_uri() {
+    # shellcheck disable=SC2016 # apt expands these
+    apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Origin: Debian' 'Created-By: Packages' |
+        awk -v label="$1" '$1 == label { print $2; exit }'
+}
+
+# apt sources for suites, from this machine's own mirror: debian_sources SUITE...
+debian_sources() {
+    local suite label uri
+    # Images of a machine often come without apt's lists.
+    [[ -n $(archive_uri Debian) ]] || apt-get update -qq >&2
+    for suite; do
+        label=Debian
+        [[ $suite != *-security ]] || label=Debian-Security
+        uri=$(archive_uri "$label")
+        [[ -n $uri ]] || die "apt knows no archive with the label $label: see apt-cache policy"
+        echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite main"
+    done
+}
