@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Run by tests/bench/run in a guest whose clock counts instructions (vm/run --icount --no-service).
+# Everything is measured in one boot; each row is compared with the bare ones of the same boot.
+
+set -uo pipefail
+work=$(mktemp -d)
+cost=/share/build/add_key_cost
+sizes=(32 1024 32000)
+declare -A bare
+
+# measure NAME TYPE SIZE|FILE COUNT COLUMN: prints a row; the column is where bare values are kept.
+measure() {
+    local name=$1 median mean
+    read -r _ median _ mean < <("$cost" "$2" "$3" "$4" bench_ring)
+    [[ $name != bare ]] || bare[$5]=$median
+    awk -v name="$name" -v column="$5" -v median="$median" -v mean="$mean" -v bare="${bare[$5]}" 'BEGIN {
+        printf "%-40s %-12s %9.0f %+9.0f %7.3f %9.0f\n", name, column, median, median - bare, median / bare, mean }'
+}
+
+users() { for size in "${sizes[@]}"; do measure "$1" user "$size" 50 "user $size"; done; }
+certificates() { measure "$1" asymmetric "$work/cert.der" 30 "certificate"; }
+
+policy() {
+    mkdir -p /etc/keyscribe/policy.d
+    printf '%s\n' "$@" >/etc/keyscribe/policy.d/10-bench.policy
+    ! systemctl is-active -q keyscribed || keyscribe reload >/dev/null
+}
+
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/key" -subj /CN=bench -outform DER \
+    -out "$work/cert.der" 2>/dev/null
+for size in "${sizes[@]}"; do "$cost" user "$size" 50 bench_ring >/dev/null; done # warms up
+
+echo "guest instructions per add_key(2), $(uname -r)"
+printf '%-40s %-12s %9s %9s %7s %9s\n' observer payload median more ratio mean
+users bare
+certificates bare
+
+policy 'measure func=KEY_CHECK keyrings=another_ring'
+systemctl start keyscribed
+keyscribe wait ready --timeout 120
+users "keyscribed, no rule for this keyring"
+policy 'measure func=KEY_CHECK'
+users "keyscribed, no rule for this type"
+policy 'measure func=KEY_CHECK keyrings=bench_ring key_type=user|asymmetric'
+users "keyscribed, matching rule"
+keyscribe wait idle --timeout 300
+certificates "keyscribed, matching rule"
+keyscribe wait idle --timeout 300
+keyscribe status | grep -E '^(captured|measured|lost)'
+
+echo
+policy 'measure func=KEY_CHECK keyrings=another_ring'
+systemctl restart keyscribed
+keyscribe wait ready --timeout 120
+pid=$(systemctl show -p MainPID --value keyscribed)
+awk '/^[0-9a-f]+-/ { ring = /bpf-map|bpf_ringbuf/ } /^Rss:/ { if (ring) r += $2; else rss += $2 }
+    /^Pss:/ { if (!ring) pss += $2 }
+    END { printf "idle daemon: resident %.1f MiB beside the ring (%.1f MiB, mapped twice); proportional %.1f MiB\n",
+        rss / 1024, r / 1024, pss / 1024 }' "/proc/$pid/smaps"
+systemctl show -p ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic keyscribed |
+    awk -F= '{ t[$1] = $2 } END { printf "from exec to attached: %.2f s at one instruction a nanosecond\n",
+        (t["ActiveEnterTimestampMonotonic"] - t["ExecMainStartTimestampMonotonic"]) / 1e6 }'
+systemctl stop keyscribed
+echo
+users "bare, again"
+certificates "bare, again"
+
+function=security_key_post_create_or_update
+grep -qw $function /proc/kallsyms || function=ima_post_key_create_or_update
+bpftrace -e "kprobe:$function { printf(\"%d %s %r\n\", pid, comm, buf(arg2, 64)); }" >"$work/bpftrace" 2>&1 &
+until grep -q Attaching "$work/bpftrace"; do sleep 0.1; done
+users "bpftrace, kprobe, 64 bytes of the payload"
+kill %1
+wait
+
+auditd
+auditctl -a always,exit -F arch=b64 -S add_key -S keyctl >/dev/null
+users "auditd, add_key rule"
+auditctl -D >/dev/null
+pkill auditd
+
+if [[ -w /sys/kernel/security/ima/policy ]] &&
+    echo 'measure func=KEY_CHECK keyrings=bench_ring' >/sys/kernel/security/ima/policy; then
+    certificates "IMA KEY_CHECK, first of its digest"
+fi
