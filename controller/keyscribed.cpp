@@ -178,6 +178,7 @@ Result<void> run(const std::filesystem::path& config_file) {
 
     auto ended = loop(pump, spool, status, *signals);
     sd_notify(0, "STOPPING=1");
+    pump.refuse_requests();
     return ended;
 }
 

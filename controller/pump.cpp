@@ -115,10 +115,26 @@ Result<Reloaded> Pump::reload() {
     return done;
 }
 
+namespace {
+
+std::unexpected<Error> stopping() {
+    return fail("keyscribed is stopping", "reload", "try again when it runs");
+}
+
+}  // namespace
+
+void Pump::refuse_requests() {
+    const std::lock_guard lock(mutex_);
+    refusing_ = true;
+    for (auto& request : requests_) request.set_value(stopping());
+    requests_.clear();
+}
+
 Result<Reloaded> Pump::request_reload() {
     std::future<Result<Reloaded>> outcome;
     {
         const std::lock_guard lock(mutex_);
+        if (refusing_) return stopping();
         outcome = requests_.emplace_back().get_future();
     }
     const std::uint64_t one = 1;

@@ -43,6 +43,8 @@ class Pump {
     /// From any thread: has the main thread reload, and waits for the outcome.
     Result<Reloaded> request_reload();
     void reload_on_request();
+    /// The main thread ends: whoever waits for a reload is told so, now and later.
+    void refuse_requests();
 
     void look_at_counters();
 
@@ -62,6 +64,7 @@ class Pump {
     UniqueFd wake_;
     std::mutex mutex_;
     std::vector<std::promise<Result<Reloaded>>> requests_;
+    bool refusing_ = false;
 };
 
 }  // namespace keyscribe
