@@ -15,6 +15,9 @@ case $(uname -r) in
 *) equal "bpf is an active LSM here" "$hook" lsm:key_post_create_or_update ;;
 esac
 
+check "the journal has fields of ours" \
+    test -n "$(journalctl -b -q --no-pager -o cat KEYSCRIBE_STATE=capturing KEYSCRIBE_HOOK="$hook")"
+
 echo "# without a policy events wait, in order, and nothing is measured"
 for name in early1 early2 early3; do certificate $name; done
 ring=$(keyctl newring watched @u)
