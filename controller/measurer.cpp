@@ -4,14 +4,17 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 
 #include "controller/journal.h"
 #include "controller/log.h"
+#include "controller/measure/batch.h"
 #include "controller/measure/boot_aggregate.h"
 #include "controller/measure/measurement_log.h"
 #include "controller/measure/template_data.h"
@@ -29,6 +32,21 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kRetry = 1s;
 /// How often an idle daemon looks whether somebody else extended its PCR.
 constexpr auto kLookAtPcr = 5s;
+
+/// While at least so many events wait, the TPM is the bottleneck, and records share an extend.
+constexpr std::uint64_t kManyWait = 8;
+/// What may share one: an entry that others read at one go.
+constexpr std::size_t kGroupRecords = 1024;
+constexpr std::size_t kGroupBytes = 1 << 20;
+
+/// Records that are judged and not in the list yet.
+struct Group {
+    std::vector<measure::NamedBuf> records;
+    std::size_t bytes = 0;
+    std::size_t events = 0;               // that they are about
+    bool each = false;                    // a rule wants extends of their own
+    std::vector<nlohmann::json> journal;  // a line an event
+};
 
 /// The TPM and the list that goes with it: opened together, given up together.
 struct Backend {
@@ -54,11 +72,15 @@ class Measurer {
     bool begin_list(const PolicyChange& change);
     bool take_policy(const PolicyChange& change);
     bool take_event(const KeyEvent& event);
-    bool measure_event(const KeyEvent& event, const policy::Rule& rule, unsigned pcr);
-    bool append(unsigned pcr, std::string_view name, measure::Bytes buf);
-    bool append(const Record& record) { return append(config_.tpm.pcr, record.name, record.buf); }
-    bool append_template(unsigned pcr, std::string_view template_name, measure::Bytes data);
-    void write_journal(const KeyEvent& event);
+    void measure_event(const KeyEvent& event, const policy::Rule& rule, unsigned pcr);
+    void collect(unsigned pcr, std::string_view name, measure::Bytes buf);
+    void collect(const Record& record) { collect(config_.tpm.pcr, record.name, record.buf); }
+    bool commit_is_due();
+    bool commit();
+    bool append(unsigned pcr, const Record& record);
+    bool append(const Record& record) { return append(config_.tpm.pcr, record); }
+    bool append(std::span<const measure::NewEntry> entries);
+    void write_journal();
     void settle();
     void give_up_backend(const Error& error);
     void degrade(const std::string& why);
@@ -69,10 +91,11 @@ class Measurer {
     const measure::Speaker speaker_;
     std::optional<Backend> backend_;
     std::shared_ptr<const LoadedPolicy> policy_;
+    Group group_;
     std::optional<Journal> journal_;
     bool journal_failed_ = false;
-    bool introduced_ = false;   // the list says that this process is speaking
-    bool published_ = false;    // the PCR's values in the status are those of now
+    bool introduced_ = false;         // the list says that this process is speaking
+    bool published_ = false;          // the PCR's values in the status are those of now
     std::set<unsigned> unexplained_;  // PCRs that were not at their start when the list began
     Clock::time_point looked_at_pcr_;
 };
@@ -110,7 +133,7 @@ bool Measurer::record_foreign() {
     while (!unexplained_.empty()) {
         const unsigned pcr = *unexplained_.begin();
         const Record record = measure::foreign_record(pcr, backend_->log->values(pcr));
-        if (!append(pcr, record.name, record.buf)) return false;
+        if (!append(pcr, record)) return false;
         unexplained_.erase(pcr);
         if (!backend_) return false;
     }
@@ -122,7 +145,8 @@ Result<void> Measurer::open_backend() {
     if (!tpm) return std::unexpected(tpm.error());
     Backend backend{.tpm = std::make_unique<measure::Tpm>(std::move(*tpm)), .log = nullptr};
     measure::Recovery recovery;
-    auto log = MeasurementLog::open(config_.list.directory, *backend.tpm, config_.tpm.pcr, recovery);
+    auto log =
+        MeasurementLog::open(config_.list.directory, *backend.tpm, config_.tpm.pcr, recovery);
     if (!log) return std::unexpected(log.error());
     backend.log = std::make_unique<MeasurementLog>(std::move(*log));
     backend_ = std::move(backend);
@@ -141,10 +165,10 @@ Result<void> Measurer::open_backend() {
     return {};
 }
 
-bool Measurer::append_template(unsigned pcr, std::string_view template_name, measure::Bytes data) {
-    const auto done = backend_->log->append(pcr, template_name, data);
+bool Measurer::append(std::span<const measure::NewEntry> entries) {
+    const auto done = backend_->log->append(entries);
     if (!done && done.error().in_list) {
-        // The entry stands; opening anew finds that its extend is owed.
+        // The entries stand; opening anew finds which extends are owed.
         give_up_backend(done.error().error);
         return true;
     }
@@ -159,13 +183,42 @@ bool Measurer::append_template(unsigned pcr, std::string_view template_name, mea
     status_.update([&](Status& status) {
         status.list_error.clear();
         status.counters.list_entries = backend_->log->entries();
-        ++status.counters.extends;
+        status.counters.extends += entries.size();
     });
     return true;
 }
 
-bool Measurer::append(unsigned pcr, std::string_view name, measure::Bytes buf) {
-    return append_template(pcr, "ima-buf", measure::encode_ima_buf(name, buf));
+bool Measurer::append(unsigned pcr, const Record& record) {
+    return append(
+        measure::single_entries({{pcr, record.name, {record.buf.begin(), record.buf.end()}}}));
+}
+
+void Measurer::collect(unsigned pcr, std::string_view name, measure::Bytes buf) {
+    group_.records.push_back({pcr, std::string(name), {buf.begin(), buf.end()}});
+    group_.bytes += name.size() + buf.size();
+}
+
+/// As soon as nobody waits any more, or the group is large enough. A short queue makes no group:
+/// there the first event is committed at once, and alone.
+bool Measurer::commit_is_due() {
+    if (group_.records.empty()) return false;
+    if (group_.each || group_.records.size() >= kGroupRecords || group_.bytes >= kGroupBytes)
+        return true;
+    const std::uint64_t waiting = spool_.totals().waiting;
+    return waiting == 0 || (group_.events <= 1 && waiting < kManyWait);
+}
+
+/// False: has to be tried again.
+bool Measurer::commit() {
+    if (group_.records.empty()) return true;
+    const bool alone = group_.each || group_.events <= 1;
+    if (!append(alone ? measure::single_entries(group_.records)
+                      : measure::batch_entries(group_.records)))
+        return false;
+    write_journal();
+    status_.update([&](Status& status) { status.counters.measured += group_.events; });
+    group_ = {};
+    return true;
 }
 
 /// The first entries: which machine state, which program. Written with the first policy that has a
@@ -182,7 +235,8 @@ bool Measurer::begin_list(const PolicyChange& change) {
         }
         const WipedBytes data =
             measure::encode_ima_ng(aggregate->algorithm, aggregate->digest, "boot_aggregate");
-        if (!append_template(config_.tpm.pcr, "ima-ng", data) || !backend_) return false;
+        const std::array entries{measure::NewEntry{config_.tpm.pcr, "ima-ng", data}};
+        if (!append(entries) || !backend_) return false;
     }
     // An interrupted beginning (boot_aggregate without a start) goes on as one.
     if (!append(measure::start_record(speaker_, entries > 1 ? entries : 0))) return false;
@@ -191,6 +245,7 @@ bool Measurer::begin_list(const PolicyChange& change) {
 }
 
 bool Measurer::take_policy(const PolicyChange& change) {
+    if (!commit() || !backend_) return false;
     if (!begin_list(change)) return false;
     if (introduced_ && !record_foreign()) return false;
     if (introduced_ && !append(measure::policy_record(change.loaded->files, change.generation)))
@@ -199,59 +254,61 @@ bool Measurer::take_policy(const PolicyChange& change) {
     return true;
 }
 
-void Measurer::write_journal(const KeyEvent& event) {
-    if (!config_.journal.enabled) return;
+void Measurer::write_journal() {
+    if (group_.journal.empty()) return;
     Result<void> done;
     if (!journal_) {
         auto journal = Journal::open(config_.journal.directory, speaker_.boot_id,
                                      config_.journal.max_size, config_.journal.files);
-        if (journal) journal_ = std::move(*journal);
-        else done = std::unexpected(journal.error());
+        if (journal)
+            journal_ = std::move(*journal);
+        else
+            done = std::unexpected(journal.error());
     }
-    if (journal_) {
-        auto line = to_json(event);
+    for (nlohmann::json& line : group_.journal) {
         line["entry"] = backend_ ? nlohmann::json(backend_->log->entries()) : nullptr;
-        done = journal_->append(line);
+        if (journal_ && done) done = journal_->append(line);
     }
     // Said once, not for every event; the list does not depend on it.
     if (!done && !journal_failed_) spdlog::error("{}", to_string(done.error()));
     journal_failed_ = !done;
 }
 
-bool Measurer::measure_event(const KeyEvent& event, const policy::Rule& rule, unsigned pcr) {
+void Measurer::measure_event(const KeyEvent& event, const policy::Rule& rule, unsigned pcr) {
     // The filter may have sent a payload for a rule that did not decide after all.
     const bool asked_for = policy::wants_payload(rule, event.key_type);
     const bool whole = event.payload.size() == event.payload_length && !event.payload.empty();
     const bool could_pass_for_a_record = event.keyring.starts_with(measure::kRecordPrefix);
-    if (asked_for && rule.payload == policy::Payload::kFull && whole && !could_pass_for_a_record)
-        return append(pcr, event.keyring, event.payload);
-    const auto proof =
-        asked_for ? measure::PayloadProof::kDigest : measure::PayloadProof::kNone;
+    if (asked_for && rule.payload == policy::Payload::kFull && whole && !could_pass_for_a_record) {
+        collect(pcr, event.keyring, event.payload);
+        return;
+    }
+    const auto proof = asked_for ? measure::PayloadProof::kDigest : measure::PayloadProof::kNone;
     const Record record =
         measure::key_record(event, policy::operation_name(event.operation), proof);
-    return append(pcr, record.name, record.buf);
+    collect(pcr, record.name, record.buf);
 }
 
 bool Measurer::take_event(const KeyEvent& event) {
-    const policy::Rule* rule =
-        policy::decide(policy_->policy, {.operation = event.operation,
-                                  .keyring = event.keyring,
-                                  .key_type = event.key_type,
-                                  .description = event.description,
-                                  .uid = event.actor.uid,
-                                  .euid = event.actor.euid,
-                                  .gid = event.actor.gid,
-                                  .egid = event.actor.egid});
+    const policy::Rule* rule = policy::decide(policy_->policy, {.operation = event.operation,
+                                                                .keyring = event.keyring,
+                                                                .key_type = event.key_type,
+                                                                .description = event.description,
+                                                                .uid = event.actor.uid,
+                                                                .euid = event.actor.euid,
+                                                                .gid = event.actor.gid,
+                                                                .egid = event.actor.egid});
     if (rule == nullptr || rule->action == policy::Action::kDontMeasure) {
         status_.update([](Status& status) { ++status.counters.unmatched; });
         return true;
     }
-    if (!measure_event(event, *rule, rule->pcr.value_or(config_.tpm.pcr))) return false;
-    write_journal(event);
-    status_.update([](Status& status) {
-        ++status.counters.matched;
-        ++status.counters.measured;
-    });
+    const bool each = rule->commit == policy::Commit::kEach;
+    if (each && (!commit() || !backend_)) return false;
+    measure_event(event, *rule, rule->pcr.value_or(config_.tpm.pcr));
+    group_.each = each;
+    ++group_.events;
+    if (config_.journal.enabled) group_.journal.push_back(to_json(event));
+    status_.update([](Status& status) { ++status.counters.matched; });
     return true;
 }
 
@@ -261,17 +318,25 @@ bool Measurer::process(const SpoolItem& item) {
     if (const auto* event = std::get_if<KeyEvent>(&item)) return take_event(*event);
     if (!introduced_) return true;  // there is no list that could be incomplete
     if (const auto* loss = std::get_if<capture::Loss>(&item))
-        return append(measure::loss_record(loss->first, loss->last));
-    if (const auto* missed = std::get_if<Missed>(&item))
-        return append(measure::missed_record(missed->count));
-    const auto& drop = std::get<Drop>(item);
-    return append(measure::drop_record(drop.reason == Drop::Reason::kSize ? "size" : "deadline",
-                                       drop.count, drop.first_sequence, drop.last_sequence));
+        collect(measure::loss_record(loss->first, loss->last));
+    else if (const auto* missed = std::get_if<Missed>(&item))
+        collect(measure::missed_record(missed->count));
+    else if (const auto* drop = std::get_if<Drop>(&item))
+        collect(measure::drop_record(drop->reason == Drop::Reason::kSize ? "size" : "deadline",
+                                     drop->count, drop->first_sequence, drop->last_sequence));
+    return true;
 }
 
-/// When nothing waits: looks at the PCR, shows it, and sees whether somebody else was there.
+/// When nothing waits: shows the PCR, and sees now and then whether somebody else was there.
 void Measurer::settle() {
-    if (published_ && Clock::now() - looked_at_pcr_ < kLookAtPcr) return;
+    if (!published_) {
+        published_ = true;
+        status_.update([&](Status& status) {
+            for (const auto& [bank, value] : backend_->log->values(config_.tpm.pcr))
+                status.tpm.values[std::string(measure::name_of(bank))] = measure::to_hex(value);
+        });
+    }
+    if (Clock::now() - looked_at_pcr_ < kLookAtPcr) return;
     looked_at_pcr_ = Clock::now();
     auto foreign = backend_->log->foreign_extends();
     if (!foreign) {
@@ -279,12 +344,7 @@ void Measurer::settle() {
         return;
     }
     take_foreign(*foreign);
-    published_ = unexplained_.empty() || !introduced_;  // else the record is next
-
-    status_.update([&](Status& status) {
-        for (const auto& [bank, value] : backend_->log->values(config_.tpm.pcr))
-            status.tpm.values[std::string(measure::name_of(bank))] = measure::to_hex(value);
-    });
+    if (!foreign->empty()) published_ = false;
 }
 
 void Measurer::run(std::stop_token stop) {
@@ -309,18 +369,21 @@ void Measurer::run(std::stop_token stop) {
             continue;
         }
         if (!item) {
-            // The PCR is shown as soon as there is nothing to do.
-            const Clock::duration patience = stop.stop_requested() || !published_ ? 0s : kRetry;
-            item = spool_.pop(patience);
+            // A group is committed, and the PCR shown, as soon as there is nothing else to do.
+            const bool idle = !group_.records.empty() || !published_ || stop.stop_requested();
+            item = spool_.pop(idle ? 0s : kRetry);
         }
-        if (!item) {
+        if (item && process(*item)) {
+            item.reset();
+            if (!commit_is_due()) continue;
+        }
+        if (!group_.records.empty() ? !commit() : item.has_value()) {
+            if (stop.stop_requested()) return;
+            pause();
+        } else if (!item && backend_) {
             settle();
             if (stop.stop_requested()) return;
-            continue;
         }
-        if (process(*item)) item.reset();
-        else if (stop.stop_requested()) return;
-        else pause();
     }
 }
 

@@ -151,6 +151,16 @@ Read read_payload(Draft& draft, char, const Word& value) {
     return {};
 }
 
+Read read_commit(Draft& draft, char, const Word& value) {
+    if (value.text == "group")
+        draft.rule.commit = Commit::kGroup;
+    else if (value.text == "each")
+        draft.rule.commit = Commit::kEach;
+    else
+        return wrong(value, quote(value.text) + " is not a way to commit records", "group or each");
+    return {};
+}
+
 Read read_pcr(Draft& draft, char, const Word& value) {
     const auto number = read_number(value.text, 10);
     // IMA's own rules go up to 63. Whether this one is ours is known at the end of the line.
@@ -266,6 +276,7 @@ constexpr std::array<ConditionWord, kConditions> kConditionWords{{
     {Condition::kOp, "op", kIs, false, read_op},
     {Condition::kDesc, "desc", kIs, false, read_desc},
     {Condition::kPayload, "payload", kIs, false, read_payload},
+    {Condition::kCommit, "commit", kIs, false, read_commit},
     {Condition::kPcr, "pcr", kIs, true, read_pcr},
     {Condition::kTemplate, "template", kIs, false, read_template},
     {Condition::kMask, "mask", kIs, false, read_mask},

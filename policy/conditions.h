@@ -30,6 +30,7 @@ enum class Condition : std::uint8_t {
     kOp,
     kDesc,
     kPayload,
+    kCommit,
     kPcr,
     kTemplate,
     // From here on without a meaning for KEY_CHECK.

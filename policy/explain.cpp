@@ -51,6 +51,7 @@ std::string decision(const Rule* rule) {
             text += "without the payload";
             break;
     }
+    if (rule->commit == Commit::kEach) text += ", always with an extend of its own";
     return text +
            (rule->pcr ? ", into PCR " + std::to_string(*rule->pcr) : ", into the configured PCR");
 }

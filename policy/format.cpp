@@ -51,6 +51,7 @@ std::string to_text(const Rule& rule) {
     if (rule.action == Action::kDontMeasure) return text;
     if (rule.payload == Payload::kDigest) text += " payload=digest";
     if (rule.payload == Payload::kNone) text += " payload=none";
+    if (rule.commit == Commit::kEach) text += " commit=each";
     return text;
 }
 

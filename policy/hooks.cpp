@@ -20,8 +20,9 @@ constexpr ConditionSet kKexecCmdline =
 constexpr ConditionSet kModules =
     kKexecCmdline | set_of({kMask, kAppraiseType, kPermitDirectio, kAppraiseAlgos});
 constexpr ConditionSet kFiles = kModules | set_of({kDigestType});
-constexpr ConditionSet kKeys = kWithEveryFunction | set_of({kKeyrings, kUid, kEuid, kGid, kEgid,
-                                                            kKeyType, kOp, kDesc, kPayload, kPcr});
+constexpr ConditionSet kKeys =
+    kWithEveryFunction |
+    set_of({kKeyrings, kUid, kEuid, kGid, kEgid, kKeyType, kOp, kDesc, kPayload, kCommit, kPcr});
 constexpr ConditionSet kCriticalData = kWithEveryFunction | set_of({kUid, kGid, kPcr, kLabel});
 constexpr ConditionSet kSetxattr = kWithEveryFunction | kSecurityLabels | set_of({kAppraiseAlgos});
 
@@ -151,7 +152,7 @@ std::vector<Finding> check_combination(const Draft& draft) {
     check_conditions(draft, hook, findings);
     if (!findings.empty()) return findings;
 
-    check_needed_action(draft, {kPcr, kPayload}, kMeasure, findings);
+    check_needed_action(draft, {kPcr, kPayload, kCommit}, kMeasure, findings);
     check_needed_action(draft, {kAppraiseType, kAppraiseAlgos}, kAppraise, findings);
     if (!is_key_hook(hook)) {
         check_single_id(draft, kUid, kEuid, findings);

@@ -49,6 +49,10 @@ enum class Action { kMeasure, kDontMeasure };
 /// What of the payload goes into the measurement list.
 enum class Payload { kFull, kDigest, kNone };
 
+/// Whether many records may share one extend of the PCR while they come faster than the TPM takes
+/// them, or each has its own always.
+enum class Commit { kGroup, kEach };
+
 struct IdCondition {
     char compare = '=';  ///< '=', '<' or '>'
     std::uint32_t value = 0;
@@ -79,6 +83,7 @@ struct Rule {
     std::optional<std::string> description;  ///< a glob, see policy/glob.h
     std::optional<std::uint32_t> pcr;        ///< nothing: the configured one
     Payload payload = Payload::kFull;
+    Commit commit = Commit::kGroup;
 
     bool operator==(const Rule&) const = default;
 };

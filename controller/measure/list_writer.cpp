@@ -5,12 +5,15 @@
 #include <openssl/crypto.h>
 #include <sys/stat.h>
 
+#include "controller/fault_point.h"
 #include "controller/measure/list_reader.h"
 #include "controller/measure/little_endian.h"
 #include "controller/measure/template_data.h"
 
 namespace keyscribe::measure {
 namespace {
+
+constexpr std::size_t kSha1Size = 20;
 
 Result<UniqueFd> open_file(const std::filesystem::path& path) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
@@ -23,9 +26,8 @@ Result<void> append_whole(const UniqueFd& fd, std::uint64_t size, Bytes bytes,
                           const std::string& path) {
     std::size_t done = 0;
     while (done < bytes.size()) {
-        const ssize_t wrote =
-            ::pwrite(fd.get(), bytes.data() + done, bytes.size() - done,
-                     static_cast<off_t>(size + done));
+        const ssize_t wrote = ::pwrite(fd.get(), bytes.data() + done, bytes.size() - done,
+                                       static_cast<off_t>(size + done));
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote <= 0) {
             const int code = wrote < 0 ? errno : ENOSPC;
@@ -40,7 +42,7 @@ Result<void> append_whole(const UniqueFd& fd, std::uint64_t size, Bytes bytes,
 }
 
 Result<std::uint64_t> file_size(const UniqueFd& fd, const std::string& path) {
-    struct stat status{};
+    struct stat status {};
     if (::fstat(fd.get(), &status) != 0) return fail_errno("cannot look at the list", path);
     if (status.st_nlink == 0)
         return fail("the measurement list was removed while it was in use", path,
@@ -52,8 +54,8 @@ Result<void> check_size(const UniqueFd& fd, std::uint64_t expected, const std::s
     const auto size = file_size(fd, path);
     if (!size) return std::unexpected(size.error());
     if (*size != expected)
-        return fail("the measurement list was changed by somebody else: " +
-                        std::to_string(*size) + " bytes instead of " + std::to_string(expected),
+        return fail("the measurement list was changed by somebody else: " + std::to_string(*size) +
+                        " bytes instead of " + std::to_string(expected),
                     path, "restart keyscribed: it compares list and PCR");
     return {};
 }
@@ -76,6 +78,13 @@ WipedBytes encode_entry(std::uint32_t pcr, std::string_view template_name, Bytes
     put_length(template_data.size());
     put(template_data);
     return entry;
+}
+
+std::uint64_t encoded_size(std::span<const NewEntry> entries) {
+    std::uint64_t size = 0;
+    for (const NewEntry& entry : entries)
+        size += 4 + kSha1Size + 4 + entry.template_name.size() + 4 + entry.template_data.size();
+    return size;
 }
 
 std::string escape_name(std::string_view name) {
@@ -125,27 +134,32 @@ Result<ListFiles> ListFiles::open(const std::filesystem::path& directory) {
     return files;
 }
 
-Result<void> ListFiles::append(std::uint32_t pcr, std::string_view template_name,
-                               Bytes template_data) {
+Result<void> ListFiles::append(std::span<const NewEntry> entries) {
     auto untouched = check_size(binary_, size_, directory_ / kBinary);
     if (untouched) untouched = check_size(text_, text_size_, directory_ / kText);
     if (!untouched) return untouched;
 
-    std::string line = text_line(pcr, hash(Algorithm::kSha1, template_data), template_name,
-                                 template_data);
-    const WipedBytes entry = encode_entry(pcr, template_name, template_data);
-    auto done = append_whole(text_, text_size_, as_bytes(line), directory_ / kText);
-    const std::uint64_t text_size = text_size_ + line.size();
-    OPENSSL_cleanse(line.data(), line.size());
+    WipedBytes binary, text;
+    binary.reserve(encoded_size(entries));
+    for (const NewEntry& entry : entries) {
+        const WipedBytes bytes = encode_entry(entry.pcr, entry.template_name, entry.template_data);
+        std::string line = text_line(entry.pcr, Bytes(bytes).subspan(4, kSha1Size),
+                                     entry.template_name, entry.template_data);
+        binary.insert(binary.end(), bytes.begin(), bytes.end());
+        text.insert(text.end(), line.begin(), line.end());
+        OPENSSL_cleanse(line.data(), line.size());
+    }
+    auto done = append_whole(text_, text_size_, text, directory_ / kText);
     if (!done) return done;
-    done = append_whole(binary_, size_, entry, directory_ / kBinary);
+    fault_point("after-list-text");
+    done = append_whole(binary_, size_, binary, directory_ / kBinary);
     if (!done) {
         if (::ftruncate(text_.get(), static_cast<off_t>(text_size_)) != 0)
             return fail_errno("cannot take back an entry", directory_ / kText);
         return done;
     }
-    size_ += entry.size();
-    text_size_ = text_size;
+    size_ += binary.size();
+    text_size_ += text.size();
     return {};
 }
 

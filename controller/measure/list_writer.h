@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,8 +15,18 @@
 
 namespace keyscribe::measure {
 
+/// An entry to be.
+struct NewEntry {
+    std::uint32_t pcr = 0;
+    std::string template_name;
+    WipedBytes template_data;
+};
+
 /// One entry as list_reader.h describes it, with the SHA-1 template digest over `template_data`.
 WipedBytes encode_entry(std::uint32_t pcr, std::string_view template_name, Bytes template_data);
+
+/// The bytes that encode_entry() gives for all of them.
+std::uint64_t encoded_size(std::span<const NewEntry> entries);
 
 /// "PCR SHA1 TEMPLATE sha256:DIGEST NAME HEX" and a newline, as the kernel's
 /// ascii_runtime_measurements has it; of templates other than ima-ng, ima-sig and ima-buf the
@@ -26,7 +37,8 @@ std::string text_line(std::uint32_t pcr, Bytes template_digest, std::string_view
 
 std::string escape_name(std::string_view name);
 
-/// The two files that hold the list. Entries are appended whole or not at all.
+/// The two files that hold the list. What is appended at one go is in it as a whole or not at all,
+/// save after a death in the middle of it.
 class ListFiles {
   public:
     static constexpr const char* kBinary = "binary_runtime_measurements";
@@ -36,7 +48,7 @@ class ListFiles {
     static Result<ListFiles> open(const std::filesystem::path& directory);
 
     /// Error: nothing was appended (no room), or the list was truncated or removed by somebody.
-    Result<void> append(std::uint32_t pcr, std::string_view template_name, Bytes template_data);
+    Result<void> append(std::span<const NewEntry> entries);
 
     /// The binary list as it stands, to be replayed.
     Result<WipedBytes> read() const;

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "controller/fault_point.h"
 #include "controller/measure/records.h"
 #include "controller/measure/template_data.h"
 
@@ -103,22 +104,23 @@ Result<void> MeasurementLog::recover(unsigned pcr, const std::vector<Entry>& ent
     return {};
 }
 
-std::expected<void, AppendError> MeasurementLog::append(unsigned pcr,
-                                                        std::string_view template_name,
-                                                        Bytes template_data) {
-    // A PCR that a rule names for the first time is taken to be at its start; where it is not,
-    // foreign_extends() finds out.
-    values_.try_emplace(pcr, zeros(banks_));
-    if (auto done = files_.append(pcr, template_name, template_data); !done)
+std::expected<void, AppendError> MeasurementLog::append(std::span<const NewEntry> entries) {
+    if (auto done = files_.append(entries); !done)
         return std::unexpected(AppendError{done.error(), false});
-    ++entries_;
-
-    PcrValues digests;
-    for (const Algorithm bank : banks_) digests[bank] = hash(bank, template_data);
-    if (auto done = tpm_->extend(pcr, digests); !done)
-        return std::unexpected(AppendError{done.error(), true});
-    ++extends_;
-    for (auto& [bank, value] : values_[pcr]) value = extended(bank, value, digests[bank]);
+    entries_ += entries.size();
+    fault_point("after-list-append");
+    for (const NewEntry& entry : entries) {
+        // A PCR that a rule names for the first time is taken to be at its start; where it is not,
+        // foreign_extends() finds out.
+        PcrValues& values = values_.try_emplace(entry.pcr, zeros(banks_)).first->second;
+        PcrValues digests;
+        for (const Algorithm bank : banks_) digests[bank] = hash(bank, entry.template_data);
+        if (auto done = tpm_->extend(entry.pcr, digests); !done)
+            return std::unexpected(AppendError{done.error(), true});
+        fault_point("after-extend");
+        ++extends_;
+        for (auto& [bank, value] : values) value = extended(bank, value, digests[bank]);
+    }
     return {};
 }
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <string_view>
+#include <span>
 #include <vector>
 
 #include "controller/error.h"
@@ -18,10 +18,10 @@ namespace keyscribe::measure {
 
 /// What opening found, and mended.
 struct Recovery {
-    std::uint64_t entries = 0;             ///< in the list
-    std::uint64_t owed = 0;                ///< extends that were missing and are made now
-    std::uint64_t torn_bytes = 0;          ///< of half an entry, cut off
-    std::map<unsigned, PcrValues> foreign; ///< PCRs that no prefix of the list explains
+    std::uint64_t entries = 0;              ///< in the list
+    std::uint64_t owed = 0;                 ///< extends that were missing and are made now
+    std::uint64_t torn_bytes = 0;           ///< of half an entry, cut off
+    std::map<unsigned, PcrValues> foreign;  ///< PCRs that no prefix of the list explains
 };
 
 /// An entry that did not make it.
@@ -38,10 +38,10 @@ class MeasurementLog {
     static Result<MeasurementLog> open(const std::filesystem::path& directory, Tpm& tpm,
                                        unsigned pcr, Recovery& recovery);
 
-    /// One entry: into the list, then into every bank of the PCR. After an AppendError with
-    /// in_list this object is of no use any more: open() again, it makes the owed extend.
-    std::expected<void, AppendError> append(unsigned pcr, std::string_view template_name,
-                                            Bytes template_data);
+    /// Into the list, in one write, then one after the other into every bank of their PCRs. After
+    /// an AppendError with in_list this object is of no use any more: open() again, it makes the
+    /// extends that are owed.
+    std::expected<void, AppendError> append(std::span<const NewEntry> entries);
 
     /// The PCRs whose values differ from what was extended here, with what they have.
     Result<std::map<unsigned, PcrValues>> foreign_extends();
@@ -53,6 +53,7 @@ class MeasurementLog {
     const PcrValues& values(unsigned pcr) const { return values_.at(pcr); }
     const std::vector<Algorithm>& banks() const { return banks_; }
     std::uint64_t entries() const { return entries_; }
+    std::uint64_t size() const { return files_.size(); }  ///< of the binary list, in bytes
     std::uint64_t extends() const { return extends_; }
 
   private:

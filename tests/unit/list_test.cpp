@@ -188,7 +188,8 @@ ListFiles open_files(const TempDir& directory) {
 }
 
 void add(ListFiles& files, std::uint32_t pcr, std::string_view name, std::string_view buf) {
-    const auto done = files.append(pcr, "ima-buf", encode_ima_buf(name, as_bytes(buf)));
+    const auto done =
+        files.append(std::array{NewEntry{pcr, "ima-buf", encode_ima_buf(name, as_bytes(buf))}});
     ASSERT_TRUE(done) << to_string(done.error());
 }
 
@@ -197,7 +198,10 @@ TEST(ListFiles, CopyOfTheKernelsList) {
     const std::string list = read_file(kOld + "binary_runtime_measurements");
     ListFiles files = open_files(directory);
     for (const Entry& entry : entries_of(list))
-        ASSERT_TRUE(files.append(entry.pcr, entry.template_name, entry.template_data));
+        ASSERT_TRUE(files.append(
+            std::array{NewEntry{entry.pcr,
+                                std::string(entry.template_name),
+                                {entry.template_data.begin(), entry.template_data.end()}}}));
     EXPECT_TRUE(both(directory) == std::pair(list, read_file(kOld + "ascii_runtime_measurements")));
     EXPECT_EQ(files.size(), list.size());
     struct stat status {};
@@ -266,9 +270,9 @@ TEST(ListFiles, WithoutRoomNothingIsAppended) {
     {
         // The text's line is the longer one of ima-buf; of a foreign template the binary entry is.
         const FileSizeLimit limit(2048);
-        EXPECT_FALSE(files.append(13, "ima-buf", buf));
+        EXPECT_FALSE(files.append(std::array{NewEntry{13, "ima-buf", buf}}));
         EXPECT_EQ(both(directory), before);
-        EXPECT_FALSE(files.append(13, "foreign", buf));
+        EXPECT_FALSE(files.append(std::array{NewEntry{13, "foreign", buf}}));
         EXPECT_EQ(both(directory), before);
     }
     add(files, 13, "two", large);
@@ -287,7 +291,8 @@ TEST(ListFiles, SeesThatSomebodyRemovedOrCutAFile) {
                 std::filesystem::remove(directory / name);
             else
                 std::filesystem::resize_file(directory / name, 10);
-            const auto done = files.append(13, "ima-buf", encode_ima_buf("two", {}));
+            const auto done =
+                files.append(std::array{NewEntry{13, "ima-buf", encode_ima_buf("two", {})}});
             ASSERT_FALSE(done) << name << (remove ? " removed" : " cut");
             EXPECT_EQ(done.error().where, (directory / name).string());
             EXPECT_NE(done.error().hint, "");
@@ -324,8 +329,8 @@ TEST(ListFiles, EvmctlAcceptsTheListAndNoOther) {
     const TempDir directory;
     ListFiles files = open_files(directory);
     const auto aggregate = hash(Algorithm::kSha256, as_bytes("PCR 0 to 9"));
-    ASSERT_TRUE(
-        files.append(13, "ima-ng", encode_ima_ng(Algorithm::kSha256, aggregate, "boot_aggregate")));
+    ASSERT_TRUE(files.append(std::array{
+        NewEntry{13, "ima-ng", encode_ima_ng(Algorithm::kSha256, aggregate, "boot_aggregate")}}));
     add(files, 13, "keyscribe:start", "\xa0");
     add(files, 10, "a name with blanks", "");
     add(files, 13, ".builtin_trusted_keys", std::string(2000, '0'));

@@ -32,7 +32,8 @@ class MeasurementLogTest : public ::testing::Test {
 
     static void append(MeasurementLog& log, std::string_view name, std::string_view buf,
                        unsigned pcr = kPcr) {
-        const auto done = log.append(pcr, "ima-buf", encode_ima_buf(name, as_bytes(buf)));
+        const auto done =
+            log.append(std::array{NewEntry{pcr, "ima-buf", encode_ima_buf(name, as_bytes(buf))}});
         ASSERT_TRUE(done) << to_string(done.error().error);
     }
 
@@ -40,7 +41,8 @@ class MeasurementLogTest : public ::testing::Test {
     void append_to_list_alone(std::string_view name, std::string_view buf) {
         auto files = ListFiles::open(directory_);
         ASSERT_TRUE(files);
-        ASSERT_TRUE(files->append(kPcr, "ima-buf", encode_ima_buf(name, as_bytes(buf))));
+        ASSERT_TRUE(files->append(
+            std::array{NewEntry{kPcr, "ima-buf", encode_ima_buf(name, as_bytes(buf))}}));
     }
 
     void extend_behind_its_back(unsigned pcr = kPcr) {
@@ -183,7 +185,8 @@ TEST_F(MeasurementLogTest, SeesForeignExtendsAndGoesOnFromThem) {
         EXPECT_EQ(found, opened.tpm->read_pcr(kPcr, opened.log->banks()).value());
         const Record record = foreign_record(kPcr, found);
         opened.log->adopt(kPcr, found);
-        ASSERT_TRUE(opened.log->append(kPcr, "ima-buf", encode_ima_buf(record.name, record.buf)));
+        ASSERT_TRUE(opened.log->append(
+            std::array{NewEntry{kPcr, "ima-buf", encode_ima_buf(record.name, record.buf)}}));
         append(*opened.log, "two", "2");
         EXPECT_TRUE(opened.log->foreign_extends().value().empty());
     }
@@ -230,7 +233,8 @@ TEST_F(MeasurementLogTest, ARemovedListIsForeignToThePcr) {
         Opened opened = open();
         append(*opened.log, "one", "1");
         std::filesystem::remove(directory_ / ListFiles::kBinary);
-        const auto done = opened.log->append(kPcr, "ima-buf", encode_ima_buf("two", {}));
+        const auto done =
+            opened.log->append(std::array{NewEntry{kPcr, "ima-buf", encode_ima_buf("two", {})}});
         ASSERT_FALSE(done);
         EXPECT_FALSE(done.error().in_list);
     }
@@ -242,7 +246,7 @@ TEST_F(MeasurementLogTest, AnEntryOfAPcrThatDoesNotExistIsAnError) {
     ASSERT_TRUE(files);
     for (const unsigned pcr : {24u, 1000u, 0x7fffffffu}) {
         ASSERT_TRUE(files->rewrite({}));
-        ASSERT_TRUE(files->append(pcr, "ima-buf", encode_ima_buf("x", {})));
+        ASSERT_TRUE(files->append(std::array{NewEntry{pcr, "ima-buf", encode_ima_buf("x", {})}}));
         Tpm tpm = swtpm_.open();
         Recovery recovery;
         EXPECT_FALSE(MeasurementLog::open(directory_, tpm, kPcr, recovery)) << pcr;

@@ -78,6 +78,19 @@ TEST(PolicyParser, ReadsEveryCondition) {
     EXPECT_EQ(rule.payload, Payload::kDigest);
 }
 
+TEST(PolicyParser, CommitIsOfTwoKinds) {
+    EXPECT_EQ(rule_of("measure func=KEY_CHECK").commit, Commit::kGroup);
+    EXPECT_EQ(rule_of("measure func=KEY_CHECK commit=group").commit, Commit::kGroup);
+    const Rule each = rule_of("measure func=KEY_CHECK commit=each");
+    EXPECT_EQ(each.commit, Commit::kEach);
+    EXPECT_EQ(to_text(each), "measure func=KEY_CHECK commit=each");
+    EXPECT_EQ(error_of("measure func=KEY_CHECK commit=all"),
+              "1:31: 'all' is not a way to commit records (group or each)");
+    EXPECT_EQ(error_of("dont_measure func=KEY_CHECK commit=each"),
+              "1:29: 'commit' does not go with the action 'dont_measure' (it with the action "
+              "measure only)");
+}
+
 TEST(PolicyParser, EveryTypeHasAStarOfItsOwn) {
     EXPECT_TRUE(rule_of("measure func=KEY_CHECK key_type=*").key_types.empty());
     EXPECT_EQ(error_of("measure func=KEY_CHECK key_type=user|*"),
@@ -155,7 +168,7 @@ TEST(PolicyParser, AnErrorNamesPlaceCauseAndRemedy) {
               "    measure func=KEY_CHECK keyring=.ima\n"
               "                           ^\n"
               "    expected one of: func= keyrings= uid= euid= gid= egid= key_type= op= desc= "
-              "payload= pcr= template=; did you mean 'keyrings='?\n");
+              "payload= commit= pcr= template=; did you mean 'keyrings='?\n");
 }
 
 TEST(PolicyParser, SuggestsWhatIsClose) {
@@ -193,8 +206,6 @@ TEST(PolicyParser, NamesTheExactColumn) {
 TEST(PolicyParser, ConditionsOfLaterVersionsAreUnknown) {
     EXPECT_TRUE(error_of("measure func=KEY_CHECK provenance=measured")
                     .starts_with("1:24: unknown condition 'provenance='"));
-    EXPECT_TRUE(error_of("measure func=KEY_CHECK commit=each")
-                    .starts_with("1:24: unknown condition 'commit='"));
 }
 
 TEST(PolicyParser, AllErrorsOfAllFilesAreReportedUpToABound) {

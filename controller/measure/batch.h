@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Group commit: many entries that share one extend, as one keyscribe:batch entry. RECORDS.md has
+// its format; unfold.h reads it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controller/measure/list_writer.h"
+#include "controller/wiped_bytes.h"
+
+namespace keyscribe::measure {
+
+/// What an ima-buf entry is about.
+struct NamedBuf {
+    unsigned pcr = 0;
+    std::string name;
+    WipedBytes buf;
+};
+
+/// Each as an ima-buf entry of its own.
+std::vector<NewEntry> single_entries(const std::vector<NamedBuf>& records);
+
+/// In the same order; neighbours that go into the same PCR share a keyscribe:batch entry.
+std::vector<NewEntry> batch_entries(const std::vector<NamedBuf>& records);
+
+}  // namespace keyscribe::measure

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/measure/batch.h"
+
+#include <gtest/gtest.h>
+
+#include "controller/measure/cbor.h"
+#include "controller/measure/template_data.h"
+
+namespace keyscribe::measure {
+namespace {
+
+NamedBuf record(unsigned pcr, std::string name, std::size_t size) {
+    return {pcr, std::move(name), WipedBytes(size, 0x5a)};
+}
+
+TEST(Batch, IsWhatTheCborEncoderGives) {
+    std::vector<NamedBuf> records;
+    nlohmann::json entries = nlohmann::json::array();
+    // Sizes on both sides of every step of CBOR's lengths, and more than 255 of them.
+    for (const std::size_t size : {0u, 1u, 23u, 24u, 255u, 256u, 65535u, 65536u})
+        records.push_back(record(13, ".ima", size));
+    for (int i = 0; i < 300; ++i) records.push_back(record(13, std::string(1 + i, 'n'), 3));
+    for (const NamedBuf& each : records)
+        entries.push_back({cbor_bytes(as_bytes(each.name)), cbor_bytes(each.buf)});
+    const auto made = batch_entries(records);
+    ASSERT_EQ(made.size(), 1u);
+    EXPECT_EQ(made[0].pcr, 13u);
+    const auto fields = decode_fields(made[0].template_name, made[0].template_data);
+    ASSERT_TRUE(fields);
+    EXPECT_EQ(fields->name, "keyscribe:batch");
+    const auto expected = to_cbor({{"entries", entries}});
+    EXPECT_TRUE(std::ranges::equal(fields->third.value(), expected));
+}
+
+TEST(Batch, NeighboursOfOnePcrShareOne) {
+    const std::vector<NamedBuf> records = {record(13, "a", 1), record(13, "b", 1),
+                                           record(11, "c", 1), record(13, "d", 1),
+                                           record(13, "e", 1)};
+    const auto made = batch_entries(records);
+    ASSERT_EQ(made.size(), 3u);
+    EXPECT_EQ(made[0].pcr, 13u);
+    EXPECT_EQ(made[1].pcr, 11u);
+    // What is alone is no batch.
+    EXPECT_EQ(made[1].template_data, encode_ima_buf("c", records[2].buf));
+    EXPECT_EQ(made[2].pcr, 13u);
+    EXPECT_TRUE(batch_entries({}).empty());
+    const auto singles = single_entries(records);
+    ASSERT_EQ(singles.size(), 5u);
+    EXPECT_EQ(singles[4].template_data, encode_ima_buf("e", records[4].buf));
+}
+
+}  // namespace
+}  // namespace keyscribe::measure
