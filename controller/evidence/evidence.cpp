@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/evidence/evidence.h"
+
+#include <algorithm>
+
+#include "controller/evidence/evidence_json.h"
+
+namespace keyscribe::evidence {
+namespace {
+
+// RFC 8949, 3.1
+enum Major : unsigned { kUint = 0, kBytes = 2, kText = 3, kArray = 4, kMap = 5 };
+
+class Writer {
+  public:
+    explicit Writer(std::size_t size) { bytes_.reserve(size); }
+    void head(Major major, std::uint64_t argument) {
+        const auto first = static_cast<std::uint8_t>(major << 5);
+        if (argument < 24) return bytes_.push_back(first | static_cast<std::uint8_t>(argument));
+        const unsigned log = argument <= 0xff ? 0 : argument <= 0xffff ? 1 : argument >> 32 ? 3 : 2;
+        bytes_.push_back(first | static_cast<std::uint8_t>(24 + log));
+        for (int shift = (8 << log) - 8; shift >= 0; shift -= 8)
+            bytes_.push_back(static_cast<std::uint8_t>(argument >> shift));
+    }
+    void text(std::string_view text) {
+        head(kText, text.size());
+        bytes_.insert(bytes_.end(), text.begin(), text.end());
+    }
+    void bytes(Bytes bytes) {
+        head(kBytes, bytes.size());
+        bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    }
+    void member(std::string_view key, std::uint64_t value) { text(key), head(kUint, value); }
+    void member(std::string_view key, std::string_view value) { text(key), text(value); }
+    void member(std::string_view key, Bytes value) { text(key), bytes(value); }
+    std::vector<std::uint8_t> take() { return std::move(bytes_); }
+
+  private:
+    std::vector<std::uint8_t> bytes_;
+};
+
+void write(Writer& writer, const Quote& quote) {
+    writer.head(kMap, 3);
+    writer.text("pcrs");
+    writer.head(kMap, quote.pcrs.size());
+    // Algorithm's order is that of the names' encodings: sha1 is the shortest.
+    for (const auto& [bank, values] : quote.pcrs) {
+        writer.text(measure::name_of(bank));
+        writer.head(kMap, values.size());
+        for (const auto& [pcr, value] : values) {
+            writer.head(kUint, pcr);
+            writer.bytes(value);
+        }
+    }
+    writer.member("attest", quote.attest);
+    writer.member("signature", quote.signature);
+}
+
+/// Reads CBOR in its deterministic form and remembers the first thing that is wrong. What it gives
+/// after that is empty, so that the caller need ask only once, at the end.
+class Reader {
+  public:
+    explicit Reader(Bytes input) : input_(input) {}
+
+    std::uint64_t uint() { return head(kUint); }
+    std::uint64_t array() { return head(kArray); }
+    std::uint64_t map() { return head(kMap); }
+    Bytes bytes(std::size_t limit) { return take(head(kBytes), limit); }
+    std::string_view text() {
+        const Bytes taken = take(head(kText), kMaxText);
+        return {reinterpret_cast<const char*>(taken.data()), taken.size()};
+    }
+
+    /// A map with texts as keys, in order: calls `read(key)` for each, which is false for a key
+    /// that is not known.
+    template <class Read>
+    void members(Read read) {
+        const std::uint64_t size = map();
+        std::string_view last;
+        for (std::uint64_t i = 0; i < size && !error_; ++i) {
+            const std::string_view key = text();
+            if (last.size() != key.size() ? last.size() > key.size() : last >= key)
+                refuse("a map whose keys are not in order");
+            last = key;
+            if (!error_ && !read(key))
+                refuse("a member that is not known: \"" + escaped(key) + '"');
+        }
+    }
+
+    void refuse(std::string why) {
+        if (!error_) error_ = Error{std::move(why), "byte " + std::to_string(offset_), {}};
+    }
+    bool at_end() const { return offset_ == input_.size(); }
+    const std::optional<Error>& error() const { return error_; }
+
+  private:
+    static std::string escaped(std::string_view key) {
+        std::string text(key);
+        for (char& letter : text)
+            if (letter < ' ' || letter > '~') letter = '?';
+        return text;
+    }
+    std::uint64_t head(unsigned major) {
+        if (error_) return 0;
+        if (at_end()) return refuse("cut short"), 0;
+        const std::uint8_t first = input_[offset_];
+        if (first >> 5 != major) return refuse("an item of another type than expected"), 0;
+        const unsigned info = first & 31;
+        if (info < 24) return ++offset_, info;
+        if (info > 27) return refuse("an indefinite or reserved length"), 0;
+        const std::size_t size = std::size_t{1} << (info - 24);
+        if (input_.size() - offset_ - 1 < size) return refuse("cut short"), 0;
+        std::uint64_t argument = 0;
+        for (const std::uint8_t byte : input_.subspan(offset_ + 1, size))
+            argument = argument << 8 | byte;
+        const std::uint64_t least = size == 1 ? 24 : std::uint64_t{1} << (4 * size);
+        if (argument < least) return refuse("a number that is not in its shortest form"), 0;
+        offset_ += 1 + size;
+        return argument;
+    }
+    Bytes take(std::uint64_t size, std::size_t limit) {
+        if (error_) return {};
+        if (size > input_.size() - offset_) return refuse("cut short"), Bytes();
+        if (size > limit) return refuse("longer than allowed"), Bytes();
+        const Bytes taken = input_.subspan(offset_, static_cast<std::size_t>(size));
+        offset_ += taken.size();
+        return taken;
+    }
+
+    Bytes input_;
+    std::size_t offset_ = 0;
+    std::optional<Error> error_;
+};
+
+std::map<unsigned, Digest> read_values(Reader& reader, Algorithm bank) {
+    std::map<unsigned, Digest> values;
+    const std::uint64_t size = reader.map();
+    for (std::uint64_t i = 0; i < size && !reader.error(); ++i) {
+        const std::uint64_t pcr = reader.uint();
+        if (pcr > kMaxPcr) reader.refuse("a PCR that no TPM has");
+        if (!values.empty() && pcr <= values.rbegin()->first)
+            reader.refuse("a map whose keys are not in order");
+        const Bytes value = reader.bytes(measure::size_of(bank));
+        if (value.size() != measure::size_of(bank)) reader.refuse("a PCR value of the wrong size");
+        if (reader.error()) break;
+        Digest& digest = values[static_cast<unsigned>(pcr)];
+        digest.size = value.size();
+        std::ranges::copy(value, digest.bytes.begin());
+    }
+    return values;
+}
+
+Quote read_quote(Reader& reader) {
+    Quote quote;
+    const auto read_bank = [&](std::string_view name) {
+        const auto bank = measure::algorithm_named(name);
+        if (bank) quote.pcrs[*bank] = read_values(reader, *bank);
+        return bank.has_value();
+    };
+    reader.members([&](std::string_view key) {
+        if (key == "pcrs")
+            reader.members(read_bank);
+        else if (key == "attest")
+            quote.attest = reader.bytes(kMaxStructure);
+        else if (key == "signature")
+            quote.signature = reader.bytes(kMaxStructure);
+        else
+            return false;
+        return true;
+    });
+    return quote;
+}
+
+List read_list(Reader& reader) {
+    List list;
+    unsigned seen = 0;
+    reader.members([&](std::string_view key) {
+        ++seen;
+        if (key == "data")
+            list.data = reader.bytes(SIZE_MAX);
+        else if (key == "offset")
+            list.offset = reader.uint();
+        else if (key == "entries")
+            list.entries = reader.uint();
+        else if (key == "from_entry")
+            list.from_entry = reader.uint();
+        else
+            return false;
+        return true;
+    });
+    if (seen != 4) reader.refuse("a list of which a member is missing");
+    return list;
+}
+
+ImaList read_ima(Reader& reader) {
+    ImaList list;
+    unsigned seen = 0;
+    reader.members([&](std::string_view key) {
+        ++seen;
+        if (key == "data")
+            list.data = reader.bytes(SIZE_MAX);
+        else if (key == "entries")
+            list.entries = reader.uint();
+        else if (key == "algorithm") {
+            const auto algorithm = measure::algorithm_named(reader.text());
+            if (!algorithm) return reader.refuse("a digest of an unknown algorithm"), true;
+            list.algorithm = *algorithm;
+        } else
+            return false;
+        return true;
+    });
+    if (seen != 3) reader.refuse("a kernel's list of which a member is missing");
+    return list;
+}
+
+std::vector<Quote> read_quotes(Reader& reader) {
+    std::vector<Quote> quotes;
+    const std::uint64_t size = reader.array();
+    for (std::uint64_t i = 0; i < size && i <= kMaxQuotes && !reader.error(); ++i)
+        quotes.push_back(read_quote(reader));
+    return quotes;
+}
+
+Result<Document> decode_cbor(Bytes input) {
+    Reader reader(input);
+    Document document;
+    Evidence& evidence = document.evidence;
+    std::string_view format;
+    std::uint64_t version = 0;
+    unsigned seen = 0;  // of those that must be there
+    reader.members([&](std::string_view key) {
+        ++seen;
+        if (key == "ak")
+            evidence.ak = reader.bytes(kMaxStructure);
+        else if (key == "ima")
+            --seen, evidence.ima = read_ima(reader);
+        else if (key == "pcr")
+            evidence.pcr =
+                static_cast<unsigned>(std::min<std::uint64_t>(reader.uint(), kMaxPcr + 1));
+        else if (key == "list")
+            evidence.list = read_list(reader);
+        else if (key == "time")
+            evidence.time = reader.uint();
+        else if (key == "format")
+            format = reader.text();
+        else if (key == "kernel")
+            evidence.kernel = reader.text();
+        else if (key == "quotes")
+            evidence.quotes = read_quotes(reader);
+        else if (key == "ak_name")
+            --seen, evidence.ak_name = reader.bytes(kMaxStructure);
+        else if (key == "boot_id")
+            evidence.boot_id = reader.text();
+        else if (key == "version")
+            version = reader.uint();
+        else if (key == "software")
+            evidence.software = reader.text();
+        else if (key == "boot_time")
+            evidence.boot_time = reader.uint();
+        else if (key == "ek_certificate")
+            --seen, evidence.ek_certificate = reader.bytes(kMaxCertificate);
+        else
+            return false;
+        return true;
+    });
+    if (!reader.error() && !reader.at_end()) reader.refuse("bytes behind the evidence");
+    if (!reader.error() && seen != 11) reader.refuse("a member is missing");
+    if (reader.error()) return std::unexpected(*reader.error());
+    if (auto known = check_format(format, version); !known) return std::unexpected(known.error());
+    if (auto sound = check(evidence); !sound) return std::unexpected(sound.error());
+    return document;
+}
+
+bool is_text(std::string_view text) {
+    return !text.empty() && text.size() <= kMaxText &&
+           std::ranges::all_of(text, [](char letter) { return letter >= ' ' && letter <= '~'; });
+}
+
+Result<void> check(const Quote& quote) {
+    if (quote.attest.empty() || quote.attest.size() > kMaxStructure)
+        return fail("a quote without a TPMS_ATTEST of a sane size", "attest");
+    if (quote.signature.empty() || quote.signature.size() > kMaxStructure)
+        return fail("a quote without a TPMT_SIGNATURE of a sane size", "signature");
+    if (quote.pcrs.empty()) return fail("a quote over no PCR", "pcrs");
+    for (const auto& [bank, values] : quote.pcrs)
+        if (values.empty()) return fail("a bank without a PCR", "pcrs");
+    return {};
+}
+
+}  // namespace
+
+Result<void> check_format(std::string_view format, std::uint64_t version) {
+    if (format != kFormat) return fail("not Keyscribe's evidence", "format");
+    if (version != kVersion)
+        return fail("evidence of version " + std::to_string(version) + ", where only " +
+                        std::to_string(kVersion) + " is known",
+                    "version", "it was made by another release of Keyscribe");
+    return {};
+}
+
+Result<void> check(const Evidence& evidence) {
+    if (!is_text(evidence.software)) return fail("not a line of ASCII", "software");
+    if (!is_text(evidence.boot_id)) return fail("not a line of ASCII", "boot_id");
+    if (!is_text(evidence.kernel)) return fail("not a line of ASCII", "kernel");
+    if (evidence.pcr > kMaxPcr) return fail("a PCR that no TPM has", "pcr");
+    if (evidence.ak.empty() || evidence.ak.size() > kMaxStructure)
+        return fail("no TPMT_PUBLIC of a sane size", "ak");
+    if (evidence.ak_name && (evidence.ak_name->empty() || evidence.ak_name->size() > kMaxStructure))
+        return fail("no TPM name of a sane size", "ak_name");
+    if (evidence.ek_certificate &&
+        (evidence.ek_certificate->empty() || evidence.ek_certificate->size() > kMaxCertificate))
+        return fail("no certificate of a sane size", "ek_certificate");
+    if (evidence.quotes.empty() || evidence.quotes.size() > kMaxQuotes)
+        return fail("no quote, or more than " + std::to_string(kMaxQuotes), "quotes");
+    for (const Quote& quote : evidence.quotes)
+        if (auto sound = check(quote); !sound) return sound;
+    const List& list = evidence.list;
+    if (list.from_entry > list.entries || (list.from_entry == 0) != (list.offset == 0) ||
+        (list.from_entry == list.entries) != list.data.empty())
+        return fail("entries, from_entry, offset and data contradict each other", "list");
+    if (evidence.ima && (evidence.ima->entries == 0) != evidence.ima->data.empty())
+        return fail("entries and data contradict each other", "ima");
+    return {};
+}
+
+std::vector<std::uint8_t> encode_cbor(const Evidence& evidence) {
+    const std::size_t ima_size = evidence.ima ? evidence.ima->data.size() : 0;
+    Writer writer(evidence.list.data.size() + ima_size + 65536);
+    writer.head(kMap, 11u + evidence.ima.has_value() + evidence.ak_name.has_value() +
+                          evidence.ek_certificate.has_value());
+    // Keys in the order of their encodings: shorter ones first.
+    writer.member("ak", evidence.ak);
+    if (evidence.ima) {
+        writer.text("ima");
+        writer.head(kMap, 3);
+        writer.member("data", evidence.ima->data);
+        writer.member("entries", evidence.ima->entries);
+        writer.member("algorithm", measure::name_of(evidence.ima->algorithm));
+    }
+    writer.member("pcr", evidence.pcr);
+    writer.text("list");
+    writer.head(kMap, 4);
+    writer.member("data", evidence.list.data);
+    writer.member("offset", evidence.list.offset);
+    writer.member("entries", evidence.list.entries);
+    writer.member("from_entry", evidence.list.from_entry);
+    writer.member("time", evidence.time);
+    writer.member("format", kFormat);
+    writer.member("kernel", evidence.kernel);
+    writer.text("quotes");
+    writer.head(kArray, evidence.quotes.size());
+    for (const Quote& quote : evidence.quotes) write(writer, quote);
+    if (evidence.ak_name) writer.member("ak_name", *evidence.ak_name);
+    writer.member("boot_id", evidence.boot_id);
+    writer.member("version", kVersion);
+    writer.member("software", evidence.software);
+    writer.member("boot_time", evidence.boot_time);
+    if (evidence.ek_certificate) writer.member("ek_certificate", *evidence.ek_certificate);
+    return writer.take();
+}
+
+Result<Document> decode(Bytes input) {
+    const bool json = !input.empty() && (input[0] == '{' || input[0] == ' ' || input[0] == '\t' ||
+                                         input[0] == '\r' || input[0] == '\n');
+    return json ? decode_json(input) : decode_cbor(input);
+}
+
+}  // namespace keyscribe::evidence
