@@ -67,14 +67,19 @@ bool Digest::operator==(const Digest& other) const {
 }
 
 Digest hash(Algorithm algorithm, Bytes first, Bytes second) {
-    thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> context(EVP_MD_CTX_new());
-    Digest digest{.size = size_of(algorithm)};
+    // A context for each algorithm: one that changes its algorithm begins from nothing.
+    thread_local std::array<std::unique_ptr<EVP_MD_CTX, FreeContext>, kKnown.size()> contexts;
+    const std::size_t index = index_of(algorithm);
+    Digest digest{.size = kKnown[index].size};
+    const bool fresh = !contexts[index];
+    if (fresh) contexts[index].reset(EVP_MD_CTX_new());
+    EVP_MD_CTX* context = contexts[index].get();
     // These fail only where memory is gone or a FIPS provider refuses SHA-1: there is no proof to
     // be made then, and a wrong digest must not be handed on.
-    if (EVP_DigestInit_ex2(context.get(), evp(algorithm), nullptr) != 1 ||
-        EVP_DigestUpdate(context.get(), first.data(), first.size()) != 1 ||
-        EVP_DigestUpdate(context.get(), second.data(), second.size()) != 1 ||
-        EVP_DigestFinal_ex(context.get(), digest.bytes.data(), nullptr) != 1)
+    if (EVP_DigestInit_ex2(context, fresh ? evp(algorithm) : nullptr, nullptr) != 1 ||
+        EVP_DigestUpdate(context, first.data(), first.size()) != 1 ||
+        (!second.empty() && EVP_DigestUpdate(context, second.data(), second.size()) != 1) ||
+        EVP_DigestFinal_ex(context, digest.bytes.data(), nullptr) != 1)
         std::abort();
     return digest;
 }
