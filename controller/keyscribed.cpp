@@ -24,6 +24,7 @@
 #include "controller/control/server.h"
 #include "controller/identity.h"
 #include "controller/log.h"
+#include "controller/measure/list_mender.h"
 #include "controller/measurer.h"
 #include "controller/pump.h"
 #include "controller/security.h"
@@ -137,6 +138,26 @@ Result<void> loop(Pump& pump, Spool& spool, SharedStatus& status, const UniqueFd
     }
 }
 
+/// What the former process of this boot left waits in a file beside the list, and the list says how
+/// much of it is measured. Returns the list's size; nothing where that is not known.
+std::optional<std::uint64_t> take_over_spool(Spool& spool, const std::filesystem::path& directory) {
+    auto file = SpoolFile::open(directory / "spool");
+    if (!file) {
+        // Capturing goes on, without a spool that outlives the process.
+        spdlog::error("{}", to_string(file.error()));
+        return std::nullopt;
+    }
+    const auto& state = file->state();
+    auto list = measure::mend_list(directory, state.list_before, state.list_after);
+    if (!list) {
+        spdlog::error("{}", to_string(list.error()));
+        return std::nullopt;
+    }
+    spool.keep_in(std::move(*file), list->size, last_policy(directory));
+    for (std::string& what : list->findings) spool.push(Tampered{std::move(what)});
+    return list->size;
+}
+
 Result<void> run(const std::filesystem::path& config_file) {
     keep_heap_small();
     auto config = load_config(config_file);
@@ -162,6 +183,7 @@ Result<void> run(const std::filesystem::path& config_file) {
     SharedStatus status;
     status.update([&](Status& now) { now = initial_status(*kernel, *plan, config->tpm.pcr); });
     Spool spool(config->spool.max_size, config->spool.deadline);
+    const auto list_size = take_over_spool(spool, config->list.directory);
     Pump pump(std::move(*programs), *config, spool, status);
     pump.reload();
 
@@ -169,7 +191,7 @@ Result<void> run(const std::filesystem::path& config_file) {
                                          control::routes(status, pump));
     if (!server) return std::unexpected(server.error());
     std::jthread measurer([&](std::stop_token stop) {
-        run_measurer({*config, spool, status, describe_speaker(*kernel, *plan)}, stop);
+        run_measurer({*config, spool, status, describe_speaker(*kernel, *plan), list_size}, stop);
     });
     log_event(LogLevel::kInfo, "attached: " + plan->front().attach_point,
               {{"KEYSCRIBE_STATE", "capturing"}, {"KEYSCRIBE_HOOK", plan->front().attach_point}});

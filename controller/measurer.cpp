@@ -7,11 +7,13 @@
 #include <array>
 #include <chrono>
 #include <condition_variable>
+#include <ctime>
 #include <memory>
 #include <optional>
 #include <set>
 #include <span>
 
+#include "controller/fault_point.h"
 #include "controller/journal.h"
 #include "controller/log.h"
 #include "controller/measure/batch.h"
@@ -44,9 +46,17 @@ struct Group {
     std::vector<measure::NamedBuf> records;
     std::size_t bytes = 0;
     std::size_t events = 0;               // that they are about
+    std::uint64_t taken = 0;              // from the spool (Spool::taken)
     bool each = false;                    // a rule wants extends of their own
     std::vector<nlohmann::json> journal;  // a line an event
 };
+
+std::uint64_t boot_time_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(now.tv_nsec);
+}
 
 /// The TPM and the list that goes with it: opened together, given up together.
 struct Backend {
@@ -60,7 +70,9 @@ class Measurer {
         : config_(context.config),
           spool_(context.spool),
           status_(context.status),
-          speaker_(context.speaker) {}
+          speaker_(context.speaker),
+          done_(context.spool.taken()),
+          list_size_(context.list_size) {}
 
     void run(std::stop_token stop);
 
@@ -80,6 +92,9 @@ class Measurer {
     bool append(unsigned pcr, const Record& record);
     bool append(const Record& record) { return append(config_.tpm.pcr, record); }
     bool append(std::span<const measure::NewEntry> entries);
+    bool record_tampered();
+    void note_tampered(const std::string& what);
+    bool resume(const Resume& resume);
     void write_journal();
     void settle();
     void give_up_backend(const Error& error);
@@ -94,8 +109,11 @@ class Measurer {
     Group group_;
     std::optional<Journal> journal_;
     bool journal_failed_ = false;
-    bool introduced_ = false;         // the list says that this process is speaking
-    bool published_ = false;          // the PCR's values in the status are those of now
+    bool introduced_ = false;                 // the list says that this process is speaking
+    bool published_ = false;                  // the PCR's values in the status are those of now
+    std::uint64_t done_ = 0;                  // of the spool: it is in the list (Spool::taken)
+    std::optional<std::uint64_t> list_size_;  // that the list must have
+    std::vector<std::string> tampered_;       // to be recorded
     std::set<unsigned> unexplained_;  // PCRs that were not at their start when the list began
     Clock::time_point looked_at_pcr_;
 };
@@ -140,6 +158,21 @@ bool Measurer::record_foreign() {
     return true;
 }
 
+void Measurer::note_tampered(const std::string& what) {
+    degrade(what);
+    tampered_.push_back(what);
+}
+
+/// False: try again.
+bool Measurer::record_tampered() {
+    while (!tampered_.empty()) {
+        if (!append(measure::tampered_record(boot_time_ns(), tampered_.front()))) return false;
+        tampered_.erase(tampered_.begin());
+        if (!backend_) return false;
+    }
+    return true;
+}
+
 Result<void> Measurer::open_backend() {
     auto tpm = measure::Tpm::open(config_.tpm.tcti);
     if (!tpm) return std::unexpected(tpm.error());
@@ -155,6 +188,8 @@ Result<void> Measurer::open_backend() {
         spdlog::warn("the list ended in the middle of an entry: {} bytes were cut off",
                      recovery.torn_bytes);
     if (recovery.owed != 0) spdlog::warn("{} extends were owed and are made", recovery.owed);
+    list_size_ = backend_->log->size();
+    for (const std::string& what : recovery.tampered) note_tampered(what);
     take_foreign(recovery.foreign);
     published_ = false;
     status_.update([&](Status& status) {
@@ -165,19 +200,27 @@ Result<void> Measurer::open_backend() {
     return {};
 }
 
+/// With the entries the list has everything up to `done_`. False: nothing was appended.
 bool Measurer::append(std::span<const measure::NewEntry> entries) {
+    const std::uint64_t before = backend_->log->size();
+    const std::uint64_t after = before + measure::encoded_size(entries);
+    spool_.begin_commit(done_, before, after);
+    fault_point("before-list-append");
     const auto done = backend_->log->append(entries);
-    if (!done && done.error().in_list) {
-        // The entries stand; opening anew finds which extends are owed.
-        give_up_backend(done.error().error);
-        return true;
-    }
-    if (!done) {
+    if (!done && !done.error().in_list) {
         const std::string why = to_string(done.error().error);
         spdlog::error("{}", why);
+        backend_->log->rescue();
         backend_.reset();
         status_.update([&](Status& status) { status.list_error = why; });
         return false;
+    }
+    list_size_ = after;
+    spool_.end_commit();
+    if (!done) {
+        // The entries stand; opening anew finds which extends are owed.
+        give_up_backend(done.error().error);
+        return true;
     }
     published_ = false;
     status_.update([&](Status& status) {
@@ -196,6 +239,7 @@ bool Measurer::append(unsigned pcr, const Record& record) {
 void Measurer::collect(unsigned pcr, std::string_view name, measure::Bytes buf) {
     group_.records.push_back({pcr, std::string(name), {buf.begin(), buf.end()}});
     group_.bytes += name.size() + buf.size();
+    group_.taken = spool_.taken();
 }
 
 /// As soon as nobody waits any more, or the group is large enough. A short queue makes no group:
@@ -211,13 +255,16 @@ bool Measurer::commit_is_due() {
 /// False: has to be tried again.
 bool Measurer::commit() {
     if (group_.records.empty()) return true;
+    done_ = group_.taken;
     const bool alone = group_.each || group_.events <= 1;
     if (!append(alone ? measure::single_entries(group_.records)
                       : measure::batch_entries(group_.records)))
         return false;
+    fault_point("before-journal");
     write_journal();
     status_.update([&](Status& status) { status.counters.measured += group_.events; });
     group_ = {};
+    fault_point("after-commit");
     return true;
 }
 
@@ -244,10 +291,18 @@ bool Measurer::begin_list(const PolicyChange& change) {
     return backend_.has_value();
 }
 
+/// What the former process left is judged as it would have judged it.
+bool Measurer::resume(const Resume& resume) {
+    if (!begin_list({.loaded = resume.loaded}) || !record_foreign()) return false;
+    policy_ = resume.loaded;
+    return true;
+}
+
 bool Measurer::take_policy(const PolicyChange& change) {
     if (!commit() || !backend_) return false;
     if (!begin_list(change)) return false;
     if (introduced_ && !record_foreign()) return false;
+    done_ = spool_.taken();
     if (introduced_ && !append(measure::policy_record(change.loaded->files, change.generation)))
         return false;
     policy_ = change.loaded;
@@ -316,6 +371,11 @@ bool Measurer::take_event(const KeyEvent& event) {
 bool Measurer::process(const SpoolItem& item) {
     if (const auto* change = std::get_if<PolicyChange>(&item)) return take_policy(*change);
     if (const auto* event = std::get_if<KeyEvent>(&item)) return take_event(*event);
+    if (const auto* former = std::get_if<Resume>(&item)) return resume(*former);
+    if (const auto* tampered = std::get_if<Tampered>(&item)) {
+        note_tampered(tampered->what);
+        return true;
+    }
     if (!introduced_) return true;  // there is no list that could be incomplete
     if (const auto* loss = std::get_if<capture::Loss>(&item))
         collect(measure::loss_record(loss->first, loss->last));
@@ -335,6 +395,13 @@ void Measurer::settle() {
             for (const auto& [bank, value] : backend_->log->values(config_.tpm.pcr))
                 status.tpm.values[std::string(measure::name_of(bank))] = measure::to_hex(value);
         });
+    }
+    spool_.release(done_ = spool_.taken());
+    if (!backend_->log->is_untouched()) {
+        // Opening anew compares and repairs.
+        backend_->log->rescue();
+        backend_.reset();
+        return;
     }
     if (Clock::now() - looked_at_pcr_ < kLookAtPcr) return;
     looked_at_pcr_ = Clock::now();
@@ -363,7 +430,7 @@ void Measurer::run(std::stop_token stop) {
                 pause();
                 continue;
             }
-        if (introduced_ && !record_foreign()) {
+        if (introduced_ && (!record_foreign() || !record_tampered())) {
             if (stop.stop_requested()) return;
             pause();
             continue;

@@ -3,6 +3,8 @@
 // it, and puts it into the measurement list and the PCR.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <stop_token>
 
 #include "controller/config.h"
@@ -17,6 +19,7 @@ struct MeasurerContext {
     Spool& spool;
     SharedStatus& status;
     measure::Speaker speaker;
+    std::optional<std::uint64_t> list_size = {};  ///< that the list must have, where it is known
 };
 
 /// Runs until asked to stop. What the spool holds then is still measured if policy and TPM are

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <fstream>
 
+#include "controller/measure/list_reader.h"
+#include "controller/measure/list_writer.h"
+#include "controller/measure/template_data.h"
 #include "policy/limits.h"
 #include "policy/parser.h"
 
@@ -21,23 +24,33 @@ Result<std::string> read_policy_file(const std::filesystem::path& file) {
     return text;
 }
 
+Result<LoadedPolicy> parse(std::vector<measure::PolicyFile> files,
+                           const std::vector<policy::Source>& sources) {
+    auto parsed = policy::parse(sources);
+    if (!parsed)
+        return fail("the policy is refused, nothing was changed\n" +
+                    policy::to_string(parsed.error()));
+    return LoadedPolicy{.files = std::move(files), .policy = std::move(*parsed)};
+}
+
 }  // namespace
 
+Result<LoadedPolicy> policy_of(std::vector<measure::PolicyFile> files) {
+    std::vector<policy::Source> sources;
+    for (const measure::PolicyFile& file : files) sources.push_back({file.name, file.text});
+    return parse(std::move(files), sources);
+}
+
 Result<LoadedPolicy> load_policy_files(const std::vector<std::filesystem::path>& files) {
-    LoadedPolicy loaded;
+    std::vector<measure::PolicyFile> read;
     std::vector<policy::Source> sources;
     for (const auto& file : files) {
         auto text = read_policy_file(file);
         if (!text) return std::unexpected(text.error());
         sources.push_back({file.string(), *text});
-        loaded.files.push_back({file.filename().string(), std::move(*text)});
+        read.push_back({file.filename().string(), std::move(*text)});
     }
-    auto parsed = policy::parse(sources);
-    if (!parsed)
-        return fail("the policy is refused, nothing was changed\n" +
-                    policy::to_string(parsed.error()));
-    loaded.policy = std::move(*parsed);
-    return loaded;
+    return parse(std::move(read), sources);
 }
 
 Result<std::optional<LoadedPolicy>> load_policy(const std::filesystem::path& directory) {
@@ -53,6 +66,26 @@ Result<std::optional<LoadedPolicy>> load_policy(const std::filesystem::path& dir
     auto loaded = load_policy_files(files);
     if (!loaded) return std::unexpected(loaded.error());
     return std::move(*loaded);
+}
+
+std::shared_ptr<const LoadedPolicy> last_policy(const std::filesystem::path& directory) {
+    auto files = measure::ListFiles::open(directory);
+    if (!files) return nullptr;
+    const auto list = files->read();
+    if (!list) return nullptr;
+    std::shared_ptr<const LoadedPolicy> last;
+    measure::ListReader reader(*list);
+    std::optional<measure::Bytes> record;
+    for (auto entry = reader.next(); entry && *entry; entry = reader.next()) {
+        const auto fields =
+            measure::decode_fields((*entry)->template_name, (*entry)->template_data);
+        if (fields && fields->name == "keyscribe:policy") record = fields->third;
+    }
+    if (!record) return nullptr;
+    auto texts = measure::policy_files(*record);
+    if (!texts) return nullptr;
+    auto loaded = policy_of(std::move(*texts));
+    return loaded ? std::make_shared<const LoadedPolicy>(std::move(*loaded)) : nullptr;
 }
 
 Result<void> check_policy_pcrs(const LoadedPolicy& loaded, bool force) {

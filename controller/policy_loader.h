@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,12 @@ Result<std::optional<LoadedPolicy>> load_policy(const std::filesystem::path& dir
 
 /// The same for files that are given.
 Result<LoadedPolicy> load_policy_files(const std::vector<std::filesystem::path>& files);
+
+/// The same for texts that were in force before: those of a keyscribe:policy record.
+Result<LoadedPolicy> policy_of(std::vector<measure::PolicyFile> files);
+
+/// The last one that the list in `directory` has. Nullptr: none, or none that can be read.
+std::shared_ptr<const LoadedPolicy> last_policy(const std::filesystem::path& directory);
 
 /// Refuses a policy whose rules name a PCR that measure::check_pcr() refuses.
 Result<void> check_policy_pcrs(const LoadedPolicy& loaded, bool force);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "controller/fault_point.h"
 #include "controller/log.h"
 #include "controller/policy_loader.h"
 #include "policy/filter_compiler.h"
@@ -35,6 +36,9 @@ void Pump::forward(capture::Batch batch) {
         status.counters.lost += lost;
     });
     for (KeyEvent& event : batch.events) spool_.push(std::move(event));
+    fault_point("before-spool-write");
+    spool_.flush();
+    fault_point("after-spool-write");
 }
 
 Result<bool> Pump::drain() {

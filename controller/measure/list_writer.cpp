@@ -5,8 +5,9 @@
 #include <openssl/crypto.h>
 #include <sys/stat.h>
 
+#include <cstdio>
+
 #include "controller/fault_point.h"
-#include "controller/measure/list_reader.h"
 #include "controller/measure/little_endian.h"
 #include "controller/measure/template_data.h"
 
@@ -131,6 +132,7 @@ Result<ListFiles> ListFiles::open(const std::filesystem::path& directory) {
     if (!text_size) return std::unexpected(text_size.error());
     files.size_ = *size;
     files.text_size_ = *text_size;
+    files.changed_ = files.change_times();
     return files;
 }
 
@@ -160,6 +162,7 @@ Result<void> ListFiles::append(std::span<const NewEntry> entries) {
     }
     size_ += binary.size();
     text_size_ += text.size();
+    changed_ = change_times();
     return {};
 }
 
@@ -176,24 +179,47 @@ Result<WipedBytes> ListFiles::read() const {
     return bytes;
 }
 
-Result<void> ListFiles::rewrite(Bytes whole_entries) {
-    std::string text;
-    ListReader reader(whole_entries);
-    for (;;) {
-        auto entry = reader.next();
-        if (!entry) return std::unexpected(entry.error());
-        if (!*entry) break;
-        text += text_line((*entry)->pcr, (*entry)->stored_digest, (*entry)->template_name,
-                          (*entry)->template_data);
-    }
-    if (::ftruncate(binary_.get(), static_cast<off_t>(whole_entries.size())) != 0 ||
-        ::ftruncate(text_.get(), 0) != 0)
-        return fail_errno("cannot repair the measurement list", directory_.string());
-    size_ = whole_entries.size();
-    text_size_ = 0;
-    auto done = append_whole(text_, 0, as_bytes(text), directory_ / kText);
-    if (done) text_size_ = text.size();
-    return done;
+void ListFiles::rescue() {
+    const auto put_back = [&](const UniqueFd& fd, const char* name) {
+        struct stat here {
+        }, there{};
+        const auto path = directory_ / name;
+        if (::fstat(fd.get(), &here) != 0) return;
+        if (::stat(path.c_str(), &there) == 0 && there.st_ino == here.st_ino) return;
+        const auto copy = directory_ / (std::string(name) + ".rescued");
+        UniqueFd to(
+            ::open(copy.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640));
+        WipedBytes block(64 << 10);
+        off_t at = 0;
+        while (to) {
+            const ssize_t got = ::pread(fd.get(), block.data(), block.size(), at);
+            if (got < 0) return;
+            if (got == 0) break;
+            if (::write(to.get(), block.data(), static_cast<std::size_t>(got)) != got) return;
+            at += got;
+        }
+        if (to) std::rename(copy.c_str(), path.c_str());
+    };
+    put_back(binary_, kBinary);
+    put_back(text_, kText);
+}
+
+std::array<timespec, 2> ListFiles::change_times() const {
+    struct stat binary {
+    }, text{};
+    ::fstat(binary_.get(), &binary);
+    ::fstat(text_.get(), &text);
+    return {binary.st_ctim, text.st_ctim};
+}
+
+bool ListFiles::is_untouched() const {
+    const auto now = change_times();
+    const auto same = [](const timespec& one, const timespec& other) {
+        return one.tv_sec == other.tv_sec && one.tv_nsec == other.tv_nsec;
+    };
+    return same(now[0], changed_[0]) && same(now[1], changed_[1]) &&
+           check_size(binary_, size_, directory_ / kBinary) &&
+           check_size(text_, text_size_, directory_ / kText);
 }
 
 }  // namespace keyscribe::measure

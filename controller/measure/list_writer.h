@@ -2,7 +2,9 @@
 // Writes IMA's measurement list, in its binary and its text form.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <ctime>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -53,17 +55,22 @@ class ListFiles {
     /// The binary list as it stands, to be replayed.
     Result<WipedBytes> read() const;
 
-    /// Cuts both files: the binary one to `size` bytes, the text is written anew from it.
-    Result<void> rewrite(Bytes whole_entries);
+    /// Puts the files back where somebody removed them: their content is still open here.
+    void rescue();
+    /// Nobody else wrote to them.
+    bool is_untouched() const;
 
     std::uint64_t size() const { return size_; }
 
   private:
+    std::array<timespec, 2> change_times() const;
+
     std::filesystem::path directory_;
     UniqueFd binary_;
     UniqueFd text_;
-    std::uint64_t size_ = 0;       // what the binary list must have
-    std::uint64_t text_size_ = 0;  // and the text one
+    std::uint64_t size_ = 0;             // what the binary list must have
+    std::uint64_t text_size_ = 0;        // and the text one
+    std::array<timespec, 2> changed_{};  // when we wrote
 };
 
 }  // namespace keyscribe::measure

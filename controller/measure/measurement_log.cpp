@@ -4,6 +4,7 @@
 #include <set>
 
 #include "controller/fault_point.h"
+#include "controller/measure/list_mender.h"
 #include "controller/measure/records.h"
 #include "controller/measure/template_data.h"
 
@@ -37,36 +38,28 @@ PcrValues MeasurementLog::after(const PcrValues& values, const Entry& entry) con
 }
 
 Result<MeasurementLog> MeasurementLog::open(const std::filesystem::path& directory, Tpm& tpm,
-                                            unsigned pcr, Recovery& recovery) {
+                                            unsigned pcr, Recovery& recovery,
+                                            std::optional<std::uint64_t> size) {
     auto banks = tpm.banks(pcr);
     if (!banks) return std::unexpected(banks.error());
+    auto mended = mend_list(directory, size, size.value_or(0));
+    if (!mended) return std::unexpected(mended.error());
+    recovery.torn_bytes = mended->torn;
+    recovery.tampered = std::move(mended->findings);
     auto files = ListFiles::open(directory);
     if (!files) return std::unexpected(files.error());
     MeasurementLog log(std::move(*files), tpm, std::move(*banks));
 
-    auto list = log.files_.read();
+    const auto list = log.files_.read();
     if (!list) return std::unexpected(list.error());
-    std::vector<Entry> entries;
-    ListReader reader(*list);
-    for (;;) {
-        auto entry = reader.next();
-        if (!entry) {
-            // Only the last entry can be torn, by a death in the middle of a write.
-            recovery.torn_bytes = list->size() - reader.offset();
-            break;
-        }
-        if (!*entry) break;
-        entries.push_back(**entry);
-    }
-    // Always: a death may also have left a line in the text that the binary list has no entry for.
-    auto repaired = log.files_.rewrite(Bytes(*list).first(reader.offset()));
-    if (!repaired) return std::unexpected(repaired.error());
-    recovery.entries = log.entries_ = entries.size();
+    const auto entries = read_list(*list);
+    if (!entries) return std::unexpected(entries.error());
+    recovery.entries = log.entries_ = entries->size();
 
     std::set<unsigned> pcrs{pcr};
-    for (const Entry& entry : entries) pcrs.insert(entry.pcr);
+    for (const Entry& entry : *entries) pcrs.insert(entry.pcr);
     for (const unsigned each : pcrs)
-        if (auto done = log.recover(each, entries, recovery); !done)
+        if (auto done = log.recover(each, *entries, recovery); !done)
             return std::unexpected(done.error());
     return log;
 }

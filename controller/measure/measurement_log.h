@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,7 +21,8 @@ namespace keyscribe::measure {
 struct Recovery {
     std::uint64_t entries = 0;              ///< in the list
     std::uint64_t owed = 0;                 ///< extends that were missing and are made now
-    std::uint64_t torn_bytes = 0;           ///< of half an entry, cut off
+    std::uint64_t torn_bytes = 0;           ///< of what a death cut short
+    std::vector<std::string> tampered;      ///< what somebody changed: a sentence each
     std::map<unsigned, PcrValues> foreign;  ///< PCRs that no prefix of the list explains
 };
 
@@ -33,15 +35,22 @@ struct AppendError {
 /// Not thread-safe; `tpm` must outlive it.
 class MeasurementLog {
   public:
-    /// Replays the list in `directory` (of this boot, or empty) against `pcr` and whichever other
-    /// PCRs it names, in every bank, and makes the extends that are owed.
+    /// Mends the list in `directory` (of this boot, or empty), replays it against `pcr` and
+    /// whichever other PCRs it names, in every bank, and makes the extends that are owed.
+    /// `size`: what the list is known to have, in bytes.
     static Result<MeasurementLog> open(const std::filesystem::path& directory, Tpm& tpm,
-                                       unsigned pcr, Recovery& recovery);
+                                       unsigned pcr, Recovery& recovery,
+                                       std::optional<std::uint64_t> size = {});
 
     /// Into the list, in one write, then one after the other into every bank of their PCRs. After
     /// an AppendError with in_list this object is of no use any more: open() again, it makes the
     /// extends that are owed.
     std::expected<void, AppendError> append(std::span<const NewEntry> entries);
+
+    /// Puts back what somebody removed, from what is still open. Before it is opened anew.
+    void rescue() { files_.rescue(); }
+    /// Nobody else wrote to the list since this object did.
+    bool is_untouched() const { return files_.is_untouched(); }
 
     /// The PCRs whose values differ from what was extended here, with what they have.
     Result<std::map<unsigned, PcrValues>> foreign_extends();

@@ -100,6 +100,28 @@ Record foreign_record(unsigned pcr, const PcrValues& found) {
     return make("foreign", {{"pcr", pcr}, {"values", values}});
 }
 
+Record tampered_record(std::uint64_t time, const std::string& what) {
+    return make("tampered", {{"time", time}, {"what", what}});
+}
+
+Result<std::vector<PolicyFile>> policy_files(Bytes buf) {
+    const auto fields = from_cbor(buf);
+    if (!fields) return std::unexpected(fields.error());
+    const auto refuse = [] { return fail("a keyscribe:policy record that is malformed"); };
+    if (!fields->is_object() || !fields->contains("files") || !(*fields)["files"].is_array())
+        return refuse();
+    std::vector<PolicyFile> files;
+    for (const json& file : (*fields)["files"]) {
+        PolicyFile& read = files.emplace_back();
+        for (const auto& [name, to] : {std::pair("name", &read.name), std::pair("text", &read.text)}) {
+            if (!file.is_object() || !file.contains(name) || !file[name].is_binary())
+                return refuse();
+            to->assign(file[name].get_binary().begin(), file[name].get_binary().end());
+        }
+    }
+    return files;
+}
+
 Result<PcrValues> foreign_values(Bytes buf) {
     const auto fields = from_cbor(buf);
     if (!fields) return std::unexpected(fields.error());

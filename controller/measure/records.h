@@ -69,6 +69,13 @@ Record drop_record(std::string_view reason, std::uint64_t count, std::uint64_t f
 /// from `found`.
 Record foreign_record(unsigned pcr, const PcrValues& found);
 
+/// keyscribe:tampered: somebody changed list or spool; `what` says what came of it. `time` in ns of
+/// CLOCK_BOOTTIME.
+Record tampered_record(std::uint64_t time, const std::string& what);
+
+/// The files of a keyscribe:policy record. Error: it is malformed.
+Result<std::vector<PolicyFile>> policy_files(Bytes buf);
+
 /// The values of a keyscribe:foreign record. Error: it is malformed.
 Result<PcrValues> foreign_values(Bytes buf);
 

@@ -16,6 +16,7 @@
 #include "controller/capture/loss_tracker.h"
 #include "controller/key_event.h"
 #include "controller/policy_loader.h"
+#include "controller/spool/spool_file.h"
 
 namespace keyscribe {
 
@@ -40,12 +41,25 @@ struct Drop {
     std::uint64_t last_sequence = 0;
 };
 
-using SpoolItem = std::variant<KeyEvent, PolicyChange, capture::Loss, Missed, Drop>;
+/// The policy in force when the former process died: judges what it left, and is in the list.
+struct Resume {
+    std::shared_ptr<const LoadedPolicy> loaded;
+};
+
+/// The spool's file was changed by somebody else.
+struct Tampered {
+    std::string what;
+};
+
+using SpoolItem =
+    std::variant<KeyEvent, PolicyChange, capture::Loss, Missed, Drop, Resume, Tampered>;
 
 struct SpoolTotals {
     std::uint64_t waiting = 0;        ///< events in the spool
     std::uint64_t waiting_bytes = 0;  ///< their payloads and names
     std::uint64_t dropped = 0;        ///< events, since the start
+    std::uint64_t restored = 0;       ///< events that a former process left
+    std::string error;                ///< why the file cannot be written; empty: it can
 };
 
 /// A bounded queue between the capturing thread and the measuring one. All members may be called
@@ -57,21 +71,41 @@ class Spool {
     /// `max_bytes`: what waiting events may take; `deadline`: how long one may wait, 0: for ever.
     Spool(std::uint64_t max_bytes, Clock::duration deadline);
 
+    /// From now on what waits also stands in `file`. What a former process left there comes first,
+    /// judged by `policy`, the list's last one, if it has one. `list_size`: in bytes. To be called
+    /// before anything is pushed.
+    void keep_in(SpoolFile file, std::uint64_t list_size,
+                 std::shared_ptr<const LoadedPolicy> policy);
+
     /// A full spool keeps what it has and drops the newcomer: what is left is a history without
     /// holes up to a point that is known.
     void push(KeyEvent event);
     void push(capture::Loss loss);
     void push(Missed missed);
     void push(PolicyChange change);
+    void push(Tampered tampered);
 
-    /// The first policy of all: it judges what waited for it, so it goes before everything.
+    /// What was pushed reaches the file, if there is one. An error is shown in the totals.
+    void flush();
+
+    /// The first policy of all, unless a former process left one: it judges what waited for it, so
+    /// it goes before everything.
     void push_first(PolicyChange change);
 
     /// Takes the oldest item. Waits up to `timeout` for one. Nothing is given out before the first
     /// policy is there; drops are told as soon as there is one.
     std::optional<SpoolItem> pop(Clock::duration timeout);
 
-    /// Drops events that are older than the deadline.
+    /// Stands for everything that pop() has given out up to now; 0: nothing of it is in the file.
+    std::uint64_t taken() const;
+    /// The list is about to grow from `before` to `after` bytes and then tells of everything that
+    /// `taken` stands for; end_commit(): it has. Begun again where it failed.
+    void begin_commit(std::uint64_t taken, std::uint64_t before, std::uint64_t after);
+    void end_commit();
+    /// What `taken` stands for is in the list, or nothing for it.
+    void release(std::uint64_t taken);
+
+    /// Drops events that are older than the deadline, and looks after the file. Once a second.
     void expire(Clock::time_point now = Clock::now());
 
     /// Wakes pop() for good; it still hands out what is left.
@@ -83,16 +117,24 @@ class Spool {
     struct Entry {
         Clock::time_point since;
         SpoolItem item;
+        std::uint64_t frame = 0;  // its number in the file; 0: it is not there
     };
     void note_drop(const KeyEvent& event, Drop::Reason reason);
+    void restore(SpoolFile::Found found);
+    void add(SpoolItem item);
+    void put_file_back();
+    void flush_locked();
 
     const std::uint64_t max_bytes_;
     const Clock::duration deadline_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<Entry> entries_;
-    std::deque<Drop> drops_;  // recorded before anything newer; at most one for each reason in a row
+    std::deque<Drop>
+        drops_;  // recorded before anything newer; at most one for each reason in a row
     SpoolTotals totals_;
+    std::optional<SpoolFile> file_;
+    std::uint64_t taken_ = 0;
     bool open_ = false;  // there is a policy
     bool closed_ = false;
 };

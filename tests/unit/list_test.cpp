@@ -227,21 +227,6 @@ TEST(ListFiles, GoesOnAfterReopening) {
     EXPECT_EQ(lines_of(both(directory).second).size(), 2u);
 }
 
-TEST(ListFiles, RewriteCutsBoth) {
-    const TempDir directory;
-    ListFiles files = open_files(directory);
-    add(files, 13, "one", "1");
-    const auto before = both(directory);
-    add(files, 13, "two", "2");
-    const auto bytes = files.read();
-    ASSERT_TRUE(bytes);
-    ASSERT_TRUE(files.rewrite(Bytes(*bytes).first(before.first.size())));
-    EXPECT_EQ(both(directory), before);
-    add(files, 13, "three", "3");
-    EXPECT_EQ(lines_of(both(directory).second).size(), 2u);
-    EXPECT_FALSE(files.rewrite(Bytes(*bytes).first(before.first.size() + 1)));
-}
-
 /// Files of this process cannot grow beyond `size` while it lives.
 class FileSizeLimit {
   public:

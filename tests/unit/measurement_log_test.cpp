@@ -137,6 +137,7 @@ TEST_F(MeasurementLogTest, CutsOffATornEntry) {
     const std::string after = binary();
     for (const std::size_t left : {before.size() + 1, before.size() + 30, after.size() - 1}) {
         testing::write_file(directory_ / ListFiles::kBinary, after.substr(0, left));
+        testing::write_file(directory_ / ListFiles::kText, text_before + "13 00");
         Opened opened = open();
         EXPECT_EQ(opened.recovery.torn_bytes, left - before.size());
         EXPECT_EQ(opened.recovery.entries, 1u);
@@ -148,6 +149,19 @@ TEST_F(MeasurementLogTest, CutsOffATornEntry) {
         Opened opened = open();
         append(*opened.log, "next", "z");
     }
+    expect_replay_equals_pcr();
+}
+
+TEST_F(MeasurementLogTest, ATornEntryIsRepairedFromTheText) {
+    {
+        Opened opened = open();
+        append(*opened.log, "whole", "x");
+    }
+    append_to_list_alone("torn", std::string(100, 'y'));
+    const std::string whole = binary();
+    testing::write_file(directory_ / ListFiles::kBinary, whole.substr(0, whole.size() - 50));
+    EXPECT_EQ(open().recovery.owed, 1u);
+    EXPECT_TRUE(binary() == whole);
     expect_replay_equals_pcr();
 }
 
@@ -232,20 +246,42 @@ TEST_F(MeasurementLogTest, ARemovedListIsForeignToThePcr) {
     {
         Opened opened = open();
         append(*opened.log, "one", "1");
-        std::filesystem::remove(directory_ / ListFiles::kBinary);
+    }
+    for (const char* name : {ListFiles::kBinary, ListFiles::kText})
+        std::filesystem::remove(directory_ / name);
+    EXPECT_TRUE(open().recovery.foreign.contains(kPcr));
+}
+
+TEST_F(MeasurementLogTest, AListThatIsRemovedWhileItIsOpenIsPutBack) {
+    std::string before;
+    {
+        Opened opened = open();
+        append(*opened.log, "one", "1");
+        before = binary();
+        EXPECT_TRUE(opened.log->is_untouched());
+        for (const char* name : {ListFiles::kBinary, ListFiles::kText})
+            std::filesystem::remove(directory_ / name);
+        EXPECT_FALSE(opened.log->is_untouched());
         const auto done =
             opened.log->append(std::array{NewEntry{kPcr, "ima-buf", encode_ima_buf("two", {})}});
         ASSERT_FALSE(done);
         EXPECT_FALSE(done.error().in_list);
+        opened.log->rescue();
     }
-    EXPECT_TRUE(open().recovery.foreign.contains(kPcr));
+    EXPECT_TRUE(binary() == before);
+    const Opened again = open();
+    EXPECT_TRUE(again.recovery.foreign.empty());
+    EXPECT_EQ(again.recovery.owed, 0u);
 }
 
 TEST_F(MeasurementLogTest, AnEntryOfAPcrThatDoesNotExistIsAnError) {
     auto files = ListFiles::open(directory_);
     ASSERT_TRUE(files);
     for (const unsigned pcr : {24u, 1000u, 0x7fffffffu}) {
-        ASSERT_TRUE(files->rewrite({}));
+        for (const char* name : {ListFiles::kBinary, ListFiles::kText})
+            testing::write_file(directory_ / name, "");
+        files = ListFiles::open(directory_);
+        ASSERT_TRUE(files);
         ASSERT_TRUE(files->append(std::array{NewEntry{pcr, "ima-buf", encode_ima_buf("x", {})}}));
         Tpm tpm = swtpm_.open();
         Recovery recovery;

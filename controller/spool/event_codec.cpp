@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/spool/event_codec.h"
+
+#include <cstring>
+#include <type_traits>
+
+namespace keyscribe {
+namespace {
+
+/// Every field, once. A new field of KeyEvent or Actor belongs here too, and changes the sizes.
+template <class Event, class Visit>
+void each_field(Event& event, Visit&& visit) {
+    static_assert(sizeof(Actor) == 72 && sizeof(KeyEvent) == 256,
+                  "a field that is not here is lost when the daemon dies");
+    visit(event.sequence);
+    visit(event.boot_time_ns);
+    visit(event.generation);
+    visit(event.operation);
+    visit(event.key_serial);
+    visit(event.keyring_serial);
+    visit(event.key_type);
+    visit(event.description);
+    visit(event.keyring);
+    visit(event.key_uid);
+    visit(event.key_gid);
+    visit(event.key_perm);
+    visit(event.key_expiry);
+    visit(event.actor.pid);
+    visit(event.actor.tid);
+    visit(event.actor.uid);
+    visit(event.actor.gid);
+    visit(event.actor.euid);
+    visit(event.actor.egid);
+    visit(event.actor.login_uid);
+    visit(event.actor.cgroup_id);
+    visit(event.actor.comm);
+    visit(event.payload_length);
+    visit(event.flags);
+    visit(event.payload);
+}
+
+/// Of what each_field() visits; raised with every change of the order.
+constexpr std::uint32_t kVersion = sizeof(KeyEvent);
+
+template <class T>
+concept Plain = std::is_trivially_copyable_v<T>;
+
+struct Packer {
+    WipedBytes& to;
+    void put(const void* from, std::size_t size) {
+        const auto* bytes = static_cast<const std::uint8_t*>(from);
+        to.insert(to.end(), bytes, bytes + size);
+    }
+    void operator()(const Plain auto& value) { put(&value, sizeof(value)); }
+    void operator()(const auto& text) {
+        (*this)(static_cast<std::uint32_t>(text.size()));
+        put(text.data(), text.size());
+    }
+};
+
+struct Unpacker {
+    std::span<const std::uint8_t> rest;
+    bool whole = true;
+    const std::uint8_t* take(std::size_t size) {
+        if (size > rest.size()) whole = false;
+        if (!whole) return nullptr;
+        const std::uint8_t* taken = rest.data();
+        rest = rest.subspan(size);
+        return taken;
+    }
+    void operator()(Plain auto& value) {
+        if (const auto* from = take(sizeof(value))) std::memcpy(&value, from, sizeof(value));
+    }
+    void operator()(auto& text) {
+        std::uint32_t size = 0;
+        (*this)(size);
+        if (const auto* from = take(size)) text.assign(from, from + size);
+    }
+};
+
+}  // namespace
+
+WipedBytes pack_event(const KeyEvent& event) {
+    WipedBytes packed;
+    packed.reserve(sizeof(KeyEvent) + event.description.size() + event.keyring.size() +
+                   event.payload.size());
+    Packer packer{packed};
+    packer(kVersion);
+    each_field(event, packer);
+    return packed;
+}
+
+Result<KeyEvent> unpack_event(std::span<const std::uint8_t> packed) {
+    Unpacker unpacker{packed};
+    std::uint32_t version = 0;
+    unpacker(version);
+    KeyEvent event;
+    if (version == kVersion) each_field(event, unpacker);
+    if (version != kVersion || !unpacker.whole || !unpacker.rest.empty() ||
+        event.operation >= KS_OP_COUNT)
+        return fail("an event of the spool makes no sense", "spool",
+                    "another build of the daemon wrote it");
+    return event;
+}
+
+}  // namespace keyscribe

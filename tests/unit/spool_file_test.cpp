@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is left of the spool after the death of its process, and after somebody changed it.
+#include "controller/spool/spool_file.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "controller/spool/crc32.h"
+#include "controller/spool/event_codec.h"
+#include "controller/spool/spool.h"
+#include "support.h"
+
+namespace keyscribe {
+namespace {
+
+using testing::TempDir;
+using namespace std::chrono_literals;
+
+std::span<const std::uint8_t> bytes(std::string_view text) {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+class SpoolFileTest : public ::testing::Test {
+  protected:
+    SpoolFile open() {
+        auto file = SpoolFile::open(path_);
+        if (!file) throw std::runtime_error(to_string(file.error()));
+        return std::move(*file);
+    }
+    /// The contents that a new process finds.
+    std::vector<std::string> contents(std::uint64_t list_size = 0) {
+        SpoolFile file = open();
+        found_ = file.settle(list_size);
+        std::vector<std::string> all;
+        for (const Frame& frame : found_.frames)
+            all.emplace_back(frame.content.begin(), frame.content.end());
+        return all;
+    }
+    void write(SpoolFile& file, std::initializer_list<std::string_view> contents) {
+        for (const auto content : contents) file.append(FrameKind::kEvent, bytes(content));
+        ASSERT_TRUE(file.flush());
+    }
+
+    TempDir directory_;
+    std::filesystem::path path_ = directory_ / "spool";
+    SpoolFile::Found found_;
+};
+
+using Contents = std::vector<std::string>;
+
+TEST(Crc32, IsZlibs) { EXPECT_EQ(crc32(bytes("123456789")), 0xcbf43926u); }
+
+TEST(Crc32, EveryBitIsCorrected) {
+    const std::string text = "a frame of the spool";
+    const std::uint32_t right = crc32(bytes(text));
+    for (std::size_t bit = 0; bit < 8 * text.size(); ++bit) {
+        std::vector<std::uint8_t> changed(text.begin(), text.end());
+        changed[bit / 8] ^= 1 << bit % 8;
+        ASSERT_TRUE(correct_one_bit(changed, crc32(changed) ^ right));
+        EXPECT_TRUE(std::ranges::equal(changed, bytes(text)));
+    }
+    std::vector<std::uint8_t> changed(text.begin(), text.end());
+    changed[3] ^= 0x11;
+    EXPECT_FALSE(correct_one_bit(changed, crc32(changed) ^ right));
+}
+
+TEST_F(SpoolFileTest, IsForItsOwnerAlone) {
+    open();
+    struct stat status {};
+    ASSERT_EQ(::stat(path_.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, 0600u);
+}
+
+TEST_F(SpoolFileTest, KeepsWhatWasWritten) {
+    EXPECT_EQ(contents(), Contents{});
+    {
+        SpoolFile file = open();
+        file.settle(0);
+        write(file, {"one", "", std::string_view("\0three\xff", 7)});
+        file.append(FrameKind::kEvent, bytes("never flushed"));
+    }
+    EXPECT_EQ(contents(), (Contents{"one", "", std::string("\0three\xff", 7)}));
+    EXPECT_TRUE(found_.damage.empty());
+}
+
+TEST_F(SpoolFileTest, TheListDecidesWhatACommitCameTo) {
+    for (const std::uint64_t size : {100u, 150u, 200u}) {
+        std::filesystem::remove(path_);
+        {
+            SpoolFile file = open();
+            file.settle(0);
+            write(file, {"one", "two", "three"});
+            ASSERT_TRUE(file.begin_commit(3, {}, 100, 200));
+        }
+        EXPECT_EQ(contents(size).size(), size == 200 ? 1u : 3u);
+        // And it stays so.
+        EXPECT_EQ(contents(size).size(), size == 200 ? 1u : 3u);
+    }
+}
+
+TEST_F(SpoolFileTest, ACommitThatFailedIsBegunAgain) {
+    {
+        SpoolFile file = open();
+        file.settle(0);
+        write(file, {"one", "two", "three"});
+        ASSERT_TRUE(file.begin_commit(3, {}, 100, 200));
+        ASSERT_TRUE(file.begin_commit(2, {}, 50, 60));
+    }
+    EXPECT_EQ(contents(55), (Contents{"one", "two", "three"}));
+    EXPECT_EQ(contents(60), (Contents{"one", "two", "three"}));  // settled before
+}
+
+TEST_F(SpoolFileTest, BecomesEmptyWhenNothingWaits) {
+    SpoolFile file = open();
+    file.settle(0);
+    for (int round = 0; round < 3; ++round) {
+        write(file, {"one", "two"});
+        const std::uint64_t next = file.next_number();
+        ASSERT_TRUE(file.begin_commit(next, {}, 0, 0));
+        file.end_commit();
+        file.release(next);
+        EXPECT_EQ(std::filesystem::file_size(path_), 4096u);
+    }
+    write(file, {"last"});
+    EXPECT_EQ(contents(), Contents{"last"});
+}
+
+TEST_F(SpoolFileTest, GivesTheRoomOfWhatIsDoneBack) {
+    SpoolFile file = open();
+    file.settle(0);
+    const std::string large(100000, 'x');
+    std::uint64_t released = 0;
+    for (int i = 0; i < 200; ++i) {
+        write(file, {large});
+        if (i >= 3) file.release(released = file.next_number() - 3);
+        struct stat status {};
+        ASSERT_EQ(::stat(path_.c_str(), &status), 0);
+        EXPECT_LT(status.st_blocks * 512, 2 << 20);
+    }
+    const auto left = contents();
+    EXPECT_LE(left.size(), 20u);
+    EXPECT_GE(left.size(), 3u);
+    for (const auto& content : left) EXPECT_TRUE(content == large);
+}
+
+TEST_F(SpoolFileTest, HalfAFrameIsNobodysFault) {
+    {
+        SpoolFile file = open();
+        file.settle(0);
+        write(file, {"one", "two"});
+    }
+    const std::string whole = testing::read_file(path_);
+    for (std::size_t left = 4096 + 32; left < whole.size(); ++left) {
+        testing::write_file(path_, whole.substr(0, left));
+        EXPECT_EQ(contents(), Contents{"one"}) << left;
+        EXPECT_TRUE(found_.damage.empty()) << left;
+    }
+}
+
+TEST_F(SpoolFileTest, EveryFlippedBitIsNoticedAndRepaired) {
+    {
+        SpoolFile file = open();
+        file.settle(0);
+        write(file, {"the first", "the second event", "3"});
+    }
+    const std::string whole = testing::read_file(path_);
+    const Contents expected = {"the first", "the second event", "3"};
+    const auto flip = [&](std::size_t bit) {
+        std::string changed = whole;
+        changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ 1 << bit % 8);
+        testing::write_file(path_, changed);
+        EXPECT_EQ(contents(), expected) << bit;
+        EXPECT_EQ(found_.damage.size(), 1u) << bit;
+    };
+    for (std::size_t bit = 8 * 4096; bit < 8 * whole.size(); ++bit) flip(bit);
+    for (const std::size_t slot : {0u, 512u})
+        for (std::size_t bit = 0; bit < 8 * sizeof(SpoolFile::State); ++bit) flip(8 * slot + bit);
+}
+
+TEST_F(SpoolFileTest, WhatCannotBeRepairedIsLeftOutAndTold) {
+    {
+        SpoolFile file = open();
+        file.settle(0);
+        write(file, {"the first", "the second event", "3"});
+    }
+    std::string whole = testing::read_file(path_);
+    whole.replace(whole.find("second"), 6, "SECOND");
+    testing::write_file(path_, whole);
+    EXPECT_EQ(contents(), (Contents{"the first", "3"}));
+    EXPECT_EQ(found_.damage.size(), 1u);
+    testing::write_file(path_, std::string(9000, '\x5a'));
+    EXPECT_EQ(contents(), Contents{});
+    EXPECT_GE(found_.damage.size(), 1u);
+}
+
+KeyEvent event(std::uint64_t sequence) {
+    KeyEvent made;
+    made.sequence = sequence;
+    made.boot_time_ns = 7;
+    made.key_type = "asymmetric";
+    made.description = "Debian";
+    made.keyring = ".ima";
+    made.key_expiry = -3;
+    made.actor = {.pid = 1, .tid = 2, .cgroup_id = 77, .comm = "keyctl"};
+    made.payload = {1, 2, 3};
+    made.payload_length = 3;
+    return made;
+}
+
+TEST(EventCodec, BackAndForth) {
+    const KeyEvent before = event(5);
+    const WipedBytes packed = pack_event(before);
+    const auto after = unpack_event(packed);
+    ASSERT_TRUE(after) << to_string(after.error());
+    EXPECT_EQ(pack_event(*after), packed);
+    EXPECT_EQ(after->description, "Debian");
+    EXPECT_EQ(after->actor.comm, "keyctl");
+    EXPECT_EQ(after->payload, before.payload);
+    for (std::size_t left = 0; left < packed.size(); ++left)
+        EXPECT_FALSE(unpack_event(std::span(packed).first(left)));
+}
+
+TEST_F(SpoolFileTest, TheNextProcessTakesOver) {
+    const auto policy = std::make_shared<LoadedPolicy>(
+        LoadedPolicy{.files = {{"10.policy", "measure func=KEY_CHECK\n"}}});
+    {
+        Spool spool(1 << 20, 0s);
+        spool.keep_in(open(), 0, nullptr);
+        spool.push_first({.loaded = policy, .generation = 1});
+        for (std::uint64_t sequence : {1u, 2u, 3u}) spool.push(event(sequence));
+        spool.push(PolicyChange{.loaded = policy, .generation = 2});
+        spool.push(capture::Loss{4, 6});
+        spool.push(event(7));
+        spool.flush();
+        (void)spool.pop(0s);
+        (void)spool.pop(0s);
+        spool.begin_commit(spool.taken(), 0, 50);
+        spool.end_commit();
+        (void)spool.pop(0s);  // taken, and in no list yet
+    }
+    Spool spool(1 << 20, 0s);
+    spool.keep_in(open(), 50, policy);
+    EXPECT_EQ(spool.totals().restored, 3u);
+    spool.push_first({.loaded = policy, .generation = 1});
+    const auto next = [&] { return spool.pop(0s).value(); };
+    EXPECT_EQ(std::get<Resume>(next()).loaded, policy);
+    EXPECT_EQ(std::get<KeyEvent>(next()).sequence, 2u);
+    EXPECT_EQ(std::get<KeyEvent>(next()).sequence, 3u);
+    const auto change = std::get<PolicyChange>(next());
+    EXPECT_EQ(change.generation, 2u);
+    EXPECT_EQ(change.loaded->files.at(0).text, policy->files[0].text);
+    EXPECT_EQ(std::get<capture::Loss>(next()), (capture::Loss{4, 6}));
+    EXPECT_EQ(std::get<KeyEvent>(next()).sequence, 7u);
+    EXPECT_EQ(std::get<PolicyChange>(next()).generation, 1u);
+    EXPECT_FALSE(spool.pop(0s));
+}
+
+TEST_F(SpoolFileTest, WhatFoundNoRoomIsKnownAfterwardsToo) {
+    {
+        Spool spool(sizeof(KeyEvent) + 100, 0s);
+        spool.keep_in(open(), 0, nullptr);
+        for (std::uint64_t sequence : {1u, 2u, 3u}) spool.push(event(sequence));
+        spool.flush();
+    }
+    for (int time = 0; time < 2; ++time) {
+        Spool spool(1 << 20, 0s);
+        spool.keep_in(open(), 0, std::make_shared<LoadedPolicy>());
+        (void)spool.pop(0s);
+        const auto drop = std::get<Drop>(spool.pop(0s).value());
+        EXPECT_EQ(drop.count, 2u);
+        EXPECT_EQ(drop.first_sequence, 2u);
+        EXPECT_EQ(drop.last_sequence, 3u);
+        spool.begin_commit(spool.taken(), 0, 10);
+    }
+    Spool spool(1 << 20, 0s);
+    spool.keep_in(open(), 10, std::make_shared<LoadedPolicy>());
+    (void)spool.pop(0s);
+    EXPECT_EQ(std::get<KeyEvent>(spool.pop(0s).value()).sequence, 1u);
+}
+
+TEST_F(SpoolFileTest, AFileThatWasRemovedOrCutIsWrittenAnew) {
+    for (const bool cut : {false, true}) {
+        std::filesystem::remove(path_);
+        {
+            Spool spool(1 << 20, 0s);
+            spool.keep_in(open(), 0, nullptr);
+            for (std::uint64_t sequence : {1u, 2u, 3u}) spool.push(event(sequence));
+            spool.flush();
+            if (cut)
+                std::filesystem::resize_file(path_, 4200);
+            else
+                std::filesystem::remove(path_);
+            spool.expire();
+            spool.push(event(4));
+            spool.flush();
+        }
+        Spool spool(1 << 20, 0s);
+        spool.keep_in(open(), 0, nullptr);
+        EXPECT_EQ(spool.totals().restored, 4u) << cut;
+    }
+}
+
+}  // namespace
+}  // namespace keyscribe
