@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "controller/appraise/cbor_view.h"
+#include "controller/measure/cbor_reader.h"
 #include "controller/appraise/codes.h"
 #include "controller/appraise/ima_list.h"
 #include "controller/appraise/judge.h"

@@ -6,12 +6,14 @@
 #include <set>
 #include <string>
 
-#include "controller/appraise/cbor_view.h"
 #include "controller/appraise/key_ledger.h"
 #include "controller/appraise/list_pass.h"
 #include "controller/appraise/policy.h"
+#include "controller/measure/cbor_reader.h"
 
 namespace keyscribe::appraise {
+
+namespace cbor = measure::cbor;
 
 class Findings;
 

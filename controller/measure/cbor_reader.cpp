@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/appraise/cbor_view.h"
+#include "controller/measure/cbor_reader.h"
 
 #include <algorithm>
 
-namespace keyscribe::appraise::cbor {
+namespace keyscribe::measure::cbor {
 namespace {
 
 constexpr unsigned kMaxDepth = 8;
@@ -170,4 +170,4 @@ std::optional<std::string_view> Map::name(std::string_view key) const {
     return found ? std::optional(as_text(*found)) : std::nullopt;
 }
 
-}  // namespace keyscribe::appraise::cbor
+}  // namespace keyscribe::measure::cbor

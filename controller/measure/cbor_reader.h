@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deterministic CBOR (RFC 8949, 4.2.1) read where it lies, as far as records need it: integers,
-// strings, arrays, maps with texts or numbers as keys, true and false.
+// strings, arrays, maps with texts or numbers as keys, true and false. Eight levels deep at most;
+// that texts are UTF-8 is not checked.
 #pragma once
 
 #include <array>
@@ -10,9 +11,7 @@
 
 #include "controller/measure/digest.h"
 
-namespace keyscribe::appraise::cbor {
-
-using measure::Bytes;
+namespace keyscribe::measure::cbor {
 
 enum class Kind { kUint, kNegative, kBytes, kText, kArray, kMap, kTrue, kFalse };
 
@@ -58,4 +57,4 @@ class Map {
     std::array<std::pair<std::string_view, Item>, kMaxMembers> members_;
 };
 
-}  // namespace keyscribe::appraise::cbor
+}  // namespace keyscribe::measure::cbor

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/measure/unfold.h"
+
+#include <gtest/gtest.h>
+
+#include "controller/measure/batch.h"
+#include "controller/measure/cbor.h"
+#include "controller/measure/list_writer.h"
+#include "controller/measure/template_data.h"
+
+namespace keyscribe::measure {
+namespace {
+
+using nlohmann::json;
+
+WipedBytes list_of(const std::vector<NewEntry>& entries) {
+    WipedBytes list;
+    for (const NewEntry& entry : entries) {
+        const auto bytes = encode_entry(entry.pcr, entry.template_name, entry.template_data);
+        list.insert(list.end(), bytes.begin(), bytes.end());
+    }
+    return list;
+}
+
+NamedBuf named(std::string name, std::string_view buf) {
+    return {13, std::move(name), WipedBytes(buf.begin(), buf.end())};
+}
+
+std::string text(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
+
+TEST(Unfold, WhatIsBatchedIsAsIfItStoodAlone) {
+    std::vector<NamedBuf> records;
+    for (int i = 0; i < 300; ++i)
+        records.push_back(named("ring" + std::to_string(i), std::string(i * 7, 'x')));
+    for (const bool batched : {false, true}) {
+        const WipedBytes list = list_of(batched ? batch_entries(records) : single_entries(records));
+        std::size_t i = 0;
+        const auto done = for_each_record(list, [&](const LogicalRecord& record) {
+            ASSERT_LT(i, records.size());
+            EXPECT_EQ(record.name, records[i].name);
+            EXPECT_EQ(text(record.buf), text(records[i].buf));
+            EXPECT_EQ(record.entry, batched ? 0 : i);
+            EXPECT_EQ(record.index, batched ? i : 0);
+            EXPECT_EQ(list.data() + record.offset, record.buf.data());
+            ++i;
+        });
+        EXPECT_TRUE(done) << to_string(done.error());
+        EXPECT_EQ(i, records.size());
+    }
+}
+
+TEST(Unfold, OtherTemplatesAreNoRecords) {
+    const WipedBytes list =
+        list_of({{13, "ima-ng", encode_ima_ng(Algorithm::kSha256, {}, "boot_aggregate")},
+                 {13, "ima-buf", encode_ima_buf("ring", as_bytes("key"))}});
+    std::vector<std::uint64_t> entries;
+    ASSERT_TRUE(for_each_record(
+        list, [&](const LogicalRecord& record) { entries.push_back(record.entry); }));
+    EXPECT_EQ(entries, std::vector<std::uint64_t>{1});
+}
+
+/// The error for a batch with this buf.
+std::string refusal(const std::vector<std::uint8_t>& buf) {
+    const WipedBytes list = list_of({{13, "ima-buf", encode_ima_buf("keyscribe:batch", buf)}});
+    const auto done = for_each_record(list, [](const LogicalRecord&) { ADD_FAILURE(); });
+    return done ? "" : to_string(done.error());
+}
+
+json pair_of(std::string_view name) {
+    return {cbor_bytes(as_bytes(name)), cbor_bytes(as_bytes("buf"))};
+}
+
+TEST(Unfold, RefusesWhatIsNotExactlyABatch) {
+    const auto contains = [](const std::string& where, const char* what) {
+        return where.find(what) != where.npos;
+    };
+    EXPECT_TRUE(contains(refusal({}), "not deterministic CBOR"));
+    EXPECT_TRUE(contains(refusal({0xbf, 0xff}), "not deterministic CBOR"));
+    // A length of 1 in two bytes.
+    EXPECT_TRUE(contains(refusal({0xb8, 0x01, 0x61, 'a', 0x00}), "not deterministic CBOR"));
+    EXPECT_TRUE(contains(refusal(to_cbor(json::array())), "not a map"));
+    EXPECT_TRUE(contains(refusal(to_cbor({{"entries", 1}})), "not a map"));
+    EXPECT_TRUE(contains(refusal(to_cbor({{"entries", json::array()}, {"x", 1}})), "not a map"));
+    EXPECT_TRUE(contains(refusal(to_cbor({{"entries", {1}}})), "a member"));
+    const json texts = json::array({"a", "b"});
+    EXPECT_TRUE(contains(refusal(to_cbor({{"entries", json::array({texts})}})), "a member"));
+    auto good = to_cbor({{"entries", {pair_of("keyscribe:batch"), pair_of("a")}}});
+    EXPECT_TRUE(contains(refusal(good), "holds a keyscribe:batch"));
+    good = to_cbor({{"entries", {pair_of("a"), pair_of("keyscribe:foreign")}}});
+    EXPECT_TRUE(contains(refusal(good), "entry 0: keyscribe:batch: holds a keyscribe:foreign"));
+    good = to_cbor({{"entries", {pair_of("a"), pair_of(std::string_view("b\0c", 3))}}});
+    EXPECT_TRUE(contains(refusal(good), "NUL"));
+    good = to_cbor({{"entries", {pair_of("a"), pair_of("b")}}});
+    for (std::size_t size = 0; size < good.size(); ++size)
+        EXPECT_NE(refusal({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)}), "");
+    good.push_back(0);
+    EXPECT_NE(refusal(good), "");
+    // Arrays in arrays, as deep as the buffer is long.
+    EXPECT_NE(refusal(std::vector<std::uint8_t>(1 << 20, 0x81)), "");
+}
+
+}  // namespace
+}  // namespace keyscribe::measure
