@@ -399,13 +399,13 @@ class Appraiser {
             return;
         }
         if (!has_required_banks(quoted, kImaPcr)) return;
-        ImaJudge judge(basis_.policy, judge_.ledger(), basis_.blocked_files, content_);
         const ListPass pass{.list = evidence_.ima->data,
                             .stored = evidence_.ima->algorithm,
                             .pcr = kImaPcr,
                             .start = zeros(quoted),
                             .quoted = quoted,
                             .threads = request_.threads};
+        ImaJudge judge(basis_.policy, judge_.ledger(), basis_.blocked_files, pass, content_);
         const PassResult done = appraise::run(
             pass, [&](const HashedEntry& entry, PcrBanks&) { visit_ima(entry, judge); });
         result_.ima_entries = done.entries;

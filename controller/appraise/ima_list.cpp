@@ -77,7 +77,7 @@ bool verifies(EVP_PKEY* key, const HashAlgorithm& hash, Bytes digest, Bytes sign
 }  // namespace
 
 ImaJudge::ImaJudge(const AppraisalPolicy& policy, const KeyLedger& ledger,
-                   const BlockedFiles& blocked, Findings& findings)
+                   const BlockedFiles& blocked, const ListPass& list, Findings& findings)
     : policy_(policy), ledger_(ledger), blocked_(blocked), findings_(findings), keys_(ledger) {
     constexpr std::size_t kNone = SIZE_MAX;
     std::vector<std::size_t> signer_of(ledger.materials(), kNone);
@@ -90,6 +90,7 @@ ImaJudge::ImaJudge(const AppraisalPolicy& policy, const KeyLedger& ledger,
         }
         signers_[signer].always = signers_[signer].always || presence.baseline;
     }
+    find_late_signers(list);
 }
 
 void ImaJudge::entry(const HashedEntry& hashed) {
@@ -108,7 +109,7 @@ void ImaJudge::entry(const HashedEntry& hashed) {
         return;
     }
     const std::string_view name = hashed.entry.template_name;
-    if (name == "ima-buf") return measured_key(hashed);
+    if (name == "ima-buf") return;
     if (hashed.number == 0 && hashed.fields->name == "boot_aggregate") return;
     file_digest(hashed);
     // Template ima-modsig has an appended signature in fields of its own; it is not read here.
@@ -122,14 +123,19 @@ void ImaJudge::entry(const HashedEntry& hashed) {
 
 /// The kernel measures keys as well: where it says that a signer came, nothing before can be signed
 /// by it unless it was there already, in the baseline of Keyscribe's list.
-void ImaJudge::measured_key(const HashedEntry& hashed) {
-    if (!matches_any(policy_.ima.signers, hashed.fields->name)) return;
-    for (Signer& signer : signers_) {
-        const Material& material = ledger_.material(signer.material);
-        if (signer.always || signer.since != 0 ||
-            !std::ranges::equal(material.certificate, hashed.fields->more[0]))
-            continue;
-        signer.since = hashed.number;
+void ImaJudge::find_late_signers(const ListPass& list) {
+    if (std::ranges::all_of(signers_, &Signer::always)) return;
+    measure::ListReader reader(list.list, list.stored);
+    for (std::uint64_t number = 0;; ++number) {
+        const auto entry = reader.next();
+        if (!entry || !*entry) return;
+        if ((*entry)->template_name != "ima-buf" || (*entry)->pcr != list.pcr) continue;
+        const auto fields = take_apart("ima-buf", (*entry)->template_data);
+        if (!fields || !matches_any(policy_.ima.signers, fields->name)) continue;
+        for (Signer& signer : signers_)
+            if (!signer.always && signer.since == 0 &&
+                std::ranges::equal(ledger_.material(signer.material).certificate, fields->more[0]))
+                signer.since = number;
     }
 }
 

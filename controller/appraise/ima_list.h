@@ -15,9 +15,10 @@ namespace keyscribe::appraise {
 
 class ImaJudge {
   public:
-    /// `ledger` is complete: Keyscribe's list was read to its end.
+    /// `ledger` is complete: Keyscribe's list was read to its end. `list` is looked through for the
+    /// keys that it says came to sign files.
     ImaJudge(const AppraisalPolicy& policy, const KeyLedger& ledger, const BlockedFiles& blocked,
-             Findings& findings);
+             const ListPass& list, Findings& findings);
 
     void entry(const HashedEntry& hashed);
     /// How many signatures were verified, and good.
@@ -32,7 +33,7 @@ class ImaJudge {
         std::uint64_t since = 0;
         bool always = false;  ///< it was in the baseline: it may have come before anything
     };
-    void measured_key(const HashedEntry& hashed);
+    void find_late_signers(const ListPass& list);
     void file_digest(const HashedEntry& hashed);
     void file_signature(const HashedEntry& hashed, Bytes signature);
 

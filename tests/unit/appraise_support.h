@@ -54,7 +54,8 @@ struct CertificateOptions {
 
 /// A certificate of `key` with the name `subject`, signed by `issuer_key` as `issuer`.
 inline Buffer certificate(EVP_PKEY* key, const std::string& subject, EVP_PKEY* issuer_key,
-                          const std::string& issuer, const CertificateOptions& options = {}) {
+                          const std::string& issuer, const CertificateOptions& options = {},
+                          unsigned comment = 0) {
     static std::atomic<long> serial = 1;
     Owned<X509> made(X509_new());
     X509_set_version(made.get(), 2);
@@ -75,6 +76,14 @@ inline Buffer certificate(EVP_PKEY* key, const std::string& subject, EVP_PKEY* i
         X509V3_EXT_conf_nid(nullptr, &context, NID_subject_key_identifier, "hash");
     X509_add_ext(made.get(), extension, -1);
     X509_EXTENSION_free(extension);
+    if (comment > 30) {
+        // That much longer, as the extension itself takes 24 bytes or so.
+        const std::string text(comment - 24, 'c');
+        X509_EXTENSION* extra =
+            X509V3_EXT_conf_nid(nullptr, &context, NID_netscape_comment, text.c_str());
+        X509_add_ext(made.get(), extra, -1);
+        X509_EXTENSION_free(extra);
+    }
     X509_sign(made.get(), issuer_key, options.digest);
     unsigned char* der = nullptr;
     const int size = i2d_X509(made.get(), &der);
@@ -353,7 +362,7 @@ struct Host {
             {"hooks", nlohmann::json::object()}};
     }
     void begin() {
-        list.aggregate();
+        list.aggregate(aggregate_of(firmware()));
         list.record("start", speaker());
         list.record("policy", {{"digest", measure::cbor_bytes(measure::hash(
                                               Algorithm::kSha256, measure::as_bytes("p")))},
