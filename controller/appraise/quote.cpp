@@ -319,6 +319,12 @@ Result<TpmPublic> parse_public(Bytes bytes) {
     return found;
 }
 
+std::optional<std::vector<std::pair<Algorithm, unsigned>>> quoted_pcrs(Bytes bytes) {
+    Findings untold;
+    const auto attest = parse_attest(bytes, untold);
+    return attest ? selected(attest->attested.quote.pcrSelect) : std::nullopt;
+}
+
 std::optional<QuoteClaims> verify_quote(const evidence::Quote& quote, const AttestationKey& key,
                                         Bytes nonce, Findings& findings) {
     const auto attest = parse_attest(quote.attest, findings);

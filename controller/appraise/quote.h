@@ -48,6 +48,10 @@ struct TpmPublic {
 /// Takes a TPMT_PUBLIC apart. Error: malformed, or a key of another kind.
 Result<TpmPublic> parse_public(Bytes tpmt_public);
 
+/// The PCRs that a TPMS_ATTEST is over, as the TPM went through them. Nothing where it is not a
+/// quote, or selects what is not known here. The signature is not looked at.
+std::optional<std::vector<std::pair<Algorithm, unsigned>>> quoted_pcrs(Bytes attest);
+
 /// What a quote says, once it is verified.
 struct QuoteClaims {
     std::uint32_t reset_count = 0;    ///< TPM resets: each is a boot

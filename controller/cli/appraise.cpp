@@ -11,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "controller/appraise/tpm2_quote_files.h"
 #include "controller/cli/commands.h"
 #include "controller/evidence/mapped_file.h"
 
@@ -30,6 +31,7 @@ struct Options {
     std::vector<std::string> files;
     std::string nonce, references, blocked_keys, blocked_files, policy, state;
     std::vector<std::string> keys;
+    std::string tpm2_message, tpm2_signature, tpm2_pcrs, list;  ///< in place of files
     unsigned jobs = 0;
     bool json = false;
 };
@@ -139,6 +141,13 @@ void print_text(const Appraisal& appraisal, const std::string& file) {
     fmt::print("{}", text);
 }
 
+void print(const Options& options, const Appraisal& appraisal, const std::string& file) {
+    if (options.json)
+        fmt::print("{}\n", to_json(appraisal, file));
+    else
+        print_text(appraisal, file);
+}
+
 /// Appraises one piece and returns the exit status for it.
 int appraise_one(const Options& options, const std::string& file, appraise::Request request,
                  const Basis& basis, std::mutex& output) {
@@ -162,10 +171,7 @@ int appraise_one(const Options& options, const std::string& file, appraise::Requ
     if (!state_path.empty() && appraisal.next)
         if (auto kept = keep(*appraisal.next, state_path); !kept) return complain(kept.error());
     const std::lock_guard lock(output);
-    if (options.json)
-        fmt::print("{}\n", to_json(appraisal, file));
-    else
-        print_text(appraisal, file);
+    print(options, appraisal, file);
     return static_cast<int>(appraisal.verdict);
 }
 
@@ -196,6 +202,27 @@ int appraise_all(const Options& options, const appraise::Request& request, const
     return worst;
 }
 
+/// A quote by tpm2_quote, and the list.
+int appraise_tpm2_files(const Options& options, const appraise::Request& request,
+                        const Basis& basis) {
+    std::vector<MappedFile> files;
+    for (const std::string* file :
+         {&options.tpm2_message, &options.tpm2_signature, &options.tpm2_pcrs, &options.list}) {
+        auto mapped = MappedFile::open(*file);
+        if (!mapped) return report(mapped.error()), kUnusable;
+        files.push_back(std::move(*mapped));
+    }
+    const auto evidence = appraise::evidence_of({.message = files[0].bytes(),
+                                                 .signature = files[1].bytes(),
+                                                 .pcrs = files[2].bytes(),
+                                                 .list = files[3].bytes()},
+                                                basis.policy.evidence.pcr);
+    if (!evidence) return report(evidence.error()), kUnusable;
+    const Appraisal appraisal = appraise::appraise(*evidence, request, basis);
+    print(options, appraisal, options.tpm2_message);
+    return static_cast<int>(appraisal.verdict);
+}
+
 int run_appraise(const Options& options) {
     // tss2-mu writes to stderr on its own; what is wrong is told by us, once.
     ::setenv("TSS2_LOG", "all+none", 0);
@@ -212,8 +239,9 @@ int run_appraise(const Options& options) {
     if (options.files.size() > 1 && !options.state.empty() && !fs::is_directory(options.state))
         return refuse({"one file cannot keep the state of several hosts", options.state,
                        "give a folder that exists"});
-    return appraise_all(options, {.nonce = *nonce, .keys = *keys, .now = std::time(nullptr)},
-                        *basis);
+    const appraise::Request request{.nonce = *nonce, .keys = *keys, .now = std::time(nullptr)};
+    return options.files.empty() ? appraise_tpm2_files(options, request, *basis)
+                                 : appraise_all(options, request, *basis);
 }
 
 }  // namespace
@@ -224,9 +252,19 @@ void add_appraise(CLI::App& app, Context& context) {
                            "Evidence of hosts against reference values; exit status 0 affirmed, 1 "
                            "contraindicated, 2 unusable");
     const auto options = std::make_shared<Options>();
-    command->add_option("evidence", options->files, "what `keyscribe evidence` wrote")
-        ->required()
-        ->check(CLI::ExistingFile);
+    CLI::Option* files =
+        command->add_option("evidence", options->files, "what `keyscribe evidence` wrote")
+            ->check(CLI::ExistingFile);
+    CLI::Option* message =
+        command->add_option("--tpm2-quote", options->tpm2_message, "in its place: tpm2_quote -m")
+            ->excludes(files);
+    const auto with_quote = [&](const char* name, std::string& to, const char* help) {
+        CLI::Option* option = command->add_option(name, to, help)->needs(message);
+        message->needs(option);
+    };
+    with_quote("--tpm2-signature", options->tpm2_signature, "tpm2_quote -s");
+    with_quote("--tpm2-pcrs", options->tpm2_pcrs, "tpm2_quote -o");
+    with_quote("--list", options->list, "the host's binary_runtime_measurements");
     command->add_option("--nonce", options->nonce, "that the evidence was asked for with, in hex")
         ->required();
     command->add_option("--ak", options->keys, "the attestation key (or keys), in PEM")
@@ -246,7 +284,11 @@ void add_appraise(CLI::App& app, Context& context) {
                         "what is kept of the host (a folder: of several), read and written");
     command->add_option("--jobs", options->jobs, "threads; by default one for each CPU");
     command->add_flag("--json", options->json, "a JSON object a line");
-    command->callback([&context, options] { context.exit_status = run_appraise(*options); });
+    command->callback([&context, options] {
+        if (options->files.empty() && options->tpm2_message.empty())
+            throw CLI::RequiredError("evidence, or --tpm2-quote");
+        context.exit_status = run_appraise(*options);
+    });
 }
 
 }  // namespace keyscribe::cli
