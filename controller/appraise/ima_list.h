@@ -44,7 +44,6 @@ class ImaJudge {
     PublicKeys keys_;
     std::vector<Signer> signers_;
     std::uint64_t verified_ = 0;
-    bool told_uncomparable_ = false;
 };
 
 }  // namespace keyscribe::appraise
