@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "controller/measure/cbor_reader.h"
 #include "controller/appraise/codes.h"
 #include "controller/appraise/ima_list.h"
 #include "controller/appraise/judge.h"
 #include "controller/appraise/list_pass.h"
+#include "controller/measure/cbor_reader.h"
 
 namespace keyscribe::appraise {
 namespace {
@@ -257,7 +257,7 @@ class Appraiser {
                 continue;
             }
             if (const auto fields = take_apart(one.template_name, one.template_data))
-                judge_.entry(number, one.template_name, *fields);
+                judge_.entry(number, one, *fields);
         }
     }
 
@@ -342,7 +342,7 @@ class Appraiser {
             !read_foreign(*hashed.fields, evidence_.pcr, values))
             content_.add(codes::kRecordMalformed, "a foreign extend's record that is malformed",
                          place);
-        judge_.entry(hashed.number, hashed.entry.template_name, *hashed.fields);
+        judge_.entry(hashed.number, hashed.entry, *hashed.fields);
     }
 
     void check_boot() {

@@ -5,6 +5,7 @@
 
 #include "controller/appraise/chain.h"
 #include "controller/appraise/codes.h"
+#include "controller/measure/unfold.h"
 
 namespace keyscribe::appraise {
 namespace {
@@ -25,8 +26,10 @@ std::string hex(const Sha256& digest) { return measure::to_hex(digest); }
 
 std::string hex(Bytes digest) { return measure::to_hex(digest); }
 
+}  // namespace
+
 /// How a key is named in sentences.
-std::string describe(const Material& material, std::string_view description) {
+std::string Judge::Subject::text() const {
     std::string text = "the key";
     std::string name = printable(description);
     if (name.empty() && !material.certificate.empty())
@@ -36,16 +39,13 @@ std::string describe(const Material& material, std::string_view description) {
         text += " (SHA-256 " + hex(*material.digest) + ')';
     else if (material.key_digest)
         text += " (public key's SHA-256 " + hex(*material.key_digest) + ')';
-    return text;
+    return text + " in " + printable(ring);
 }
 
-}  // namespace
-
-void Judge::entry(std::uint64_t number, std::string_view template_name,
-                  const TemplateFields& fields) {
+void Judge::entry(std::uint64_t number, const measure::Entry& entry, const TemplateFields& fields) {
     last_entry_ = number;
     if (number == 0) {
-        if (template_name != "ima-ng" || fields.name != "boot_aggregate") {
+        if (entry.template_name != "ima-ng" || fields.name != "boot_aggregate") {
             findings_.add(codes::kListStart, "the list does not begin with boot_aggregate",
                           in_list(0));
         } else {
@@ -63,29 +63,20 @@ void Judge::entry(std::uint64_t number, std::string_view template_name,
     else
         digest = sha256(fields.more[0]);
     if (fields.name == "keyscribe:batch")
-        batch(number, fields.more[0]);
+        batch(number, entry);
     else
         unfolded(number, fields.name, fields.more[0], digest);
 }
 
-void Judge::batch(std::uint64_t number, Bytes buf) {
-    const auto refuse = [&] {
-        findings_.add(codes::kRecordMalformed, "a batch that is malformed", in_list(number));
-    };
-    const auto fields = cbor::Map::parse(buf);
-    const auto entries = fields ? (*fields)["entries"] : std::nullopt;
-    if (!entries || fields->size() != 1 || entries->kind != cbor::Kind::kArray) return refuse();
-    for (Bytes rest = entries->content; !rest.empty();) {
-        const cbor::Item pair = cbor::next(rest);
-        if (pair.kind != cbor::Kind::kArray || pair.number != 2) return refuse();
-        Bytes halves = pair.content;
-        const auto name = cbor::next(halves).bytes(), inner = cbor::next(halves).bytes();
-        if (!name || !inner) return refuse();
-        const std::string_view text(reinterpret_cast<const char*>(name->data()), name->size());
-        // A foreign extend changes the replay itself, so it stands alone.
-        if (text == "keyscribe:batch" || text == "keyscribe:foreign") return refuse();
-        unfolded(number, text, *inner, sha256(*inner));
+void Judge::batch(std::uint64_t number, const measure::Entry& entry) {
+    auto records = measure::Unfolded::of(entry, number);
+    if (!records) {
+        findings_.add(codes::kRecordMalformed, "a batch that is malformed: " + records.error().what,
+                      in_list(number));
+        return;
     }
+    while (const auto record = records->next())
+        unfolded(number, record->name, record->buf, sha256(record->buf));
 }
 
 void Judge::unfolded(std::uint64_t number, std::string_view name, Bytes buf, const Sha256& digest) {
@@ -116,7 +107,7 @@ void Judge::flush() {
                                     .confirmed = waited.entry,
                                     .judged = judged},
                                    {});
-    if (fresh && judged) judge(waited.entry, waited.ring, ledger_.material(waited.material), {});
+    if (fresh && judged) judge(waited.entry, {ledger_.material(waited.material), waited.ring, {}});
 }
 
 void Judge::record(std::uint64_t number, std::string_view kind, Bytes buf) {
@@ -284,7 +275,7 @@ void Judge::put(std::uint64_t number, std::string_view ring, std::optional<Mater
                                     .baseline = baseline_since_ != 0,
                                     .judged = judged},
                                    std::string(type) + '\0' + std::string(description));
-    if (fresh && judged) judge(number, ring, ledger_.material(*material), description);
+    if (fresh && judged) judge(number, {ledger_.material(*material), ring, description});
 }
 
 bool Judge::event(std::uint64_t number, std::string_view operation, const cbor::Map& fields) {
@@ -399,24 +390,22 @@ bool Judge::is_judged(std::string_view ring, std::string_view type) const {
     return matches_any(policy_.keyrings.types, type) && is_watched(ring);
 }
 
-void Judge::judge(std::uint64_t number, std::string_view ring, const Material& material,
-                  std::string_view description) {
+void Judge::judge(std::uint64_t number, const Subject& key) {
+    const Material& material = key.material;
     const bool blocked = (material.digest && blocked_.contains(*material.digest)) ||
                          (material.key_digest && blocked_.contains(*material.key_digest));
-    // The usual case, in a list of a hundred thousand: nothing to say, so no sentence is made.
-    const std::string what = describe(material, description) + " in " + printable(ring);
     if (blocked)
-        findings_.add(codes::kKeyBlocked, what + " is on the blocked list", in_list(number));
-    judge_reference(number, ring, material, what);
-    judge_dates(number, material, what);
+        findings_.add(codes::kKeyBlocked, key.text() + " is on the blocked list", in_list(number));
+    judge_reference(number, key);
+    judge_dates(number, key);
 }
 
-void Judge::judge_reference(std::uint64_t number, std::string_view ring, const Material& material,
-                            const std::string& what) {
+void Judge::judge_reference(std::uint64_t number, const Subject& key) {
+    const Material& material = key.material;
     const auto fits = [&](const std::vector<std::uint32_t>* found) {
         return found != nullptr && std::ranges::any_of(*found, [&](std::uint32_t index) {
                    const std::string& only = references_.all()[index].keyring;
-                   return only.empty() || only == ring;
+                   return only.empty() || only == key.ring;
                });
     };
     const auto* same = material.digest ? references_.by_certificate(*material.digest) : nullptr;
@@ -425,35 +414,37 @@ void Judge::judge_reference(std::uint64_t number, std::string_view ring, const M
         material.key_digest ? references_.by_public_key(*material.key_digest) : nullptr;
     if (fits(same_key)) {
         if (material.has_payload)
-            findings_.add(codes::kKeyOtherCertificate, policy_.keys.allow_other_certificate,
-                          what + " has a reference value's public key, but is another certificate",
-                          in_list(number));
+            findings_.add(
+                codes::kKeyOtherCertificate, policy_.keys.allow_other_certificate,
+                key.text() + " has a reference value's public key, but is another certificate",
+                in_list(number));
         return;
     }
     if (!material.digest && !material.key_digest) return;
     const auto view = view_certificate(material.certificate);
     const auto* same_name = view ? references_.by_subject(view->subject) : nullptr;
     if (same != nullptr || same_key != nullptr)
-        findings_.add(codes::kKeyUnknown, what + " is a reference value of another keyring only",
+        findings_.add(codes::kKeyUnknown,
+                      key.text() + " is a reference value of another keyring only",
                       in_list(number));
     else if (same_name != nullptr)
         findings_.add(codes::kKeySameName,
-                      what + " bears the name of a reference value, but is another key",
+                      key.text() + " bears the name of a reference value, but is another key",
                       in_list(number));
     else
-        findings_.add(codes::kKeyUnknown, what + " is not among the reference values",
+        findings_.add(codes::kKeyUnknown, key.text() + " is not among the reference values",
                       in_list(number));
 }
 
-void Judge::judge_dates(std::uint64_t number, const Material& material, const std::string& what) {
-    const auto view = view_certificate(material.certificate);
+void Judge::judge_dates(std::uint64_t number, const Subject& key) {
+    const auto view = view_certificate(key.material.certificate);
     if (!view) return;
     if (view->not_after < now_)
-        findings_.add(codes::kKeyExpired, policy_.keys.allow_expired, what + " has expired",
+        findings_.add(codes::kKeyExpired, policy_.keys.allow_expired, key.text() + " has expired",
                       in_list(number));
     if (view->not_before > now_)
         findings_.add(codes::kKeyNotYetValid, policy_.keys.allow_not_yet_valid,
-                      what + " is not valid yet", in_list(number));
+                      key.text() + " is not valid yet", in_list(number));
 }
 
 /// Reference values that stand in no keyring.

@@ -39,7 +39,7 @@ class Judge {
           ledger_(references) {}
 
     /// An entry of Keyscribe's list whose digests are right.
-    void entry(std::uint64_t number, std::string_view template_name, const TemplateFields& fields);
+    void entry(std::uint64_t number, const measure::Entry& entry, const TemplateFields& fields);
     /// After the last: missing keys, chains of trust.
     void finish();
 
@@ -57,7 +57,7 @@ class Judge {
     };
 
     void unfolded(std::uint64_t number, std::string_view name, Bytes buf, const Sha256& digest);
-    void batch(std::uint64_t number, Bytes buf);
+    void batch(std::uint64_t number, const measure::Entry& entry);
     void plain(std::uint64_t number, std::string_view name, Bytes buf, const Sha256& digest);
     void flush();
     void record(std::uint64_t number, std::string_view kind, Bytes buf);
@@ -73,11 +73,15 @@ class Judge {
              const cbor::Map& fields);
     bool is_watched(std::string_view ring) const;
     bool is_judged(std::string_view ring, std::string_view type) const;
-    void judge(std::uint64_t number, std::string_view ring, const Material& material,
-               std::string_view description);
-    void judge_reference(std::uint64_t number, std::string_view ring, const Material& material,
-                         const std::string& what);
-    void judge_dates(std::uint64_t number, const Material& material, const std::string& what);
+    /// A key in a keyring, and how sentences name it: few keys need one.
+    struct Subject {
+        const Material& material;
+        std::string_view ring, description;
+        std::string text() const;
+    };
+    void judge(std::uint64_t number, const Subject& key);
+    void judge_reference(std::uint64_t number, const Subject& key);
+    void judge_dates(std::uint64_t number, const Subject& key);
     void missing();
 
     const AppraisalPolicy& policy_;

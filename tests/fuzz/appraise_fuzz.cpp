@@ -76,8 +76,7 @@ void judge(Bytes list, unsigned pcr) {
     Findings findings;
     Judge judge(basis.policy, basis.references, basis.blocked_keys, 1'000'000'000, findings);
     const auto all = run(pass, [&](const HashedEntry& entry, PcrBanks&) {
-        if (entry.fields && !entry.violation)
-            judge.entry(entry.number, entry.entry.template_name, *entry.fields);
+        if (entry.fields && !entry.violation) judge.entry(entry.number, entry.entry, *entry.fields);
     });
     if (all.reached || all.bytes > list.size()) std::abort();
     judge.finish();
