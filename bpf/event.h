@@ -2,9 +2,9 @@
 /*
  * The record that the BPF programs put into the ring and the controller reads.
  *
- * A record is a fixed part (struct ks_event) and, straight behind it, three variable fields in
- * this order, without padding or terminators: the key's description, the keyring's name, the
- * payload. Their lengths stand in the fixed part. All integers are in host byte order: writer and
+ * A record is a fixed part (struct ks_event) and, straight behind it, four variable fields in
+ * this order, without padding or terminators: the key's description, the keyring's name, what
+ * belongs to the operation (`extra`), the payload. Their lengths stand in the fixed part. All integers are in host byte order: writer and
  * reader are always the same machine. A record in the ring may be longer than its content, since
  * space is reserved in size classes; `size` says where the content ends.
  */
@@ -29,7 +29,7 @@ typedef long long ks_s64;
 #endif
 
 /* Raised with every change of this file; the reader refuses a record of another version. */
-#define KS_EVENT_VERSION 1
+#define KS_EVENT_VERSION 2
 
 /* Longest key type name that is kept, terminator included. The longest in Linux 7.x has 17. */
 #define KS_TYPE_NAME_SIZE 24
@@ -40,10 +40,35 @@ typedef long long ks_s64;
 /* key payloads are at most 1 MiB - 1 (security/keys/keyctl.c, add_key). */
 #define KS_PAYLOAD_MAX ((1u << 20) - 1)
 
+/*
+ * Operations that succeeded. "Its keyring" is the one in `keyring`; where an operation is one on
+ * the key itself, the record has none (serial 0), and the controller knows who holds the key.
+ */
 enum ks_operation {
-    KS_OP_CREATE = 0, /* a key was created in a keyring */
-    KS_OP_UPDATE = 1, /* a key that stood in a keyring got a new payload */
-    KS_OP_COUNT
+    KS_OP_CREATE = 0, /* a key was created in its keyring; or a keyring was, in one or in none */
+    KS_OP_UPDATE, /* a key got a new payload; by add_key(2) with its keyring, by keyctl(2) without */
+    KS_OP_INSTANTIATE, /* a key under construction got its payload; its keyring: see ks_event */
+    KS_OP_REJECT, /* a key under construction became a negative one; argument: the error */
+    KS_OP_LINK, /* a key was linked into its keyring */
+    KS_OP_UNLINK, /* a key was unlinked from its keyring */
+    KS_OP_MOVE, /* a key came into its keyring; extra and from_serial: the keyring that it left */
+    KS_OP_CLEAR, /* key and its keyring are the same: the keyring was emptied */
+    KS_OP_REVOKE,
+    KS_OP_INVALIDATE,
+    KS_OP_RESTRICT, /* key and its keyring are the same; extra: type, or type:restriction, or "" */
+    KS_OP_TIMEOUT, /* key_expiry is the new one */
+    KS_OP_SETPERM, /* key_perm is the new one */
+    KS_OP_CHOWN, /* argument: uid << 32 | gid as given to keyctl(2), 0xffffffff: left as it was */
+    KS_OP_DESTROY, /* the last reference is gone */
+    KS_OP_COUNT, /* those above are what a policy can ask for */
+
+    /* Asked for by the controller: a key as it stands. keyring: the one that was
+     * asked about; for that keyring itself there is none. */
+    KS_OP_BASELINE = KS_OP_COUNT,
+    /* Not an operation: extra is the path of the executable that exe_dev and exe_ino name, as
+     * components from the last to the first, a NUL behind each. sequence is 0. */
+    KS_OP_EXECUTABLE,
+    KS_OP_END
 };
 
 enum ks_event_flag {
@@ -55,42 +80,86 @@ enum ks_event_flag {
     KS_EVENT_NO_ROOM = 1u << 2,
     /* The payload could not be read from kernel memory. */
     KS_EVENT_FAULT = 1u << 3,
+    /* No rule can match; it is sent for its payload, which a later link may put where one can. */
+    KS_EVENT_REMEMBER = 1u << 4,
+    /* The payload is a struct ks_public_key: the key is linked, moved or old, and what it was made
+     * from is no longer in the kernel. */
+    KS_EVENT_PUBLIC_KEY = 1u << 5,
+    /* The key is known by its serial alone (KEYCTL_SETPERM, KEYCTL_CHOWN). */
+    KS_EVENT_SERIAL_ONLY = 1u << 6,
+};
+
+/* What an asymmetric key still has of what it was made from: <crypto/public_key.h>,
+ * <keys/asymmetric-type.h>. The bytes of the key follow: those of the certificate's
+ * subjectPublicKey BIT STRING. */
+#define KS_ALGORITHM_SIZE 24
+#define KS_KEY_IDS 3
+#define KS_KEY_ID_SIZE 256
+#define KS_PUBLIC_KEY_MAX 2112 /* RSA of 16384 bits */
+struct ks_public_key {
+    char algorithm[KS_ALGORITHM_SIZE]; /* as the kernel names it: "rsa", "ecdsa-nist-p256" */
+    ks_u16 id_length[KS_KEY_IDS]; /* 0: there is none, or it is longer than its place */
+    ks_u16 key_length;
+    ks_u8 id[KS_KEY_IDS][KS_KEY_ID_SIZE];
+};
+
+/* Of KEY_FLAG_* in <linux/key.h>, as ks_event.key_state has them. */
+enum ks_key_state {
+    KS_KEY_DEAD = 1u << 0,
+    KS_KEY_REVOKED = 1u << 1,
+    KS_KEY_INVALIDATED = 1u << 2,
+    KS_KEY_NEGATIVE = 1u << 3,
+    KS_KEY_UNINSTANTIATED = 1u << 4,
 };
 
 struct ks_event {
     ks_u16 version; /* KS_EVENT_VERSION */
     ks_u8 operation; /* enum ks_operation */
-    ks_u8 flags; /* enum ks_event_flag: why payload_copied is 0 although payload_length is not */
-    ks_u32 size; /* bytes of this struct and the three fields behind it */
+    ks_u8 flags; /* enum ks_event_flag */
+    ks_u32 size; /* bytes of this struct and the four fields behind it */
     ks_u64 sequence; /* 1, 2, 3, ...: taken before the reservation, so a lost record is a gap */
     ks_u64 boot_time_ns; /* CLOCK_BOOTTIME */
     ks_u32 generation; /* of the filter that let it pass; 0: no policy was there */
 
     ks_s32 key_serial;
+    /* Of an instantiated or rejected key: the keyring that the requester wanted it in. */
     ks_s32 keyring_serial;
+    ks_s32 from_serial; /* KS_OP_MOVE */
     ks_u32 key_uid; /* ids are those of the initial user namespace */
     ks_u32 key_gid;
     ks_u32 key_perm; /* key_perm_t of <linux/key.h> */
+    ks_u32 key_state; /* enum ks_key_state */
     ks_s64 key_expiry; /* seconds since 1970; 0 or INT64_MAX: never */
+    ks_s64 argument; /* see enum ks_operation */
 
     ks_u32 pid; /* thread group */
     ks_u32 tid;
+    ks_u32 ppid;
     ks_u32 uid;
     ks_u32 gid;
     ks_u32 euid;
     ks_u32 egid;
     ks_u32 login_uid; /* 4294967295: none */
-    ks_u32 reserved;
+    ks_u32 session; /* of the login (audit); 4294967295: none */
+    ks_s32 syscall; /* number of the system call that the task is in; -1: a kernel thread */
     ks_u64 cgroup_id;
+    ks_u64 exe_ino; /* 0: none, as kernel threads have */
+    ks_u32 exe_dev; /* major << 20 | minor, as the kernel keeps it */
+    ks_u32 mnt_ns; /* inode numbers of namespaces */
+    ks_u32 pid_ns;
+    ks_u32 net_ns;
+    ks_u32 user_ns;
+    ks_u32 reserved;
     char comm[KS_COMM_SIZE];
 
     char key_type[KS_TYPE_NAME_SIZE];
 
     ks_u16 description_length;
     ks_u16 keyring_length;
+    ks_u16 extra_length;
+    ks_u16 reserved2;
     ks_u32 payload_length; /* what the kernel was given */
     ks_u32 payload_copied; /* what stands in this record: payload_length, or 0 and a flag */
-    ks_u32 reserved2;
 };
 
 /*

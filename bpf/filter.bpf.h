@@ -6,11 +6,43 @@
 #include "kernel_types.h"
 #include "maps.bpf.h"
 
+/*
+ * An operation as a program hands it on. Members that are constants in a program are so after
+ * inlining, and what they switch off is not there.
+ */
+struct change {
+    const struct key *key;
+    const struct key *keyring; /* NULL: the operation is one on the key itself */
+    const struct key *from; /* of a move */
+    const void *payload;
+    __u64 payload_length;
+    const char *restrict_type, *restriction;
+    __s64 argument;
+    enum ks_operation operation;
+    /* A pointer that the verifier knows is followed directly, others with a helper's call. */
+    _Bool key_trusted, keyring_trusted;
+    /* The same pointers as numbers, for functions that take nothing else. */
+    __u64 key_address, keyring_address, from_address;
+};
+
+#define READ_KEY(pointer, trusted, field)                                    \
+    ({                                                                       \
+        /* Outside of bpf_core_read, which relocates every member it sees. */ \
+        const struct key *key_ = (pointer);                                  \
+        typeof(((struct key *)0)->field) value_ = 0;                         \
+        if (trusted) value_ = key_->field;                                   \
+        else bpf_core_read(&value_, sizeof(value_), &key_->field);           \
+        value_;                                                              \
+    })
+#define OF_KEY(change, field) READ_KEY((change)->key, (change)->key_trusted, field)
+#define OF_KEYRING(change, field) READ_KEY((change)->keyring, (change)->keyring_trusted, field)
+
 /* What to do with one event. */
 enum wanted {
     WANT_RECORD = 1u << 0,
     WANT_PAYLOAD = 1u << 1, /* if it is public */
     WANT_SECRET = 1u << 2, /* even if it is secret */
+    WANT_REMEMBER = 1u << 3, /* for the payload alone */
 };
 
 struct verdict {
@@ -53,11 +85,31 @@ static __always_inline _Bool is_public_type(const union type_name *type)
     return is_asymmetric(type) || is_blacklist(type) || is_keyring(type);
 }
 
-static __always_inline _Bool is_private_key(const struct key *key)
-{
-    const struct public_key *crypto = key->payload.data[0];
-    _Bool is_private = 1; /* what cannot be read is not given away */
+/*
+ * Functions that are neither static nor inline: the verifier looks at each once, not once more for
+ * every path of every program that leads there. Their arguments are numbers, pointers too.
+ */
 
+/*
+ * Whether the asymmetric key is anything but a public key in software, whose bytes are no secret:
+ * what cannot be read is not given away.
+ */
+__noinline _Bool is_private_key(__u64 address)
+{
+    const struct key *key = (const void *)address;
+    const struct asymmetric_key_subtype *subtype = 0;
+    const struct public_key *crypto = 0;
+    const char *name = 0;
+    __u64 word[2] = {};
+    _Bool is_private = 1;
+
+    bpf_core_read(&subtype, sizeof(subtype), &key->payload.data[1]);
+    bpf_core_read(&name, sizeof(name), &subtype->name);
+    bpf_probe_read_kernel(word, sizeof("public_key"), name);
+    if (word[0] != WORD('p', 'u', 'b', 'l', 'i', 'c', '_', 'k') ||
+        word[1] != WORD('e', 'y', 0, 0, 0, 0, 0, 0))
+        return 1;
+    bpf_core_read(&crypto, sizeof(crypto), &key->payload.data[0]);
     bpf_core_read(&is_private, sizeof(is_private), &crypto->key_is_private);
     return is_private;
 }
@@ -97,65 +149,76 @@ static __always_inline __u32 lowest_bit(__u64 bits)
  * The length of the name and its first six bytes. Verifiers before 6.2 take a union for its first
  * member and refuse to load the word; what is false on the running kernel is never verified.
  */
-static __always_inline __u64 first_word(const struct key *keyring)
+static __always_inline __u64 first_word(const struct key *keyring, _Bool trusted)
 {
     __u64 word = 0;
 
-    if (LINUX_KERNEL_VERSION >= KERNEL_VERSION(6, 12, 0)) return keyring->index_key.x;
+    if (trusted && LINUX_KERNEL_VERSION >= KERNEL_VERSION(6, 12, 0)) return keyring->index_key.x;
     bpf_core_read(&word, sizeof(word), &keyring->index_key.x);
     return word;
 }
 
-/* The second look at a keyring's name, for those of more than six bytes. */
-static __always_inline __u64 rules_of_long_name(const struct ks_filter *filter,
-                                                const struct key *keyring, __u64 word)
+/* The rules of filters[which] that name this keyring. */
+__noinline __u64 rules_of_name(__u32 which, __u64 word, __u64 address)
 {
-    struct ks_keyring_name name = {.generation = filter->generation};
-    __u32 length = (__u16)word;
-    __u64 *rules;
-
-    name.length = length;
-    barrier_var(length); /* so that what is checked is what is used */
-    if (length > KS_KEYRING_PREFIX) length = KS_KEYRING_PREFIX;
-    bpf_probe_read_kernel(name.prefix, length, keyring->index_key.description);
-    rules = bpf_map_lookup_elem(&keyring_names, &name);
-    return rules ? *rules : 0;
-}
-
-/* The rules that name this keyring. */
-static __always_inline __u64 rules_of_keyring(const struct ks_filter *filter,
-                                              const struct key *keyring)
-{
-    __u64 word = first_word(keyring);
+    const struct ks_filter *filter = &filters[which & 1];
+    const struct key *keyring = (const void *)address;
+    const char *description = 0;
     __u32 start = (word * filter->keyring_multiplier) >> (64 - KS_KEYRING_SLOTS_BITS);
+    __u64 name[KS_NAME_WORDS] = {word};
+    __u64 rules = 0;
+    __u32 behind;
 
 #pragma unroll
     for (__u32 probe = 0; probe < KS_PROBES; probe++) {
         const struct ks_keyring_slot *slot =
             &filter->keyring[(start + probe) & (KS_KEYRING_SLOTS - 1)];
 
+        if (slot->word == word) {
+            rules = slot->rules;
+            break;
+        }
         if (!slot->word) return 0;
-        if (slot->word != word) continue;
-        if ((__u16)word <= sizeof(((struct keyring_index_key *)0)->desc)) return slot->rules;
-        return rules_of_long_name(filter, keyring, word);
+    }
+    if (!rules || (__u16)word <= KS_NAME_HEAD) return rules;
+
+    /* The second look. */
+    behind = (__u16)word - KS_NAME_HEAD;
+    barrier_var(behind); /* so that what is checked is what is used */
+    if (behind > sizeof(name) - sizeof(name[0])) behind = sizeof(name) - sizeof(name[0]);
+    bpf_core_read(&description, sizeof(description), &keyring->index_key.description);
+    bpf_probe_read_kernel(&name[1], behind, description + KS_NAME_HEAD);
+    start = (ks_name_hash_word(name) * filter->name_multiplier) >> (64 - KS_NAME_SLOTS_BITS);
+#pragma unroll
+    for (__u32 probe = 0; probe < KS_PROBES; probe++) {
+        const struct ks_name_slot *slot = &filter->name[(start + probe) & (KS_NAME_SLOTS - 1)];
+        __u64 difference = 0;
+
+        if (!slot->word[0]) return 0;
+#pragma unroll
+        for (__u32 i = 0; i < KS_NAME_WORDS; i++) difference |= slot->word[i] ^ name[i];
+        if (!difference) return slot->rules;
     }
     return 0;
 }
 
+#define RULES_OF(which, change, pointer, trusted) \
+    rules_of_name(which, first_word((change)->pointer, (change)->trusted), \
+                  (change)->pointer##_address)
+
 /* The rules that name this type. */
-static __always_inline __u64 rules_of_type(const struct ks_filter *filter,
-                                           const union type_name *type)
+__noinline __u64 rules_of_type(__u32 which, __u64 word0, __u64 word1, __u64 word2)
 {
-    __u32 start = (ks_type_hash_word(type->word) * filter->type_multiplier) >>
-                  (64 - KS_TYPE_SLOTS_BITS);
+    const struct ks_filter *filter = &filters[which & 1];
+    __u64 word[] = {word0, word1, word2};
+    __u32 start = (ks_type_hash_word(word) * filter->type_multiplier) >> (64 - KS_TYPE_SLOTS_BITS);
 
 #pragma unroll
     for (__u32 probe = 0; probe < KS_PROBES; probe++) {
         const struct ks_type_slot *slot = &filter->type[(start + probe) & (KS_TYPE_SLOTS - 1)];
 
         if (!slot->name[0]) return 0;
-        if (slot->name[0] == type->word[0] && slot->name[1] == type->word[1] &&
-            slot->name[2] == type->word[2])
+        if (!((slot->name[0] ^ word0) | (slot->name[1] ^ word1) | (slot->name[2] ^ word2)))
             return slot->rules;
     }
     return 0;
@@ -191,7 +254,7 @@ static long try_rule(__u32 step, struct walk *walk)
 }
 
 /* Walks the rules left over, in order, as the policy language demands: the first match decides. */
-static __always_inline __u32 walk_rules(__u32 slot, __u64 rules)
+__noinline __u32 walk_rules(__u32 slot, __u64 rules)
 {
     struct walk walk = {.rules = rules, .slot = slot};
 
@@ -200,30 +263,145 @@ static __always_inline __u32 walk_rules(__u32 slot, __u64 rules)
     return walk.wanted;
 }
 
+static __always_inline _Bool is_watched(__s32 serial)
+{
+    __u32 bit = (__u32)serial & ((1u << KS_WATCHED_BITS) - 1);
+
+    return watched[bit >> 6] >> (bit & 63) & 1;
+}
+
+static __always_inline void watch(__s32 serial)
+{
+    __u32 bit = (__u32)serial & ((1u << KS_WATCHED_BITS) - 1);
+
+    if (!is_watched(serial)) __sync_fetch_and_or(&watched[bit >> 6], 1ull << (bit & 63));
+}
+
+/* `word` up to its first zero byte. */
+static __always_inline __u64 until_zero(__u64 word)
+{
+    /* The upper bit of each byte that is zero; above the lowest one it may be wrong. */
+    __u64 zeros = (word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull;
+
+    /* Without a zero all bits: 0 - 1. */
+    return word & ((zeros & -zeros) - 1);
+}
+
+/* Zero-filled, from struct key_type's name: quicker than bpf_probe_read_kernel_str. */
+__noinline int read_name(union type_name *type, __u64 name)
+{
+    if (!type) return 0;
+    if (bpf_probe_read_kernel(type, sizeof(*type), (const void *)name)) {
+        /* The last string before an unmapped page. */
+        __builtin_memset(type, 0, sizeof(*type));
+        bpf_probe_read_kernel_str(type->name, sizeof(type->name), (const void *)name);
+        return 0;
+    }
+    __u64 ended = 0;
+#pragma unroll
+    for (__u32 i = 0; i < KS_TYPE_NAME_SIZE / 8; i++) {
+        __u64 word = until_zero(type->word[i]) & (ended - 1);
+
+        type->word[i] = word;
+        /* A word that is not full to its last byte ends the name. */
+        ended |= word >> 56 == 0;
+    }
+    return 0;
+}
+
+static __always_inline void read_type_name(union type_name *type, const struct key_type *kernel)
+{
+    const char *name = 0;
+
+    __builtin_memset(type, 0, sizeof(*type));
+    bpf_core_read(&name, sizeof(name), &kernel->name);
+    read_name(type, (__u64)name);
+}
+
+/* The operation is one on what the keyring holds: the type of a key has no say. */
+static __always_inline _Bool is_about_keyring(enum ks_operation operation)
+{
+    return operation == KS_OP_CLEAR || operation == KS_OP_RESTRICT;
+}
+
+static __always_inline _Bool brings_key(enum ks_operation operation)
+{
+    return operation == KS_OP_CREATE || operation == KS_OP_INSTANTIATE ||
+           operation == KS_OP_LINK || operation == KS_OP_MOVE;
+}
+
+/* The rules whose keyrings= and op= are met. */
+static __always_inline __u64 rules_of_place(__u32 which, const struct change *change)
+{
+    const struct ks_filter *filter = &filters[which & 1];
+    __u64 rules = filter->any_keyring |
+                  RULES_OF(which, change, keyring, keyring_trusted);
+
+    if (change->from) rules |= RULES_OF(which, change, from, keyring_trusted);
+    /* What happens to a keyring concerns whoever names that keyring. */
+    if (!is_about_keyring(change->operation) &&
+        OF_KEY(change, index_key.type) == OF_KEYRING(change, index_key.type))
+        rules |= RULES_OF(which, change, key, key_trusted);
+    return rules & filter->operations[change->operation];
+}
+
+/* Where the place is open: whatever any rule that is left wants; userspace decides. */
+static __always_inline __u32 wants_of_all(const struct ks_filter *filter, __u64 rules)
+{
+    if (!rules) return 0;
+    return WANT_RECORD | (rules & filter->payload ? WANT_PAYLOAD : 0) |
+           (rules & filter->secrets ? WANT_SECRET : 0);
+}
+
 /* Fills `type` too, where the event is to be sent. */
-static __always_inline struct verdict judge(const struct key *keyring, const struct key *key,
-                                            enum ks_operation operation, union type_name *type)
+static __always_inline struct verdict judge(const struct change *change, union type_name *type)
 {
     __u32 generation = *(volatile __u32 *)&active_generation;
     const struct ks_filter *filter = &filters[generation & 1];
     struct verdict verdict = {.generation = generation};
+    const struct key_type *kernel_type;
+    _Bool placed = change->keyring != 0;
     __u64 rules = 0;
 
     if (generation) {
-        rules = (filter->any_keyring | rules_of_keyring(filter, keyring)) &
-                filter->operations[operation];
-        if (!rules) return verdict;
+        if (placed) {
+            rules = rules_of_place(generation, change);
+        } else {
+            rules = filter->operations[change->operation];
+            if (rules && !is_watched(OF_KEY(change, serial)) &&
+                change->operation != KS_OP_INSTANTIATE)
+                rules &= filter->any_keyring;
+        }
+        kernel_type = OF_KEY(change, index_key.type);
+        if (!rules) {
+            if ((change->operation != KS_OP_CREATE && change->operation != KS_OP_INSTANTIATE) ||
+                !filter->remember || (const void *)kernel_type != asymmetric_type)
+                return verdict;
+            verdict.wanted = WANT_RECORD | WANT_PAYLOAD | WANT_REMEMBER;
+        }
+    } else {
+        kernel_type = OF_KEY(change, index_key.type);
     }
 
-    __builtin_memset(type, 0, sizeof(*type));
-    bpf_probe_read_kernel_str(type->name, sizeof(type->name), key->index_key.type->name);
+    read_type_name(type, kernel_type);
+    if (!asymmetric_type && is_asymmetric(type)) asymmetric_type = kernel_type;
 
     if (!generation) {
         if (is_public_type(type)) verdict.wanted = WANT_RECORD | WANT_PAYLOAD;
         return verdict;
     }
-    if (rules & ~filter->any_type) rules &= filter->any_type | rules_of_type(filter, type);
-    if (rules) verdict.wanted = walk_rules(generation & 1, rules);
+    if (verdict.wanted) return verdict;
+    if (rules & ~filter->any_type && !is_about_keyring(change->operation))
+        rules &= filter->any_type |
+                 rules_of_type(generation, type->word[0], type->word[1], type->word[2]);
+    /* keyring_alloc(): in no keyring, so it is the keyring itself that has to be named. */
+    if (!placed && change->operation == KS_OP_INSTANTIATE &&
+        !is_watched(OF_KEY(change, serial)))
+        rules &= filter->any_keyring |
+                 (is_keyring(type) ? RULES_OF(generation, change, key, key_trusted)
+                                   : 0);
+    if (!rules) return verdict;
+    verdict.wanted = placed ? walk_rules(generation, rules) : wants_of_all(filter, rules);
     return verdict;
 }
 

@@ -16,36 +16,48 @@
 #define KS_RULES_MAX 64 /* rules of func=KEY_CHECK in all files together */
 #define KS_KEYRINGS_MAX 512 /* different keyring names in all rules together */
 #define KS_TYPES_MAX 32 /* different key types in all rules together */
-#define KS_KEYRING_PREFIX 58
 
 /*
- * The two tables below are hash tables that lie in the filter itself: an event that no rule can
- * match must not cost even a map look-up. A key stands in one of KS_PROBES slots from where its
- * hash (the key's word times a multiplier, the upper bits of it) points; the compiler looks for a
- * multiplier with which all keys find room.
+ * A keyring's name as words: the first has its length and its first six bytes, as the kernel keeps
+ * them in one word (struct keyring_index_key in <linux/key.h>, little-endian: length | byte0 << 16
+ * | ...), the others the bytes behind those, zero-filled. What is beyond KS_KEYRING_PREFIX bytes is
+ * judged in userspace.
+ */
+#define KS_NAME_WORDS 8
+#define KS_NAME_HEAD 6
+#define KS_KEYRING_PREFIX (KS_NAME_HEAD + 8 * (KS_NAME_WORDS - 1))
+
+/*
+ * The tables below are hash tables that lie in the filter itself: an event that no rule can match
+ * must not cost even a map look-up. A key stands in one of KS_PROBES slots from where its hash (a
+ * word times a multiplier, the upper bits of it) points; the compiler looks for a multiplier with
+ * which all keys find room.
  */
 #define KS_KEYRING_SLOTS_BITS 12
 #define KS_KEYRING_SLOTS (1u << KS_KEYRING_SLOTS_BITS)
+#define KS_NAME_SLOTS_BITS 11
+#define KS_NAME_SLOTS (1u << KS_NAME_SLOTS_BITS)
 #define KS_TYPE_SLOTS_BITS 8
 #define KS_TYPE_SLOTS (1u << KS_TYPE_SLOTS_BITS)
 #define KS_PROBES 4
 
-/*
- * First look: the length of the keyring's name and its first six bytes, which the kernel keeps in
- * one word (struct keyring_index_key in <linux/key.h>, little-endian): length | byte0 << 16 | ...
- * For longer names `rules` is a superset and the second look decides.
- */
+/* First look, by the first word. For names of more than six bytes the second look decides. */
 struct ks_keyring_slot {
     ks_u64 word; /* 0: empty, since no keyring's name is */
     ks_u64 rules;
 };
 
-/* Second look, in a map, only for names of more than six bytes. Bytes behind the name are zero. */
-struct ks_keyring_name {
-    ks_u32 generation;
-    ks_u16 length; /* of the whole name, also where it is longer than the prefix */
-    char prefix[KS_KEYRING_PREFIX];
+/* Second look, by all words. */
+struct ks_name_slot {
+    ks_u64 word[KS_NAME_WORDS]; /* the first is 0: empty */
+    ks_u64 rules;
 };
+
+static inline ks_u64 ks_name_hash_word(const ks_u64 word[KS_NAME_WORDS])
+{
+    return word[0] + 3 * word[1] + 5 * word[2] + 7 * word[3] + 9 * word[4] + 11 * word[5] +
+           13 * word[6] + 15 * word[7];
+}
 
 /* The type's name, zero-filled, as words. */
 struct ks_type_slot {
@@ -84,6 +96,39 @@ struct ks_rule {
     struct ks_id_range egid;
 };
 
+/*
+ * Keys that stand, or once stood, in a keyring that a rule names: a bit for a serial's lower bits.
+ * An operation on a key itself is of interest only for those. A bit that is set by a stranger's
+ * serial costs a record that userspace then finds without interest.
+ */
+#define KS_WATCHED_BITS 22
+#define KS_WATCHED_WORDS (1u << (KS_WATCHED_BITS - 6))
+
+/* Executables whose path was sent already, by device and inode. */
+#define KS_EXECUTABLES_BITS 8
+struct ks_executable {
+    ks_u64 ino;
+    ks_u64 dev;
+};
+
+/* What the controller asks the baseline program for. */
+enum ks_baseline_mode {
+    KS_BASELINE_OFF = 0,
+    KS_BASELINE_NAMED, /* all keyrings of the user namespace that have a name */
+    KS_BASELINE_MEMBERS, /* the keyring `serial`, then its members */
+};
+
+struct ks_baseline {
+    ks_u32 mode; /* enum ks_baseline_mode */
+    ks_u32 tgid; /* who asks */
+    ks_s32 serial;
+    ks_u32 start; /* members to leave out: they were sent before */
+    ks_u32 sent; /* answer: members looked at so far, those left out included */
+    ks_u32 found; /* answer: 1, the keyring was found */
+    ks_u32 more; /* answer: 1, the ring was full: go on at `sent` */
+    ks_u32 reserved;
+};
+
 /* generation 0 means that there is no policy yet: every event of a public type is sent. */
 struct ks_filter {
     ks_u32 generation;
@@ -91,10 +136,15 @@ struct ks_filter {
     ks_u64 any_keyring; /* rules without keyrings= */
     ks_u64 any_type; /* rules with key_type=* */
     ks_u64 operations[KS_OP_COUNT]; /* rules whose op= (or its default) has the operation */
+    ks_u64 payload; /* rules that want the payload (KS_RULE_PAYLOAD) */
+    ks_u64 secrets; /* of these, those that name the key's type (KS_RULE_BY_TYPE) */
+    ks_u64 remember; /* not 0: a link may bring an asymmetric key where its payload is wanted */
     ks_u64 keyring_multiplier;
+    ks_u64 name_multiplier;
     ks_u64 type_multiplier;
     struct ks_rule rule[KS_RULES_MAX];
     struct ks_keyring_slot keyring[KS_KEYRING_SLOTS];
+    struct ks_name_slot name[KS_NAME_SLOTS];
     struct ks_type_slot type[KS_TYPE_SLOTS];
 };
 

@@ -2,6 +2,7 @@
 /*
  * The programs. Per operation the controller loads exactly one of the alternatives (see
  * controller/capture/hook_plan.h); with two of them attached an operation would be seen twice.
+ * Those on functions that can fail run at their return.
  */
 #include "kernel_types.h"
 
@@ -9,49 +10,353 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "record.bpf.h"
+#include "baseline.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-/*
- * (keyring, key, payload, payload_len, flags, create) in all three. The payload is fetched with
- * bpf_get_func_arg, since verifiers of 6.12 refuse to load a `const void *` from the context.
- */
-static __always_inline void record_create_or_update(unsigned long long *ctx)
+typedef unsigned long long context;
+
+/* Arguments that are no pointers to structures: verifiers of 6.12 refuse to load `const void *`. */
+static __always_inline __u64 argument(context *ctx, __u32 number)
 {
-    __u64 payload = 0, length = 0, create = 0;
+    __u64 value = 0;
 
-    bpf_get_func_arg(ctx, 2, &payload);
-    bpf_get_func_arg(ctx, 3, &length);
-    bpf_get_func_arg(ctx, 5, &create);
+    bpf_get_func_arg(ctx, number, &value);
+    return value;
+}
 
+static __always_inline _Bool failed(context *ctx)
+{
+    __u64 value = 0;
+
+    bpf_get_func_ret(ctx, &value);
+    return (int)value != 0;
+}
+
+/* key_ref_t: whether the caller possesses the key stands in the lowest bit (<linux/key.h>). */
+static __always_inline const struct key *key_of_reference(__u64 reference)
+{
+    return (const struct key *)(reference & ~1ull);
+}
+
+/* (keyring, key, payload, payload_len, flags, create) in all three. */
+static __always_inline void record_create_or_update(context *ctx)
+{
+    __u64 payload = argument(ctx, 2);
     struct change change = {
         .keyring = (const struct key *)ctx[0],
         .key = (const struct key *)ctx[1],
+        .keyring_trusted = 1,
+        .key_trusted = 1,
+        .keyring_address = argument(ctx, 0),
+        .key_address = argument(ctx, 1),
         .payload = (const void *)payload,
-        .payload_length = payload ? length : 0,
-        .operation = (__u8)create ? KS_OP_CREATE : KS_OP_UPDATE,
+        .payload_length = payload ? argument(ctx, 3) : 0,
+        .operation = (__u8)argument(ctx, 5) ? KS_OP_CREATE : KS_OP_UPDATE,
     };
-    record(&change);
+    record_with_payload(&change);
 }
 
 SEC("lsm/key_post_create_or_update")
-int create_or_update_lsm(unsigned long long *ctx)
+int create_or_update_lsm(context *ctx)
 {
     record_create_or_update(ctx);
     return 0;
 }
 
 SEC("fentry/security_key_post_create_or_update")
-int create_or_update_security(unsigned long long *ctx)
+int create_or_update_security(context *ctx)
 {
     record_create_or_update(ctx);
     return 0;
 }
 
 SEC("fentry/ima_post_key_create_or_update")
-int create_or_update_ima(unsigned long long *ctx)
+int create_or_update_ima(context *ctx)
 {
     record_create_or_update(ctx);
+    return 0;
+}
+
+/* (key_ref, payload, plen): keyctl(KEYCTL_UPDATE) */
+SEC("fexit/key_update")
+int update(context *ctx)
+{
+    __u64 payload = argument(ctx, 1);
+    const struct key *key = key_of_reference(argument(ctx, 0));
+    struct change change = {
+        .key = key,
+        .key_address = (__u64)key,
+        .payload = (const void *)payload,
+        .payload_length = payload ? argument(ctx, 2) : 0,
+        .operation = KS_OP_UPDATE,
+    };
+    if (!failed(ctx)) record_with_payload(&change);
+    return 0;
+}
+
+/* The keyring that is given, or the one that the requester wanted the key in. */
+static __always_inline const struct key *destination(__u64 keyring, __u64 authkey)
+{
+    const struct key *key = (const struct key *)keyring;
+    const struct request_key_auth *request;
+    union type_name type;
+
+    if (key || !authkey) return key;
+    request = READ_KEY((const struct key *)authkey, 0, payload.data[0]);
+    bpf_core_read(&key, sizeof(key), &request->dest_keyring);
+    if (!key) return key;
+    /* The authorisation has ended by now: make sure that its memory is what it was. */
+    read_type_name(&type, READ_KEY(key, 0, index_key.type));
+    return is_keyring(&type) ? key : 0;
+}
+
+/* (key, data, datalen, keyring, authkey): keyctl(KEYCTL_INSTANTIATE), request_key, keyring_alloc */
+SEC("fexit/key_instantiate_and_link")
+int instantiate(context *ctx)
+{
+    __u64 payload = argument(ctx, 1);
+    struct change change = {
+        .key = (const struct key *)ctx[0],
+        .key_trusted = 1,
+        .key_address = argument(ctx, 0),
+        .payload = (const void *)payload,
+        .payload_length = payload ? argument(ctx, 2) : 0,
+        .operation = KS_OP_INSTANTIATE,
+    };
+    if (failed(ctx)) return 0;
+    change.keyring = destination(argument(ctx, 3), argument(ctx, 4));
+    change.keyring_address = (__u64)change.keyring;
+    record_with_payload(&change);
+    return 0;
+}
+
+/* (key, timeout, error, keyring, authkey): keyctl(KEYCTL_REJECT, KEYCTL_NEGATE) */
+SEC("fexit/key_reject_and_link")
+int reject(context *ctx)
+{
+    struct change change = {
+        .key = (const struct key *)ctx[0],
+        .key_trusted = 1,
+        .key_address = argument(ctx, 0),
+        .argument = (__u32)argument(ctx, 2),
+        .operation = KS_OP_REJECT,
+    };
+    if (failed(ctx)) return 0;
+    change.keyring = destination(argument(ctx, 3), argument(ctx, 4));
+    change.keyring_address = (__u64)change.keyring;
+    record(&change);
+    return 0;
+}
+
+/* (keyring, key) */
+SEC("fexit/key_link")
+int link(context *ctx)
+{
+    struct change change = {
+        .keyring = (const struct key *)ctx[0],
+        .key = (const struct key *)ctx[1],
+        .keyring_trusted = 1,
+        .key_trusted = 1,
+        .keyring_address = argument(ctx, 0),
+        .key_address = argument(ctx, 1),
+        .operation = KS_OP_LINK,
+    };
+    if (!failed(ctx)) record_with_public_key(&change);
+    return 0;
+}
+
+/* (keyring, key) */
+SEC("fexit/key_unlink")
+int unlink(context *ctx)
+{
+    struct change change = {
+        .keyring = (const struct key *)ctx[0],
+        .key = (const struct key *)ctx[1],
+        .keyring_trusted = 1,
+        .key_trusted = 1,
+        .keyring_address = argument(ctx, 0),
+        .key_address = argument(ctx, 1),
+        .operation = KS_OP_UNLINK,
+    };
+    if (!failed(ctx)) record(&change);
+    return 0;
+}
+
+/* (key, from, to, flags) */
+SEC("fexit/key_move")
+int move(context *ctx)
+{
+    struct change change = {
+        .key = (const struct key *)ctx[0],
+        .from = (const struct key *)ctx[1],
+        .keyring = (const struct key *)ctx[2],
+        .keyring_trusted = 1,
+        .key_trusted = 1,
+        .key_address = argument(ctx, 0),
+        .from_address = argument(ctx, 1),
+        .keyring_address = argument(ctx, 2),
+        .operation = KS_OP_MOVE,
+    };
+    if (!failed(ctx) && change.from != change.keyring) record_with_public_key(&change);
+    return 0;
+}
+
+/* (keyring) */
+SEC("fexit/keyring_clear")
+int clear(context *ctx)
+{
+    struct change change = {
+        .key = (const struct key *)ctx[0],
+        .keyring = (const struct key *)ctx[0],
+        .keyring_trusted = 1,
+        .key_trusted = 1,
+        .key_address = argument(ctx, 0),
+        .keyring_address = argument(ctx, 0),
+        .operation = KS_OP_CLEAR,
+    };
+    if (!failed(ctx)) record(&change);
+    return 0;
+}
+
+/* (keyring_ref, type, restriction) */
+SEC("fexit/keyring_restrict")
+int restrict_links(context *ctx)
+{
+    const struct key *keyring = key_of_reference(argument(ctx, 0));
+    struct change change = {
+        .key = keyring,
+        .keyring = keyring,
+        .key_address = (__u64)keyring,
+        .keyring_address = (__u64)keyring,
+        .restrict_type = (const char *)argument(ctx, 1),
+        .restriction = (const char *)argument(ctx, 2),
+        .operation = KS_OP_RESTRICT,
+    };
+    if (!failed(ctx)) record(&change);
+    return 0;
+}
+
+/* On the key itself; these cannot fail. `done` is the flag that says that it is so already. */
+static __always_inline void record_once(context *ctx, enum ks_operation operation,
+                                        unsigned long done)
+{
+    struct change change = {
+        .key = (const struct key *)ctx[0],
+        .key_trusted = 1,
+        .key_address = argument(ctx, 0),
+        .operation = operation,
+    };
+    if (!(change.key->flags & done)) record(&change);
+}
+
+SEC("fentry/key_revoke")
+int revoke(context *ctx)
+{
+    record_once(ctx, KS_OP_REVOKE, 1ul << 1); /* KEY_FLAG_REVOKED */
+    return 0;
+}
+
+SEC("fentry/key_invalidate")
+int invalidate(context *ctx)
+{
+    record_once(ctx, KS_OP_INVALIDATE, 1ul << 5); /* KEY_FLAG_INVALIDATED */
+    return 0;
+}
+
+/* (key, timeout) */
+SEC("fexit/key_set_timeout")
+int timeout(context *ctx)
+{
+    record_once(ctx, KS_OP_TIMEOUT, 0);
+    return 0;
+}
+
+/* The garbage collector's last step. */
+SEC("fentry/security_key_free")
+int destroy(context *ctx)
+{
+    record_once(ctx, KS_OP_DESTROY, 0);
+    return 0;
+}
+
+/* The keyrings of the task that can be named without their serial: KEY_SPEC_* in <linux/keyctl.h>. */
+static __always_inline __s32 serial_of(__s32 id)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    const struct key *key = 0;
+    __s32 serial = 0;
+
+    if (id == -1) key = BPF_CORE_READ(task, cred, thread_keyring);
+    else if (id == -2) key = BPF_CORE_READ(task, cred, process_keyring);
+    else if (id == -3) key = BPF_CORE_READ(task, cred, session_keyring);
+    if (key) bpf_core_read(&serial, sizeof(serial), &key->serial);
+    return serial ? serial : id;
+}
+
+/* These two never show the key, but for its serial. */
+static __always_inline void record_serial(context *ctx, enum ks_operation operation, __u32 perm,
+                                          __s64 value)
+{
+    __u32 generation = *(volatile __u32 *)&active_generation;
+    const struct ks_filter *filter = &filters[generation & 1];
+    __s32 serial = serial_of((__s32)argument(ctx, 0));
+    __u64 rules = filter->operations[operation];
+    struct ks_event *event;
+    __u64 number;
+
+    if (generation && (!rules || (serial > 0 && !is_watched(serial) &&
+                                  !(rules & filter->any_keyring)))) {
+        count(KS_COUNT_FILTERED);
+        return;
+    }
+    announce_if_new();
+    number = __sync_fetch_and_add(&sequence, 1) + 1;
+    event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
+    if (!event) {
+        count(KS_COUNT_LOST);
+        return;
+    }
+    __builtin_memset(event, 0, sizeof(*event));
+    event->version = KS_EVENT_VERSION;
+    event->operation = operation;
+    event->flags = KS_EVENT_SERIAL_ONLY;
+    event->sequence = number;
+    event->boot_time_ns = bpf_ktime_get_boot_ns();
+    event->generation = generation;
+    event->key_serial = serial;
+    event->key_perm = perm;
+    event->argument = value;
+    event->size = sizeof(*event);
+    fill_actor(event);
+    bpf_ringbuf_submit(event, 0);
+}
+
+/* (id, perm) */
+SEC("fexit/keyctl_setperm_key")
+int setperm(context *ctx)
+{
+    if (!failed(ctx)) record_serial(ctx, KS_OP_SETPERM, (__u32)argument(ctx, 1), 0);
+    return 0;
+}
+
+/* (id, user, group) */
+SEC("fexit/keyctl_chown_key")
+int chown(context *ctx)
+{
+    if (!failed(ctx))
+        record_serial(ctx, KS_OP_CHOWN, 0,
+                      (__u64)(__u32)argument(ctx, 1) << 32 | (__u32)argument(ctx, 2));
+    return 0;
+}
+
+/* (key, buffer): called by keyctl(KEYCTL_GET_SECURITY), and by the controller for this program. */
+SEC("fentry/security_key_getsecurity")
+int stand(context *ctx)
+{
+    if (baseline.mode == KS_BASELINE_OFF ||
+        baseline.tgid != (__u32)(bpf_get_current_pid_tgid() >> 32))
+        return 0;
+    send_baseline((const struct key *)argument(ctx, 0));
     return 0;
 }

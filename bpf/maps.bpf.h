@@ -10,15 +10,6 @@ struct {
     __uint(max_entries, 8 << 20); /* the controller sets it before loading */
 } ring SEC(".maps");
 
-/* Names of two generations. */
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 2 * KS_KEYRINGS_MAX);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, struct ks_keyring_name);
-    __type(value, __u64);
-} keyring_names SEC(".maps");
-
 /* The filter in use is filters[active_generation % 2]; generation 0 stands for "no policy yet". */
 __u32 active_generation;
 struct ks_filter filters[2];
@@ -29,6 +20,24 @@ struct ks_filter filters[2];
  */
 __u64 sequence;
 __u64 counters[KS_COUNTERS];
+
+__u64 watched[KS_WATCHED_WORDS];
+struct ks_baseline baseline;
+
+/*
+ * Executables whose path userspace knows, by device and inode: a record for a short-lived process
+ * must not depend on its still being there when the record is read.
+ */
+struct ks_executable executables[1u << KS_EXECUTABLES_BITS];
+
+/* Address of key_type_asymmetric, learnt from the first such key: it never moves. */
+const void *asymmetric_type;
+
+/*
+ * Zero, but the verifier does not know. Those before 6.7 look at bpf_loop's function once, with
+ * what it is given first, and remove what cannot be reached then.
+ */
+volatile __u32 unknown_zero;
 
 /* libbpf fills it in from uname(2); the verifier takes it for a constant. */
 extern int LINUX_KERNEL_VERSION __kconfig;

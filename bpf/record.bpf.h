@@ -1,65 +1,66 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Writes one record into the ring: the fixed part, then description, keyring's name, payload. */
+/*
+ * Writes one record into the ring: the fixed part, then description, keyring's name, what belongs
+ * to the operation, payload.
+ */
 #ifndef KEYSCRIBE_RECORD_BPF_H
 #define KEYSCRIBE_RECORD_BPF_H
 
+#include "actor.bpf.h"
 #include "filter.bpf.h"
+
+/* What stands in the place of the payload. */
+enum content {
+    NO_PAYLOAD,
+    PAYLOAD,
+    PUBLIC_KEY, /* struct ks_public_key */
+};
 
 /*
  * Space is reserved in classes of constant size, which every verifier since 5.8 accepts: up to
- * `name` bytes for each of the two names and `payload` bytes for the payload.
+ * `name` bytes for each of description and keyring's name, `extra` and `payload` bytes.
  */
 struct size_class {
     __u32 name;
+    __u32 extra;
     __u32 payload;
 };
 
-#define SMALL ((struct size_class){127, 258})
-#define MEDIUM ((struct size_class){1023, 2050})
-#define LARGE ((struct size_class){KS_NAME_MAX, 32768})
-#define WHOLE ((struct size_class){KS_NAME_MAX, KS_PAYLOAD_MAX})
+#define PUBLIC_KEY_SIZE (sizeof(struct ks_public_key) + KS_PUBLIC_KEY_MAX)
 
-struct change {
-    const struct key *keyring;
-    const struct key *key;
-    const void *payload;
-    __u64 payload_length;
-    enum ks_operation operation;
-};
+static __always_inline __u32 key_state(const struct change *change)
+{
+    /* KEY_FLAG_DEAD, KEY_FLAG_REVOKED, KEY_FLAG_INVALIDATED of <linux/key.h> */
+    unsigned long flags = OF_KEY(change, flags);
+    short state = OF_KEY(change, state);
 
-/* Where the program is preempted between this and the commit, the consumer waits for it. */
+    return (flags & 1 ? KS_KEY_DEAD : 0) | (flags & 2 ? KS_KEY_REVOKED : 0) |
+           (flags & 32 ? KS_KEY_INVALIDATED : 0) | (state < 0 ? KS_KEY_NEGATIVE : 0) |
+           (state == 0 ? KS_KEY_UNINSTANTIATED : 0);
+}
+
 static __always_inline void fill_fixed_part(struct ks_event *event, const struct change *change,
                                             const union type_name *type,
                                             const struct verdict *verdict, __u64 number)
 {
-    struct task_struct *task = bpf_get_current_task_btf();
-    const struct cred *cred = task->cred;
-    __u64 pid_tgid = bpf_get_current_pid_tgid();
-
     event->version = KS_EVENT_VERSION;
     event->operation = change->operation;
     event->sequence = number;
     event->boot_time_ns = bpf_ktime_get_boot_ns();
     event->generation = verdict->generation;
-    event->key_serial = change->key->serial;
-    event->keyring_serial = change->keyring->serial;
-    event->key_uid = change->key->uid.val;
-    event->key_gid = change->key->gid.val;
-    event->key_perm = change->key->perm;
-    event->key_expiry = change->key->expiry;
-    event->pid = pid_tgid >> 32;
-    event->tid = (__u32)pid_tgid;
-    event->uid = cred->uid.val;
-    event->gid = cred->gid.val;
-    event->euid = cred->euid.val;
-    event->egid = cred->egid.val;
-    event->login_uid = bpf_core_field_exists(task->loginuid) ? task->loginuid.val : (__u32)-1;
-    event->reserved = 0;
-    event->cgroup_id = bpf_get_current_cgroup_id();
-    bpf_get_current_comm(event->comm, sizeof(event->comm));
+    event->key_serial = OF_KEY(change, serial);
+    event->keyring_serial = change->keyring ? OF_KEYRING(change, serial) : 0;
+    event->from_serial =
+        change->from ? READ_KEY(change->from, change->keyring_trusted, serial) : 0;
+    event->key_uid = OF_KEY(change, uid.val);
+    event->key_gid = OF_KEY(change, gid.val);
+    event->key_perm = OF_KEY(change, perm);
+    event->key_state = key_state(change);
+    event->key_expiry = OF_KEY(change, expiry);
+    event->argument = change->argument;
     __builtin_memcpy(event->key_type, type->name, sizeof(event->key_type));
-    event->payload_length = change->payload_length;
     event->reserved2 = 0;
+    fill_actor(event);
 }
 
 /* Returns the bytes copied: `length`, or 0 where it does not fit or cannot be read. */
@@ -71,87 +72,232 @@ static __always_inline __u32 copy_field(void *to, const void *from, __u32 length
     return bpf_probe_read_kernel(to, length, from) ? 0 : length;
 }
 
+#define RESTRICT_TYPE_SIZE 32 /* keyctl_restrict_keyring() takes no longer type */
+#define RESTRICTION_SIZE 512
+
+/* "type:restriction", "type", or nothing. */
+static __always_inline __u32 copy_restriction(char *to, const struct change *change)
+{
+    long length, more;
+
+    if (!change->restrict_type) return 0;
+    length = bpf_probe_read_kernel_str(to, RESTRICT_TYPE_SIZE, change->restrict_type);
+    if (length <= 1 || length > RESTRICT_TYPE_SIZE) return 0;
+    if (!change->restriction) return length - 1;
+    to[length - 1] = ':';
+    more = bpf_probe_read_kernel_str(to + length, RESTRICTION_SIZE, change->restriction);
+    if (more < 1 || more > RESTRICTION_SIZE) return length;
+    return length + more - 1;
+}
+
+static __always_inline __u32 copy_public_key(struct ks_public_key *to, const struct change *change)
+{
+    const struct public_key *crypto = OF_KEY(change, payload.data[0]);
+    const struct asymmetric_key_ids *ids = OF_KEY(change, payload.data[2]);
+    const char *algorithm = 0;
+    const void *bytes = 0;
+    __u32 length = 0;
+
+    bpf_core_read(&algorithm, sizeof(algorithm), &crypto->pkey_algo);
+    if (bpf_probe_read_kernel_str(to->algorithm, sizeof(to->algorithm), algorithm) < 0)
+        to->algorithm[0] = 0;
+#pragma unroll
+    for (__u32 i = 0; i < KS_KEY_IDS; i++) {
+        const struct asymmetric_key_id *id = 0;
+        __u16 id_length = 0;
+
+        bpf_core_read(&id, sizeof(id), &ids->id[i]);
+        if (id) bpf_core_read(&id_length, sizeof(id_length), &id->len);
+        to->id_length[i] = copy_field(to->id[i], (const char *)id +
+                                          bpf_core_field_offset(struct asymmetric_key_id, data),
+                                      id_length, sizeof(to->id[i]));
+    }
+    bpf_core_read(&bytes, sizeof(bytes), &crypto->key);
+    bpf_core_read(&length, sizeof(length), &crypto->keylen);
+    length = copy_field(to + 1, bytes, length, KS_PUBLIC_KEY_MAX);
+    to->key_length = length;
+    return sizeof(*to) + length;
+}
+
 /* False where the ring has no room. */
 static __always_inline _Bool send_in_class(const struct change *change, const union type_name *type,
                                            const struct verdict *verdict, __u64 number,
-                                           __u8 flags, __u32 copy_length,
+                                           __u8 flags, enum content content,
                                            const struct size_class class)
 {
     struct ks_event *event;
     __u8 *field;
-    __u32 description, keyring, payload;
+    __u32 description, keyring = 0, extra = 0, payload = 0;
+    __u32 payload_length = change->payload_length;
 
-    event = bpf_ringbuf_reserve(&ring, sizeof(*event) + 2 * class.name + class.payload, 0);
+    event = bpf_ringbuf_reserve(
+        &ring, sizeof(*event) + 2 * class.name + class.extra + class.payload, 0);
     if (!event) return 0;
     fill_fixed_part(event, change, type, verdict, number);
 
     field = (__u8 *)(event + 1);
-    description = copy_field(field, change->key->index_key.description,
-                             change->key->index_key.desc_len, class.name);
+    description = copy_field(field, OF_KEY(change, index_key.description),
+                             OF_KEY(change, index_key.desc_len), class.name);
     field += description;
-    keyring = copy_field(field, change->keyring->index_key.description,
-                         change->keyring->index_key.desc_len, class.name);
+    if (change->keyring)
+        keyring = copy_field(field, OF_KEYRING(change, index_key.description),
+                             OF_KEYRING(change, index_key.desc_len), class.name);
     field += keyring;
-    payload = copy_field(field, change->payload, copy_length, class.payload);
-    if (payload != copy_length) flags |= KS_EVENT_FAULT;
+    if (change->operation == KS_OP_RESTRICT)
+        extra = copy_restriction((char *)field, change);
+    else if (change->from)
+        extra = copy_field(field,
+                           READ_KEY(change->from, change->keyring_trusted, index_key.description),
+                           READ_KEY(change->from, change->keyring_trusted, index_key.desc_len),
+                           class.extra);
+    field += extra;
+    if (content == PAYLOAD) {
+        payload = copy_field(field, change->payload, payload_length, class.payload);
+        if (payload != payload_length) flags |= KS_EVENT_FAULT;
+    } else if (content == PUBLIC_KEY) {
+        payload_length = payload = copy_public_key((struct ks_public_key *)field, change);
+        flags |= KS_EVENT_PUBLIC_KEY;
+    }
 
     event->flags = flags;
     event->description_length = description;
     event->keyring_length = keyring;
+    event->extra_length = extra;
+    event->payload_length = payload_length;
     event->payload_copied = payload;
-    event->size = sizeof(*event) + description + keyring + payload;
+    event->size = sizeof(*event) + description + keyring + extra + payload;
     bpf_ringbuf_submit(event, 0);
     return 1;
 }
 
-static __always_inline _Bool fits(const struct change *change, __u32 copy_length,
+/* Whether the names and `length` bytes of payload find room in the class. */
+static __always_inline _Bool fits(const struct change *change, __u32 length,
                                   const struct size_class class)
 {
-    return copy_length <= class.payload && change->key->index_key.desc_len <= class.name &&
-           change->keyring->index_key.desc_len <= class.name;
+    if (length > class.payload || OF_KEY(change, index_key.desc_len) > class.name) return 0;
+    if (change->keyring && OF_KEYRING(change, index_key.desc_len) > class.name) return 0;
+    return !change->from || READ_KEY(change->from, change->keyring_trusted,
+                                     index_key.desc_len) <= class.extra;
 }
 
-static __always_inline _Bool send_record(const struct change *change, const union type_name *type,
-                                         const struct verdict *verdict, __u64 number, __u8 flags,
-                                         __u32 copy_length)
+#define TRY(content, length, ...)                                                           \
+    if (fits(change, length, (struct size_class){__VA_ARGS__}))                             \
+        return send_in_class(change, type, verdict, number, flags, content,                 \
+                             (struct size_class){__VA_ARGS__})
+
+static __always_inline _Bool send_payload(const struct change *change, const union type_name *type,
+                                          const struct verdict *verdict, __u64 number, __u8 flags)
 {
-    if (fits(change, copy_length, SMALL))
-        return send_in_class(change, type, verdict, number, flags, copy_length, SMALL);
-    if (fits(change, copy_length, MEDIUM))
-        return send_in_class(change, type, verdict, number, flags, copy_length, MEDIUM);
-    if (fits(change, copy_length, LARGE))
-        return send_in_class(change, type, verdict, number, flags, copy_length, LARGE);
-    return send_in_class(change, type, verdict, number, flags, copy_length, WHOLE);
+    TRY(PAYLOAD, change->payload_length, 127, 0, 258);
+    TRY(PAYLOAD, change->payload_length, 1023, 0, 2050);
+    TRY(PAYLOAD, change->payload_length, KS_NAME_MAX, 0, 32768);
+    return send_in_class(change, type, verdict, number, flags, PAYLOAD,
+                         (struct size_class){KS_NAME_MAX, 0, KS_PAYLOAD_MAX});
 }
 
-/* The one thing that every program does. */
-static __always_inline void record(const struct change *change)
+static __always_inline _Bool send_public_key(const struct change *change,
+                                             const union type_name *type,
+                                             const struct verdict *verdict, __u64 number,
+                                             __u8 flags)
+{
+    TRY(PUBLIC_KEY, PUBLIC_KEY_SIZE, 127, 127, PUBLIC_KEY_SIZE);
+    return send_in_class(change, type, verdict, number, flags, PUBLIC_KEY,
+                         (struct size_class){KS_NAME_MAX, KS_NAME_MAX, PUBLIC_KEY_SIZE});
+}
+
+static __always_inline _Bool send_without(const struct change *change, const union type_name *type,
+                                          const struct verdict *verdict, __u64 number, __u8 flags)
+{
+    if (change->operation == KS_OP_RESTRICT)
+        return send_in_class(
+            change, type, verdict, number, flags, NO_PAYLOAD,
+            (struct size_class){KS_NAME_MAX, RESTRICT_TYPE_SIZE + RESTRICTION_SIZE, 0});
+    TRY(NO_PAYLOAD, 0, 127, 127, 0);
+    return send_in_class(change, type, verdict, number, flags, NO_PAYLOAD,
+                         (struct size_class){KS_NAME_MAX, KS_NAME_MAX, 0});
+}
+
+/* What all programs that carry a payload share; `flags` say why it is not copied. */
+static __always_inline void send_with_payload(const struct change *change,
+                                              const union type_name *type,
+                                              const struct verdict *verdict, __u8 flags)
+{
+    const __u8 withheld = KS_EVENT_UNASKED | KS_EVENT_SECRET;
+    const _Bool copy = change->payload_length && !(flags & withheld);
+    __u64 number = __sync_fetch_and_add(&sequence, 1) + 1;
+
+    if (copy ? send_payload(change, type, verdict, number, flags)
+             : send_without(change, type, verdict, number, flags))
+        return;
+    if (copy &&
+        send_without(change, type, verdict, number, flags | KS_EVENT_NO_ROOM)) {
+        count(KS_COUNT_NO_ROOM);
+        return;
+    }
+    count(KS_COUNT_LOST);
+}
+
+static __always_inline __u8 payload_flags(const struct change *change, const union type_name *type,
+                                          const struct verdict *verdict)
+{
+    __u8 flags = verdict->wanted & WANT_REMEMBER ? KS_EVENT_REMEMBER : 0;
+
+    if (!change->payload_length) return flags;
+    if (!(verdict->wanted & WANT_PAYLOAD)) return flags | KS_EVENT_UNASKED;
+    if (is_asymmetric(type)) return is_private_key(change->key_address) ? flags | KS_EVENT_SECRET : flags;
+    if (!(verdict->wanted & WANT_SECRET) && !is_public_type(type)) return flags | KS_EVENT_SECRET;
+    return flags;
+}
+
+/* The one thing that the programs do whose operation has a payload. */
+static __always_inline void record_with_payload(const struct change *change)
 {
     union type_name type;
-    struct verdict verdict = judge(change->keyring, change->key, change->operation, &type);
-    __u64 number;
-    __u8 flags = 0;
+    struct verdict verdict = judge(change, &type);
 
     if (!verdict.wanted) {
         count(KS_COUNT_FILTERED);
         return;
     }
-    if (change->payload_length) {
-        if (!(verdict.wanted & WANT_PAYLOAD)) flags = KS_EVENT_UNASKED;
-        else if (is_asymmetric(&type) && is_private_key(change->key)) flags = KS_EVENT_SECRET;
-        else if (!(verdict.wanted & WANT_SECRET) && !is_public_type(&type)) flags = KS_EVENT_SECRET;
-    }
+    announce_if_new();
+    if (brings_key(change->operation) && !(verdict.wanted & WANT_REMEMBER))
+        watch(OF_KEY(change, serial));
+    send_with_payload(change, &type, &verdict, payload_flags(change, &type, &verdict));
+}
 
-    number = __sync_fetch_and_add(&sequence, 1) + 1;
-    if (send_record(change, &type, &verdict, number, flags,
-                    flags ? 0 : change->payload_length))
-        return;
-    if (!flags && change->payload_length &&
-        send_record(change, &type, &verdict, number, KS_EVENT_NO_ROOM, 0)) {
-        count(KS_COUNT_NO_ROOM);
+/* Those that put a key that is there into a keyring: with what is left of what it was made from. */
+static __always_inline void record_with_public_key(const struct change *change)
+{
+    union type_name type;
+    struct verdict verdict = judge(change, &type);
+    __u64 number;
+
+    if (!verdict.wanted) {
+        count(KS_COUNT_FILTERED);
         return;
     }
-    count(KS_COUNT_LOST);
+    announce_if_new();
+    if (brings_key(change->operation)) watch(OF_KEY(change, serial));
+    number = __sync_fetch_and_add(&sequence, 1) + 1;
+    if ((verdict.wanted & WANT_PAYLOAD) && is_asymmetric(&type) && !is_private_key(change->key_address) &&
+        send_public_key(change, &type, &verdict, number, 0))
+        return;
+    if (!send_without(change, &type, &verdict, number, 0)) count(KS_COUNT_LOST);
+}
+
+/* All others. */
+static __always_inline void record(const struct change *change)
+{
+    union type_name type;
+    struct verdict verdict = judge(change, &type);
+
+    if (!verdict.wanted) {
+        count(KS_COUNT_FILTERED);
+        return;
+    }
+    announce_if_new();
+    if (!send_without(change, &type, &verdict, __sync_fetch_and_add(&sequence, 1) + 1, 0))
+        count(KS_COUNT_LOST);
 }
 
 #endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Who asked for an operation. */
+#ifndef KEYSCRIBE_ACTOR_BPF_H
+#define KEYSCRIBE_ACTOR_BPF_H
+
+#include "kernel_types.h"
+#include "maps.bpf.h"
+
+#define PF_KTHREAD 0x00200000 /* <linux/sched.h> */
+
+/* Components of a path that are kept; of a longer one the last. */
+#define PATH_DEPTH 16
+#define NAME_SIZE 256 /* NAME_MAX and a NUL */
+#define PATH_SIZE 4096
+
+static __always_inline struct ks_executable *place_of(__u64 ino)
+{
+    return &executables[(ino * 0x9e3779b97f4a7c15ull) >> (64 - KS_EXECUTABLES_BITS)];
+}
+
+/* A path, walked from its end to the root of all mounts. */
+struct path_walk {
+    __u64 mount;
+    __u64 dentry;
+    __u64 names[PATH_DEPTH]; /* pointers to the components */
+    __u32 count;
+};
+
+/* One step up; 1 ends the walk. */
+static long step_up(__u32 step, struct path_walk *walk)
+{
+    struct vfsmount *mount = (void *)walk->mount;
+    struct dentry *dentry = (void *)walk->dentry;
+    struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+    __u32 count = walk->count;
+
+    if (dentry == BPF_CORE_READ(mount, mnt_root)) {
+        struct mount *inner = (void *)mount - bpf_core_field_offset(struct mount, mnt);
+        struct mount *outer = BPF_CORE_READ(inner, mnt_parent);
+
+        if (outer == inner) return 1;
+        walk->dentry = (__u64)BPF_CORE_READ(inner, mnt_mountpoint);
+        walk->mount = (__u64)outer + bpf_core_field_offset(struct mount, mnt);
+        return 0;
+    }
+    if (dentry == parent || count >= PATH_DEPTH) return 1;
+    walk->names[count] = (__u64)BPF_CORE_READ(dentry, d_name.name);
+    walk->count = count + 1;
+    walk->dentry = (__u64)parent;
+    return 0;
+}
+
+/*
+ * Sends the path of the executable, the last component first. A global function: the verifier
+ * looks at it once, not once for each path that leads here.
+ */
+__noinline int announce_executable(__u64 ino, __u64 dev)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct path_walk walk = {.count = unknown_zero};
+    struct ks_event *event;
+    __u32 used = 0;
+    char *path;
+
+    walk.mount = (__u64)BPF_CORE_READ(task, mm, exe_file, f_path.mnt);
+    walk.dentry = (__u64)BPF_CORE_READ(task, mm, exe_file, f_path.dentry);
+    bpf_loop(2 * PATH_DEPTH, step_up, &walk, 0);
+
+    event = bpf_ringbuf_reserve(&ring, sizeof(*event) + PATH_SIZE + NAME_SIZE, 0);
+    if (!event) return 0;
+    __builtin_memset(event, 0, sizeof(*event));
+    path = (char *)(event + 1);
+    for (__u32 i = 0; i < PATH_DEPTH; i++) {
+        long length;
+
+        barrier_var(used);
+        if (i >= walk.count || used > PATH_SIZE) break;
+        length = bpf_probe_read_kernel_str(path + used, NAME_SIZE, (void *)walk.names[i]);
+        if (length <= 0 || length > NAME_SIZE) break;
+        used += length;
+    }
+    event->version = KS_EVENT_VERSION;
+    event->operation = KS_OP_EXECUTABLE;
+    event->exe_ino = ino;
+    event->exe_dev = dev;
+    event->extra_length = used;
+    event->size = sizeof(*event) + used;
+    bpf_ringbuf_submit(event, 0);
+    place_of(ino)->ino = ino;
+    place_of(ino)->dev = dev;
+    return 0;
+}
+
+/* Before the record of its first operation, so that the reader has it by then. */
+static __always_inline void announce_if_new(void)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct mm_struct *mm = task->mm;
+    struct inode *inode;
+    __u64 ino, dev;
+
+    if ((task->flags & PF_KTHREAD) || !mm || !mm->exe_file) return;
+    inode = mm->exe_file->f_inode;
+    ino = inode->i_ino;
+    dev = inode->i_sb->s_dev;
+    if (place_of(ino)->ino != ino || place_of(ino)->dev != dev) announce_executable(ino, dev);
+}
+
+static __always_inline void fill_actor(struct ks_event *event)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    const struct cred *cred = task->cred;
+    struct nsproxy *spaces = task->nsproxy;
+    struct mm_struct *mm = task->mm;
+    __u64 pid_tgid = bpf_get_current_pid_tgid();
+    const _Bool kernel_thread = task->flags & PF_KTHREAD;
+
+    event->pid = pid_tgid >> 32;
+    event->tid = (__u32)pid_tgid;
+    event->ppid = task->real_parent->tgid;
+    event->uid = cred->uid.val;
+    event->gid = cred->gid.val;
+    event->euid = cred->euid.val;
+    event->egid = cred->egid.val;
+    event->login_uid = bpf_core_field_exists(task->loginuid) ? task->loginuid.val : (__u32)-1;
+    event->session = bpf_core_field_exists(task->sessionid) ? task->sessionid : (__u32)-1;
+    event->syscall =
+        kernel_thread ? -1 : SYSCALL_OF((struct pt_regs *)bpf_task_pt_regs(task));
+    event->cgroup_id = bpf_get_current_cgroup_id();
+    event->exe_ino = 0;
+    event->exe_dev = 0;
+    if (!kernel_thread && mm && mm->exe_file) {
+        struct inode *inode = mm->exe_file->f_inode;
+
+        event->exe_ino = inode->i_ino;
+        event->exe_dev = inode->i_sb->s_dev;
+    }
+    /* A task that is ending has none. */
+    event->mnt_ns = spaces ? spaces->mnt_ns->ns.inum : 0;
+    event->pid_ns = spaces ? spaces->pid_ns_for_children->ns.inum : 0;
+    event->net_ns = spaces ? spaces->net_ns->ns.inum : 0;
+    event->user_ns = cred->user_ns->ns.inum;
+    event->reserved = 0;
+    bpf_get_current_comm(event->comm, sizeof(event->comm));
+}
+
+#endif
