@@ -113,7 +113,11 @@ Read read_key_type(Draft& draft, char, const Word& value) {
 }
 
 Read read_op(Draft& draft, char, const Word& value) {
-    const std::string expected = "some of: " + join(kOperationNames, "|");
+    const std::string expected = "all, or some of: " + join(kOperationNames, "|");
+    if (value.text == "all") {
+        draft.rule.operations = kAllOperations;
+        return {};
+    }
     std::vector<Word> names;
     if (auto finding = read_list(value, expected, names)) return finding;
     draft.rule.operations = 0;
@@ -158,6 +162,17 @@ Read read_commit(Draft& draft, char, const Word& value) {
         draft.rule.commit = Commit::kEach;
     else
         return wrong(value, quote(value.text) + " is not a way to commit records", "group or each");
+    return {};
+}
+
+Read read_provenance(Draft& draft, char, const Word& value) {
+    if (value.text == "journal")
+        draft.rule.provenance = Provenance::kJournal;
+    else if (value.text == "measured")
+        draft.rule.provenance = Provenance::kMeasured;
+    else
+        return wrong(value, quote(value.text) + " is no place for who did it",
+                     "journal or measured");
     return {};
 }
 
@@ -277,6 +292,7 @@ constexpr std::array<ConditionWord, kConditions> kConditionWords{{
     {Condition::kDesc, "desc", kIs, false, read_desc},
     {Condition::kPayload, "payload", kIs, false, read_payload},
     {Condition::kCommit, "commit", kIs, false, read_commit},
+    {Condition::kProvenance, "provenance", kIs, false, read_provenance},
     {Condition::kPcr, "pcr", kIs, true, read_pcr},
     {Condition::kTemplate, "template", kIs, false, read_template},
     {Condition::kMask, "mask", kIs, false, read_mask},

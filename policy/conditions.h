@@ -31,6 +31,7 @@ enum class Condition : std::uint8_t {
     kDesc,
     kPayload,
     kCommit,
+    kProvenance,
     kPcr,
     kTemplate,
     // From here on without a meaning for KEY_CHECK.

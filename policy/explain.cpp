@@ -52,6 +52,7 @@ std::string decision(const Rule* rule) {
             break;
     }
     if (rule->commit == Commit::kEach) text += ", always with an extend of its own";
+    if (rule->provenance == Provenance::kMeasured) text += ", with who did it";
     return text +
            (rule->pcr ? ", into PCR " + std::to_string(*rule->pcr) : ", into the configured PCR");
 }

@@ -15,23 +15,13 @@
 namespace keyscribe::policy {
 namespace {
 
-/// How much of a name is in the word: struct keyring_index_key in <linux/key.h> of a 64-bit kernel.
-constexpr std::size_t kWordBytes = sizeof(ks_u64) - sizeof(ks_u16);
-
 /// Multipliers that are tried. With the tables an eighth full, nearly every one will do.
 constexpr int kMultipliers = 4096;
-
-struct Bytewise {
-    bool operator()(const ks_keyring_name& a, const ks_keyring_name& b) const {
-        static_assert(std::has_unique_object_representations_v<ks_keyring_name>);
-        return std::memcmp(&a, &b, sizeof(a)) < 0;
-    }
-};
 
 /// Each key once, with its rules.
 struct Tables {
     std::map<ks_u64, ks_u64> words;
-    std::map<ks_keyring_name, ks_u64, Bytewise> names;
+    std::map<NameWords, ks_u64> names;
     std::map<TypeWords, ks_u64> types;
 };
 
@@ -54,6 +44,13 @@ ks_u32 flags_of(const Rule& rule, const ks_rule& ids) {
     return flags;
 }
 
+/// A link can bring a key whose payload this rule wants, from where no rule looks.
+bool links_payload(const Rule& rule) {
+    return rule.action == Action::kMeasure && rule.payload != Payload::kNone &&
+           (rule.operations & (operation_bit(KS_OP_LINK) | operation_bit(KS_OP_MOVE))) &&
+           (rule.key_types.empty() || std::ranges::find(rule.key_types, kDefaultKeyType) != rule.key_types.end());
+}
+
 ks_rule compile_rule(const Rule& rule) {
     ks_rule compiled{.uid = id_range(rule.uid),
                      .euid = id_range(rule.euid),
@@ -64,8 +61,10 @@ ks_rule compile_rule(const Rule& rule) {
 }
 
 ks_u64 hash_word(const ks_keyring_slot& slot) { return slot.word; }
+ks_u64 hash_word(const ks_name_slot& slot) { return ks_name_hash_word(slot.word); }
 ks_u64 hash_word(const ks_type_slot& slot) { return ks_type_hash_word(slot.name); }
 bool is_empty(const ks_keyring_slot& slot) { return slot.word == 0; }
+bool is_empty(const ks_name_slot& slot) { return slot.word[0] == 0; }
 bool is_empty(const ks_type_slot& slot) { return slot.name[0] == 0; }
 
 /// Puts the entries where the programs will look for them. False: one finds no room.
@@ -94,10 +93,11 @@ ks_u64 fill_table(std::span<Slot> table, const std::vector<Slot>& entries) {
     return 0;
 }
 
-void add_names(const Rule& rule, ks_u64 bit, std::uint32_t generation, Tables& tables) {
+void add_names(const Rule& rule, ks_u64 bit, Tables& tables) {
     for (const std::string& keyring : rule.keyrings) {
-        tables.words[keyring_word(keyring)] |= bit;
-        if (keyring.size() > kWordBytes) tables.names[keyring_name(keyring, generation)] |= bit;
+        const NameWords words = keyring_words(keyring);
+        tables.words[words.front()] |= bit;
+        if (keyring.size() > KS_NAME_HEAD) tables.names[words] |= bit;
     }
     for (const std::string& type : rule.key_types) tables.types[type_words(type)] |= bit;
 }
@@ -105,30 +105,34 @@ void add_names(const Rule& rule, ks_u64 bit, std::uint32_t generation, Tables& t
 bool fill_tables(const Tables& tables, ks_filter& filter) {
     std::vector<ks_keyring_slot> keyrings;
     for (const auto& [word, rules] : tables.words) keyrings.push_back({word, rules});
+    std::vector<ks_name_slot> names;
+    for (const auto& [words, rules] : tables.names) {
+        names.push_back({.rules = rules});
+        std::ranges::copy(words, names.back().word);
+    }
     std::vector<ks_type_slot> types;
     for (const auto& [words, rules] : tables.types) {
         types.push_back({.rules = rules});
         std::ranges::copy(words, types.back().name);
     }
     filter.keyring_multiplier = fill_table(std::span<ks_keyring_slot>(filter.keyring), keyrings);
+    filter.name_multiplier = fill_table(std::span<ks_name_slot>(filter.name), names);
     filter.type_multiplier = fill_table(std::span<ks_type_slot>(filter.type), types);
-    return filter.keyring_multiplier != 0 && filter.type_multiplier != 0;
+    return filter.keyring_multiplier != 0 && filter.name_multiplier != 0 &&
+           filter.type_multiplier != 0;
 }
 
 }  // namespace
 
-ks_u64 keyring_word(std::string_view keyring) {
-    ks_u64 word = static_cast<ks_u16>(keyring.size());
-    const std::string_view head = keyring.substr(0, kWordBytes);
-    for (std::size_t i = 0; i < head.size(); i++)
-        word |= static_cast<ks_u64>(static_cast<std::uint8_t>(head[i])) << (16 + 8 * i);
-    return word;
-}
-
-ks_keyring_name keyring_name(std::string_view keyring, std::uint32_t generation) {
-    ks_keyring_name key{.generation = generation, .length = static_cast<ks_u16>(keyring.size())};
-    keyring.copy(key.prefix, sizeof(key.prefix));
-    return key;
+NameWords keyring_words(std::string_view keyring) {
+    NameWords words{static_cast<ks_u16>(keyring.size())};
+    const auto add = [&](std::size_t at, std::size_t shift) {
+        if (at < keyring.size())
+            words[(at + 2) / 8] |= static_cast<ks_u64>(static_cast<std::uint8_t>(keyring[at]))
+                                   << shift;
+    };
+    for (std::size_t at = 0; at < KS_KEYRING_PREFIX; at++) add(at, (at + 2) % 8 * 8);
+    return words;
 }
 
 TypeWords type_words(std::string_view key_type) {
@@ -137,31 +141,34 @@ TypeWords type_words(std::string_view key_type) {
     return words;
 }
 
-std::expected<FilterImage, std::string> compile(const Policy& policy, std::uint32_t generation) {
-    std::expected<FilterImage, std::string> image;
-    ks_filter& filter = image->filter;
-    filter.generation = generation;
-    filter.rules = static_cast<ks_u32>(policy.rules.size());
+std::expected<std::unique_ptr<ks_filter>, std::string> compile(const Policy& policy,
+                                                                std::uint32_t generation) {
+    auto filter = std::make_unique<ks_filter>();
+    filter->generation = generation;
+    filter->rules = static_cast<ks_u32>(policy.rules.size());
 
     Tables tables;
-    const std::span<ks_rule, KS_RULES_MAX> compiled(filter.rule);
+    const std::span<ks_rule, KS_RULES_MAX> compiled(filter->rule);
     for (std::size_t i = 0; i < policy.rules.size(); i++) {
         const Rule& rule = policy.rules[i];
         const ks_u64 bit = 1ull << i;
         compiled[i] = compile_rule(rule);
-        if (rule.keyrings.empty()) filter.any_keyring |= bit;
-        if (rule.key_types.empty()) filter.any_type |= bit;
+        if (rule.keyrings.empty()) filter->any_keyring |= bit;
+        if (rule.key_types.empty()) filter->any_type |= bit;
         for (std::size_t operation = 0; operation < KS_OP_COUNT; operation++)
             if (rule.operations & operation_bit(static_cast<ks_operation>(operation)))
-                filter.operations[operation] |= bit;
-        add_names(rule, bit, generation, tables);
+                filter->operations[operation] |= bit;
+        if (compiled[i].flags & KS_RULE_PAYLOAD) filter->payload |= bit;
+        if ((compiled[i].flags & KS_RULE_PAYLOAD) && (compiled[i].flags & KS_RULE_BY_TYPE))
+            filter->secrets |= bit;
+        if (links_payload(rule)) filter->remember |= bit;
+        add_names(rule, bit, tables);
     }
-    if (!fill_tables(tables, filter))
+    if (!fill_tables(tables, *filter))
         return std::unexpected(
             "the names of keyrings or key types do not fit into the kernel's "
             "filter together");
-    image->names.assign(tables.names.begin(), tables.names.end());
-    return image;
+    return filter;
 }
 
 }  // namespace keyscribe::policy

@@ -13,6 +13,7 @@ void add_id(std::string& text, std::string_view name, const std::optional<IdCond
 }
 
 std::string operation_list(Operations operations) {
+    if (operations == kAllOperations) return "all";
     std::vector<std::string_view> names;
     for (std::size_t i = 0; i < kOperationNames.size(); i++)
         if (operations & operation_bit(static_cast<ks_operation>(i)))
@@ -20,9 +21,6 @@ std::string operation_list(Operations operations) {
     return join(names, "|");
 }
 
-bool has_default_type(const Rule& rule) {
-    return rule.key_types.size() == 1 && rule.key_types.front() == kDefaultKeyType;
-}
 
 std::string counted(std::size_t count, std::string_view what) {
     return std::to_string(count) + " " + std::string(what) + (count == 1 ? "" : "s");
@@ -36,7 +34,7 @@ std::string to_text(const Rule& rule) {
     if (!rule.keyrings.empty()) text += " keyrings=" + join(rule.keyrings, "|");
     if (rule.key_types.empty())
         text += " key_type=*";
-    else if (!has_default_type(rule))
+    else if (rule.key_types != default_key_types(rule.keyrings))
         text += " key_type=" + join(rule.key_types, "|");
     if (rule.operations != kDefaultOperations) text += " op=" + operation_list(rule.operations);
     add_id(text, "uid", rule.uid);
@@ -52,6 +50,7 @@ std::string to_text(const Rule& rule) {
     if (rule.payload == Payload::kDigest) text += " payload=digest";
     if (rule.payload == Payload::kNone) text += " payload=none";
     if (rule.commit == Commit::kEach) text += " commit=each";
+    if (rule.provenance == Provenance::kMeasured) text += " provenance=measured";
     return text;
 }
 

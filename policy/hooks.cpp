@@ -22,7 +22,7 @@ constexpr ConditionSet kModules =
 constexpr ConditionSet kFiles = kModules | set_of({kDigestType});
 constexpr ConditionSet kKeys =
     kWithEveryFunction |
-    set_of({kKeyrings, kUid, kEuid, kGid, kEgid, kKeyType, kOp, kDesc, kPayload, kCommit, kPcr});
+    set_of({kKeyrings, kUid, kEuid, kGid, kEgid, kKeyType, kOp, kDesc, kPayload, kCommit, kProvenance, kPcr});
 constexpr ConditionSet kCriticalData = kWithEveryFunction | set_of({kUid, kGid, kPcr, kLabel});
 constexpr ConditionSet kSetxattr = kWithEveryFunction | kSecurityLabels | set_of({kAppraiseAlgos});
 
@@ -152,7 +152,7 @@ std::vector<Finding> check_combination(const Draft& draft) {
     check_conditions(draft, hook, findings);
     if (!findings.empty()) return findings;
 
-    check_needed_action(draft, {kPcr, kPayload, kCommit}, kMeasure, findings);
+    check_needed_action(draft, {kPcr, kPayload, kCommit, kProvenance}, kMeasure, findings);
     check_needed_action(draft, {kAppraiseType, kAppraiseAlgos}, kAppraise, findings);
     if (!is_key_hook(hook)) {
         check_single_id(draft, kUid, kEuid, findings);

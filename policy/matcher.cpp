@@ -38,7 +38,8 @@ bool range_covers(const std::optional<IdCondition>& condition,
 std::optional<Mismatch> mismatch(const Rule& rule, const Subject& subject) {
     if (!(rule.operations & operation_bit(subject.operation))) return Mismatch::kOperation;
     if (!in_list(rule.keyrings, subject.keyring)) return Mismatch::kKeyring;
-    if (!in_list(rule.key_types, subject.key_type)) return Mismatch::kKeyType;
+    if (!is_about_keyring(subject.operation) && !in_list(rule.key_types, subject.key_type))
+        return Mismatch::kKeyType;
     if (!in_range(rule.uid, subject.uid)) return Mismatch::kUid;
     if (!in_range(rule.euid, subject.euid)) return Mismatch::kEuid;
     if (!in_range(rule.gid, subject.gid)) return Mismatch::kGid;

@@ -16,7 +16,9 @@
 namespace keyscribe::policy {
 
 /// The names of enum ks_operation, in its order.
-inline constexpr std::array<std::string_view, KS_OP_COUNT> kOperationNames{"create", "update"};
+inline constexpr std::array<std::string_view, KS_OP_COUNT> kOperationNames{
+    "create", "update",     "instantiate", "reject",  "link",    "unlink", "move",   "clear",
+    "revoke", "invalidate", "restrict",    "timeout", "setperm", "chown",  "destroy"};
 
 /// `operation` must be below KS_OP_COUNT.
 constexpr std::string_view operation_name(ks_operation operation) {
@@ -35,10 +37,21 @@ constexpr Operations operation_bit(ks_operation operation) { return 1u << operat
 
 /// What a rule without op= is about: the operations that put key material into a keyring.
 inline constexpr Operations kDefaultOperations =
-    operation_bit(KS_OP_CREATE) | operation_bit(KS_OP_UPDATE);
+    operation_bit(KS_OP_CREATE) | operation_bit(KS_OP_UPDATE) | operation_bit(KS_OP_INSTANTIATE) |
+    operation_bit(KS_OP_LINK) | operation_bit(KS_OP_MOVE);
 
-/// What a rule without key_type= is about: the only type that IMA's KEY_CHECK measures.
+/// op=all
+inline constexpr Operations kAllOperations = (1u << KS_OP_COUNT) - 1;
+
+/// The operation is one on what the keyring holds: key_type= has no say.
+constexpr bool is_about_keyring(ks_operation operation) {
+    return operation == KS_OP_CLEAR || operation == KS_OP_RESTRICT;
+}
+
+/// What a rule without key_type= is about: the only type that IMA's KEY_CHECK measures, and, where
+/// the rule names its keyrings, keyrings that come into those, since a search goes on in them.
 inline constexpr std::string_view kDefaultKeyType = "asymmetric";
+inline constexpr std::string_view kNestedKeyType = "keyring";
 
 /// Types whose payload is no secret. Those of all others are copied only if a rule names the type.
 inline constexpr std::array<std::string_view, 3> kPublicKeyTypes{"asymmetric", "blacklist",
@@ -53,12 +66,22 @@ enum class Payload { kFull, kDigest, kNone };
 /// them, or each has its own always.
 enum class Commit { kGroup, kEach };
 
+/// Whether the list says who asked for the operation; the event journal always does.
+enum class Provenance { kJournal, kMeasured };
+
 struct IdCondition {
     char compare = '=';  ///< '=', '<' or '>'
     std::uint32_t value = 0;
 
     bool operator==(const IdCondition&) const = default;
 };
+
+/// Those that a rule without key_type= gets.
+inline std::vector<std::string> default_key_types(const std::vector<std::string>& keyrings) {
+    std::vector<std::string> types{std::string(kDefaultKeyType)};
+    if (!keyrings.empty()) types.emplace_back(kNestedKeyType);
+    return types;
+}
 
 /// Where a rule stands.
 struct Origin {
@@ -84,6 +107,7 @@ struct Rule {
     std::optional<std::uint32_t> pcr;        ///< nothing: the configured one
     Payload payload = Payload::kFull;
     Commit commit = Commit::kGroup;
+    Provenance provenance = Provenance::kJournal;
 
     bool operator==(const Rule&) const = default;
 };

@@ -126,8 +126,8 @@ std::optional<Finding> finish_key_rule(Draft& draft) {
                        "a decimal number from 0 to " + std::to_string(kMaxPcr)};
     rule.action = draft.action == kMeasure ? Action::kMeasure : Action::kDontMeasure;
     if (rule.action == Action::kDontMeasure) rule.payload = Payload::kNone;
-    if (!draft.has(Condition::kKeyType)) rule.key_types.emplace_back(kDefaultKeyType);
     if (draft.hook->name == kBuiltinTrustedKeys) rule.keyrings.emplace_back(kBuiltinTrustedKeyring);
+    if (!draft.has(Condition::kKeyType)) rule.key_types = default_key_types(rule.keyrings);
     if (rule.payload != Payload::kFull) return {};
 
     for (const std::string& type : rule.key_types)

@@ -10,6 +10,37 @@ std::string bounded_string(const char* text, std::size_t size) {
     return std::string(text, strnlen(text, size));
 }
 
+using Bytes = std::span<const std::uint8_t>;
+
+/// Nothing: it makes no sense.
+std::optional<PublicKey> decode_public_key(Bytes blob) {
+    ks_public_key raw;
+    if (blob.size() < sizeof(raw)) return std::nullopt;
+    std::memcpy(&raw, blob.data(), sizeof(raw));
+    const Bytes key = blob.subspan(sizeof(raw));
+    if (key.size() != raw.key_length) return std::nullopt;
+    PublicKey decoded{.algorithm = bounded_string(raw.algorithm, sizeof(raw.algorithm)),
+                      .bytes = {key.begin(), key.end()},
+                      .ids = {}};
+    for (std::size_t i = 0; i < KS_KEY_IDS; ++i) {
+        if (raw.id_length[i] > KS_KEY_ID_SIZE) return std::nullopt;
+        if (raw.id_length[i] != 0)
+            decoded.ids.emplace_back(raw.id[i], raw.id[i] + raw.id_length[i]);
+    }
+    return decoded;
+}
+
+/// The components come from the last to the first, a NUL behind each.
+std::string path_of(std::string_view components) {
+    std::string path;
+    while (!components.empty()) {
+        const std::size_t end = std::min(components.find('\0'), components.size());
+        path.insert(0, "/" + std::string(components.substr(0, end)));
+        components.remove_prefix(std::min(end + 1, components.size()));
+    }
+    return path;
+}
+
 }  // namespace
 
 Result<KeyEvent> decode_event(std::span<const std::byte> record) {
@@ -21,7 +52,7 @@ Result<KeyEvent> decode_event(std::span<const std::byte> record) {
     if (record.size() < sizeof(raw)) return refuse("it is shorter than its fixed part");
     std::memcpy(&raw, record.data(), sizeof(raw));
     if (raw.version != KS_EVENT_VERSION) return refuse("unknown version");
-    if (raw.operation >= KS_OP_COUNT) return refuse("unknown operation");
+    if (raw.operation >= KS_OP_END) return refuse("unknown operation");
     if (raw.description_length > KS_NAME_MAX || raw.keyring_length > KS_NAME_MAX ||
         raw.payload_copied > KS_PAYLOAD_MAX)
         return refuse("a field is longer than the kernel allows");
@@ -29,36 +60,45 @@ Result<KeyEvent> decode_event(std::span<const std::byte> record) {
         return refuse("its payload is neither whole nor absent");
     if (raw.payload_copied == 0 && raw.payload_length != 0 && raw.flags == 0)
         return refuse("its payload is absent without a reason");
-    if (raw.sequence == 0) return refuse("it has no sequence number");
+    if ((raw.sequence == 0) != (raw.operation >= KS_OP_COUNT))
+        return refuse("its sequence number and its operation do not go together");
     const std::size_t size = sizeof(raw) + raw.description_length + raw.keyring_length +
-                             std::size_t{raw.payload_copied};
+                             raw.extra_length + std::size_t{raw.payload_copied};
     if (raw.size != size || record.size() < size) return refuse("its lengths do not add up");
 
     const auto* field = reinterpret_cast<const char*>(record.data()) + sizeof(raw);
     const auto take = [&field](std::size_t length) {
-        const char* start = field;
+        const std::string_view taken(field, length);
         field += length;
-        return start;
+        return taken;
     };
     KeyEvent event;
-    event.description.assign(take(raw.description_length), raw.description_length);
-    event.keyring.assign(take(raw.keyring_length), raw.keyring_length);
-    const auto* payload = reinterpret_cast<const std::uint8_t*>(take(raw.payload_copied));
-    event.payload.assign(payload, payload + raw.payload_copied);
+    event.description = take(raw.description_length);
+    event.keyring = {raw.keyring_serial, std::string(take(raw.keyring_length))};
+    const std::string_view extra = take(raw.extra_length);
+    const auto* payload =
+        reinterpret_cast<const std::uint8_t*>(take(raw.payload_copied).data());
+    if (raw.flags & KS_EVENT_PUBLIC_KEY) {
+        event.public_key = decode_public_key({payload, raw.payload_copied});
+        if (!event.public_key) return refuse("its public key is malformed");
+    } else {
+        event.payload.assign(payload, payload + raw.payload_copied);
+        event.payload_length = raw.payload_length;
+    }
 
     event.sequence = raw.sequence;
     event.boot_time_ns = raw.boot_time_ns;
     event.generation = raw.generation;
     event.operation = static_cast<ks_operation>(raw.operation);
     event.flags = raw.flags;
-    event.payload_length = raw.payload_length;
     event.key_serial = raw.key_serial;
-    event.keyring_serial = raw.keyring_serial;
     event.key_type = bounded_string(raw.key_type, sizeof(raw.key_type));
     event.key_uid = raw.key_uid;
     event.key_gid = raw.key_gid;
     event.key_perm = raw.key_perm;
+    event.key_state = raw.key_state;
     event.key_expiry = raw.key_expiry;
+    event.argument = raw.argument;
     event.actor = {.pid = raw.pid,
                    .tid = raw.tid,
                    .uid = raw.uid,
@@ -66,8 +106,22 @@ Result<KeyEvent> decode_event(std::span<const std::byte> record) {
                    .euid = raw.euid,
                    .egid = raw.egid,
                    .login_uid = raw.login_uid,
+                   .ppid = raw.ppid,
+                   .session = raw.session,
+                   .syscall = raw.syscall,
                    .cgroup_id = raw.cgroup_id,
+                   .cgroup = {},
+                   .exe_ino = raw.exe_ino,
+                   .exe_dev = raw.exe_dev,
+                   .exe = {},
+                   .mnt_ns = raw.mnt_ns,
+                   .pid_ns = raw.pid_ns,
+                   .net_ns = raw.net_ns,
+                   .user_ns = raw.user_ns,
                    .comm = bounded_string(raw.comm, sizeof(raw.comm))};
+    if (raw.operation == KS_OP_MOVE) event.from = {raw.from_serial, std::string(extra)};
+    if (raw.operation == KS_OP_RESTRICT) event.restriction = extra;
+    if (raw.operation == KS_OP_EXECUTABLE) event.actor.exe = path_of(extra);
     return event;
 }
 

@@ -23,23 +23,34 @@ Policy policy_of(const std::string& text) {
     return policy.value_or(Policy{});
 }
 
-FilterImage image_of(const Policy& policy) {
-    auto image = compile(policy, kGeneration);
-    EXPECT_TRUE(image) << image.error();
-    return image.value_or(FilterImage{});
+using Filter = std::unique_ptr<ks_filter>;
+
+Filter filter_of(const Policy& policy) {
+    auto filter = compile(policy, kGeneration);
+    EXPECT_TRUE(filter) << filter.error();
+    return filter ? std::move(*filter) : std::make_unique<ks_filter>();
 }
 
-FilterImage image_of(const std::string& text) { return image_of(policy_of(text)); }
+Filter filter_of(const std::string& text) { return filter_of(policy_of(text)); }
 
-std::uint64_t rules_of_name(const FilterImage& image, std::string_view keyring) {
-    const ks_keyring_name key = keyring_name(keyring, kGeneration);
-    for (const auto& [candidate, rules] : image.names)
-        if (std::memcmp(&candidate, &key, sizeof(key)) == 0) return rules;
+std::uint64_t rules_of_name(const ks_filter& filter, std::string_view keyring) {
+    const NameWords words = keyring_words(keyring);
+    const std::uint64_t start =
+        (ks_name_hash_word(words.data()) * filter.name_multiplier) >> (64 - KS_NAME_SLOTS_BITS);
+    for (std::uint64_t probe = 0; probe < KS_PROBES; probe++) {
+        const ks_name_slot& slot = filter.name[(start + probe) & (KS_NAME_SLOTS - 1)];
+        if (slot.word[0] == 0) return 0;
+        if (std::ranges::equal(slot.word, words)) return slot.rules;
+    }
     return 0;
 }
 
-std::uint64_t rules_of_word(const FilterImage& image, std::uint64_t word) {
-    const ks_filter& filter = image.filter;
+std::size_t names_in(const ks_filter& filter) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        filter.name, [](const ks_name_slot& slot) { return slot.word[0] != 0; }));
+}
+
+std::uint64_t rules_of_word(const ks_filter& filter, std::uint64_t word) {
     const std::uint64_t start = (word * filter.keyring_multiplier) >> (64 - KS_KEYRING_SLOTS_BITS);
     for (std::uint64_t probe = 0; probe < KS_PROBES; probe++) {
         const ks_keyring_slot& slot = filter.keyring[(start + probe) & (KS_KEYRING_SLOTS - 1)];
@@ -49,8 +60,7 @@ std::uint64_t rules_of_word(const FilterImage& image, std::uint64_t word) {
     return 0;
 }
 
-std::uint64_t rules_of_type(const FilterImage& image, std::string_view type) {
-    const ks_filter& filter = image.filter;
+std::uint64_t rules_of_type(const ks_filter& filter, std::string_view type) {
     const TypeWords words = type_words(type);
     const std::uint64_t start =
         (ks_type_hash_word(words.data()) * filter.type_multiplier) >> (64 - KS_TYPE_SLOTS_BITS);
@@ -62,14 +72,14 @@ std::uint64_t rules_of_type(const FilterImage& image, std::string_view type) {
     return 0;
 }
 
-std::size_t words_in(const FilterImage& image) {
+std::size_t words_in(const ks_filter& filter) {
     return static_cast<std::size_t>(std::ranges::count_if(
-        image.filter.keyring, [](const ks_keyring_slot& slot) { return slot.word != 0; }));
+        filter.keyring, [](const ks_keyring_slot& slot) { return slot.word != 0; }));
 }
 
-std::size_t types_in(const FilterImage& image) {
+std::size_t types_in(const ks_filter& filter) {
     return static_cast<std::size_t>(std::ranges::count_if(
-        image.filter.type, [](const ks_type_slot& slot) { return slot.name[0] != 0; }));
+        filter.type, [](const ks_type_slot& slot) { return slot.name[0] != 0; }));
 }
 
 struct Verdict {
@@ -79,21 +89,22 @@ struct Verdict {
     bool open = false;  // a rule was passed that userspace has to judge
 };
 
-std::uint64_t rules_of_keyring(const FilterImage& image, std::string_view keyring) {
-    const std::uint64_t rules = rules_of_word(image, keyring_word(keyring));
-    return rules == 0 || keyring.size() <= 6 ? rules : rules_of_name(image, keyring);
+std::uint64_t rules_of_keyring(const ks_filter& filter, std::string_view keyring) {
+    const std::uint64_t rules = rules_of_word(filter, keyring_words(keyring).front());
+    return rules == 0 || keyring.size() <= 6 ? rules : rules_of_name(filter, keyring);
 }
 
 bool in_range(std::uint32_t id, const ks_id_range& range) {
     return id >= range.low && id <= range.high;
 }
 
-Verdict kernel_verdict(const FilterImage& image, const Subject& subject) {
+Verdict kernel_verdict(const ks_filter& filter, const Subject& subject) {
     Verdict verdict;
-    const ks_filter& filter = image.filter;
-    std::uint64_t rules = (filter.any_keyring | rules_of_keyring(image, subject.keyring)) &
+    std::uint64_t rules = (filter.any_keyring | rules_of_keyring(filter, subject.keyring)) &
                           filter.operations[subject.operation] &
-                          (filter.any_type | rules_of_type(image, subject.key_type));
+                          (is_about_keyring(subject.operation)
+                               ? ~0ull
+                               : filter.any_type | rules_of_type(filter, subject.key_type));
     for (; rules != 0; rules &= rules - 1) {
         const ks_rule& rule = filter.rule[std::countr_zero(rules)];
         const bool ids = in_range(subject.uid, rule.uid) && in_range(subject.euid, rule.euid) &&
@@ -115,12 +126,12 @@ Verdict kernel_verdict(const FilterImage& image, const Subject& subject) {
 const std::string kPrefix(KS_KEYRING_PREFIX, 'p');
 
 TEST(PolicyFilter, SaysWhatTheRulesSay) {
-    const FilterImage image = image_of(
+    const Filter made = filter_of(
         "measure func=KEY_CHECK\n"
         "dont_measure func=KEY_CHECK key_type=* op=update uid>5 egid<3\n"
         "measure func=KEY_CHECK key_type=user|asymmetric payload=digest\n"
         "measure func=KEY_CHECK key_type=keyring payload=none desc=x*\n");
-    const ks_filter& filter = image.filter;
+    const ks_filter& filter = *made;
     EXPECT_EQ(filter.generation, kGeneration);
     EXPECT_EQ(filter.rules, 4u);
     EXPECT_EQ(filter.any_keyring, 0b1111u);
@@ -134,18 +145,19 @@ TEST(PolicyFilter, SaysWhatTheRulesSay) {
     EXPECT_EQ(filter.rule[1].egid.high, 2u);
     EXPECT_EQ(filter.rule[2].flags, KS_RULE_MEASURE | KS_RULE_PAYLOAD | KS_RULE_BY_TYPE);
     EXPECT_EQ(filter.rule[3].flags, KS_RULE_MEASURE | KS_RULE_UNDECIDED);
-    EXPECT_EQ(words_in(image), 0u);
-    EXPECT_TRUE(image.names.empty());
-    EXPECT_EQ(rules_of_type(image, "asymmetric"), 0b0101u);
-    EXPECT_EQ(rules_of_type(image, "user"), 0b0100u);
-    EXPECT_EQ(rules_of_type(image, "use"), 0u);
-    EXPECT_EQ(types_in(image), 3u);
+    EXPECT_EQ(words_in(filter), 0u);
+    EXPECT_TRUE(names_in(filter) == 0);
+    EXPECT_EQ(rules_of_type(filter, "asymmetric"), 0b0101u);
+    EXPECT_EQ(rules_of_type(filter, "user"), 0b0100u);
+    EXPECT_EQ(rules_of_type(filter, "use"), 0u);
+    EXPECT_EQ(types_in(filter), 3u);
 }
 
 TEST(PolicyFilter, OnlyAWordedSecretTypeAsksForSecrets) {
     const auto by_type = [](const std::string& conditions) {
-        const FilterImage image = image_of("measure func=KEY_CHECK " + conditions);
-        return (image.filter.rule[0].flags & KS_RULE_BY_TYPE) != 0;
+        const Filter made = filter_of("measure func=KEY_CHECK " + conditions);
+        const ks_filter& filter = *made;
+        return (filter.rule[0].flags & KS_RULE_BY_TYPE) != 0;
     };
     EXPECT_FALSE(by_type(""));
     EXPECT_FALSE(by_type("key_type=asymmetric|blacklist"));
@@ -154,18 +166,19 @@ TEST(PolicyFilter, OnlyAWordedSecretTypeAsksForSecrets) {
 }
 
 TEST(PolicyFilter, ShortKeyringsAreExactInTheWordAlone) {
-    const FilterImage image = image_of(
+    const Filter made = filter_of(
         "measure func=KEY_CHECK keyrings=.ima|sixsix\n"
         "measure func=KEY_CHECK keyrings=sixsix uid=0\n");
-    EXPECT_TRUE(image.names.empty());
-    EXPECT_EQ(words_in(image), 2u);
+    const ks_filter& filter = *made;
+    EXPECT_TRUE(names_in(filter) == 0);
+    EXPECT_EQ(words_in(filter), 2u);
     // Length, then the bytes, from the lowest: struct keyring_index_key, little-endian.
-    EXPECT_EQ(rules_of_word(image, 0x0000616d692e0004u), 0b01u);
-    EXPECT_EQ(rules_of_word(image, 0x7869737869730006u), 0b11u);
+    EXPECT_EQ(rules_of_word(filter, 0x0000616d692e0004u), 0b01u);
+    EXPECT_EQ(rules_of_word(filter, 0x7869737869730006u), 0b11u);
 }
 
 TEST(PolicyFilter, LongerKeyringsAreDecidedByTheNameOrByUserspace) {
-    const FilterImage image = image_of(
+    const Filter made = filter_of(
         "measure func=KEY_CHECK keyrings=.secondary_a\n"
         "measure func=KEY_CHECK keyrings=.secondary_b\n"
         "measure func=KEY_CHECK keyrings=" +
@@ -176,15 +189,16 @@ TEST(PolicyFilter, LongerKeyringsAreDecidedByTheNameOrByUserspace) {
         "xy\n"
         "measure func=KEY_CHECK keyrings=" +
         kPrefix + "zz\n");
-    EXPECT_EQ(words_in(image), 3u);
-    EXPECT_EQ(rules_of_word(image, keyring_word(".secondary_a")), 0b00011u);
-    EXPECT_EQ(rules_of_name(image, ".secondary_a"), 0b00001u);
-    EXPECT_EQ(rules_of_name(image, ".secondary_b"), 0b00010u);
-    EXPECT_EQ(rules_of_name(image, kPrefix), 0b00100u);
-    EXPECT_EQ(rules_of_name(image, kPrefix + "??"), 0b11000u);
-    EXPECT_EQ(image.names.size(), 4u);
-    EXPECT_FALSE(image.filter.rule[2].flags & KS_RULE_UNDECIDED);
-    EXPECT_TRUE(image.filter.rule[3].flags & KS_RULE_UNDECIDED);
+    const ks_filter& filter = *made;
+    EXPECT_EQ(words_in(filter), 3u);
+    EXPECT_EQ(rules_of_word(filter, keyring_words(".secondary_a").front()), 0b00011u);
+    EXPECT_EQ(rules_of_name(filter, ".secondary_a"), 0b00001u);
+    EXPECT_EQ(rules_of_name(filter, ".secondary_b"), 0b00010u);
+    EXPECT_EQ(rules_of_name(filter, kPrefix), 0b00100u);
+    EXPECT_EQ(rules_of_name(filter, kPrefix + "??"), 0b11000u);
+    EXPECT_EQ(names_in(filter), 4u);
+    EXPECT_FALSE(filter.rule[2].flags & KS_RULE_UNDECIDED);
+    EXPECT_TRUE(filter.rule[3].flags & KS_RULE_UNDECIDED);
 }
 
 TEST(PolicyFilter, FullTablesFindRoomForEveryName) {
@@ -197,24 +211,25 @@ TEST(PolicyFilter, FullTablesFindRoomForEveryName) {
                    : "\nmeasure func=KEY_CHECK keyrings=k0 payload=none "
                      "key_type=type_number_") +
                 std::to_string(i);
-    const FilterImage image = image_of(text);
-    EXPECT_EQ(words_in(image), std::size_t{KS_KEYRINGS_MAX});
-    EXPECT_EQ(types_in(image), std::size_t{KS_TYPES_MAX});
+    const Filter made = filter_of(text);
+    const ks_filter& filter = *made;
+    EXPECT_EQ(words_in(filter), std::size_t{KS_KEYRINGS_MAX});
+    EXPECT_EQ(types_in(filter), std::size_t{KS_TYPES_MAX});
     for (int i = 0; i < KS_KEYRINGS_MAX; i++)
-        EXPECT_EQ(rules_of_keyring(image, "k" + std::to_string(i)),
+        EXPECT_EQ(rules_of_keyring(filter, "k" + std::to_string(i)),
                   1ull << (i / 32) | (i == 0 ? 1ull << KS_KEYRINGS_MAX / 32 : 0));
     for (int i = 0; i < KS_TYPES_MAX; i++)
-        EXPECT_EQ(rules_of_type(image, "type_number_" + std::to_string(i)),
+        EXPECT_EQ(rules_of_type(filter, "type_number_" + std::to_string(i)),
                   1ull << KS_KEYRINGS_MAX / 32);
 }
 
 TEST(PolicyFilter, NamesThatNoMultiplierPartsAreRefused) {
     // name[0] + 3 * name[1] is the same for all of them.
-    const auto image = compile(policy_of("measure func=KEY_CHECK payload=none key_type="
+    const auto filter = compile(policy_of("measure func=KEY_CHECK payload=none key_type="
                                          "a.......z|d.......y|g.......x|j.......w|m.......v"),
                                kGeneration);
-    ASSERT_FALSE(image);
-    EXPECT_TRUE(image.error().contains("do not fit into the kernel's filter"));
+    ASSERT_FALSE(filter);
+    EXPECT_TRUE(filter.error().contains("do not fit into the kernel's filter"));
 }
 
 class RandomPolicy {
@@ -263,7 +278,8 @@ class RandomPolicy {
         std::string text = measure ? "measure func=KEY_CHECK" : "dont_measure func=KEY_CHECK";
         if (pick(2)) text += " keyrings=" + some_of(kKeyrings);
         if (pick(2)) text += " key_type=" + (pick(3) ? some_of(kTypes) : "*");
-        if (pick(4) == 0) text += pick(2) ? " op=create" : " op=update";
+        if (pick(4) == 0) text += " op=" + std::string(kOperationNames[pick(KS_OP_COUNT)]);
+        else if (pick(4) == 0) text += " op=all";
         for (const char* name : {"uid", "euid", "gid", "egid"})
             if (pick(5) == 0)
                 text += std::string(" ") + name + "=<>"[pick(3)] + std::to_string(id());
@@ -283,12 +299,13 @@ TEST(PolicyFilter, NeverDropsWhatIsMeasuredAndIsExactWhereItDecides) {
     for (int round = 0; round < 2'000; round++) {
         const std::string text = random.text();
         const Policy policy = policy_of(text);
-        const FilterImage image = image_of(policy);
+        const Filter made = filter_of(policy);
+        const ks_filter& filter = *made;
         for (int i = 0; i < 50; i++) {
             const Subject subject = random.subject();
             const Rule* rule = decide(policy, subject);
             const bool measured = rule != nullptr && rule->action == Action::kMeasure;
-            const Verdict verdict = kernel_verdict(image, subject);
+            const Verdict verdict = kernel_verdict(filter, subject);
             dropped += !verdict.send;
             sent += verdict.send;
             open += verdict.open;

@@ -54,7 +54,9 @@ TEST(PolicyParser, ARuleWithoutConditionsHasImasMeaning) {
     EXPECT_EQ(rule.action, Action::kMeasure);
     EXPECT_TRUE(rule.keyrings.empty());
     EXPECT_EQ(rule.key_types, Names{"asymmetric"});
-    EXPECT_EQ(rule.operations, operation_bit(KS_OP_CREATE) | operation_bit(KS_OP_UPDATE));
+    EXPECT_EQ(rule.operations, operation_bit(KS_OP_CREATE) | operation_bit(KS_OP_UPDATE) |
+                                   operation_bit(KS_OP_INSTANTIATE) | operation_bit(KS_OP_LINK) |
+                                   operation_bit(KS_OP_MOVE));
     EXPECT_EQ(rule.payload, Payload::kFull);
     EXPECT_FALSE(rule.uid || rule.euid || rule.gid || rule.egid || rule.pcr || rule.description);
     EXPECT_EQ(rule.origin, (Origin{0, 1}));
@@ -168,7 +170,7 @@ TEST(PolicyParser, AnErrorNamesPlaceCauseAndRemedy) {
               "    measure func=KEY_CHECK keyring=.ima\n"
               "                           ^\n"
               "    expected one of: func= keyrings= uid= euid= gid= egid= key_type= op= desc= "
-              "payload= commit= pcr= template=; did you mean 'keyrings='?\n");
+              "payload= commit= provenance= pcr= template=; did you mean 'keyrings='?\n");
 }
 
 TEST(PolicyParser, SuggestsWhatIsClose) {
@@ -188,7 +190,8 @@ TEST(PolicyParser, NamesTheExactColumn) {
     EXPECT_EQ(error_of("measure func=KEY_CHECK keyrings>.ima"),
               "1:32: 'keyrings' needs a value, and = before it ('keyrings=')");
     EXPECT_EQ(error_of("measure func=KEY_CHECK op=create|remove"),
-              "1:34: unknown operation 'remove' (some of: create|update)");
+              "1:34: unknown operation 'remove' (all, or some of: create|update|instantiate|reject|link|"
+              "unlink|move|clear|revoke|invalidate|restrict|timeout|setperm|chown|destroy)");
     EXPECT_EQ(error_of("measure func=KEY_CHECK pcr=24"),
               "1:28: PCR 24 does not exist in a TPM (a decimal number from 0 to 23)");
     EXPECT_EQ(error_of("measure func=KEY_CHECK desc=a[b"),
@@ -203,9 +206,23 @@ TEST(PolicyParser, NamesTheExactColumn) {
     EXPECT_EQ(error_of("func=KEY_CHECK").substr(0, 29), "1:1: a rule without an action");
 }
 
-TEST(PolicyParser, ConditionsOfLaterVersionsAreUnknown) {
-    EXPECT_TRUE(error_of("measure func=KEY_CHECK provenance=measured")
-                    .starts_with("1:24: unknown condition 'provenance='"));
+TEST(PolicyParser, KeyringsThatAreNamedAreWatchedForKeyringsInThem) {
+    using Types = std::vector<std::string>;
+    EXPECT_EQ(rule_of("measure func=KEY_CHECK keyrings=.ima").key_types,
+              (Types{"asymmetric", "keyring"}));
+    EXPECT_EQ(rule_of("measure func=KEY_CHECK keyrings=.ima key_type=user").key_types,
+              Types{"user"});
+}
+
+TEST(PolicyParser, OperationsAndProvenance) {
+    EXPECT_EQ(rule_of("measure func=KEY_CHECK op=all").operations, kAllOperations);
+    EXPECT_EQ(rule_of("measure func=KEY_CHECK op=revoke|destroy").operations,
+              operation_bit(KS_OP_REVOKE) | operation_bit(KS_OP_DESTROY));
+    EXPECT_EQ(rule_of("measure func=KEY_CHECK provenance=measured").provenance,
+              Provenance::kMeasured);
+    EXPECT_EQ(rule_of("measure func=KEY_CHECK").provenance, Provenance::kJournal);
+    EXPECT_EQ(error_of("measure func=KEY_CHECK provenance=list"),
+              "1:35: 'list' is no place for who did it (journal or measured)");
 }
 
 TEST(PolicyParser, AllErrorsOfAllFilesAreReportedUpToABound) {
@@ -334,7 +351,8 @@ TEST(PolicyParser, WarnsOfARuleThatAnEarlierOneShadows) {
     const std::string never =
         ":1: this rule never decides: all that it matches, the rule at "
         "10-x.policy:1 matches before it\n";
-    EXPECT_EQ(warnings_of("measure func=KEY_CHECK\ndont_measure func=KEY_CHECK keyrings=.ima\n"),
+    EXPECT_EQ(warnings_of("measure func=KEY_CHECK\ndont_measure func=KEY_CHECK "
+                          "keyrings=.ima key_type=asymmetric\n"),
               "2" + never);
     EXPECT_EQ(warnings_of("measure func=KEY_CHECK keyrings=a|b uid<9\n"
                           "dont_measure func=KEY_CHECK keyrings=b uid=8 desc=x*\n"),
@@ -354,7 +372,8 @@ TEST(PolicyFormat, IsThePolicyAgain) {
         "20-\x1b.policy",
         "measure func=BUILTIN_TRUSTED_KEYS template=ima-ng\n"
         "audit func=FILE_CHECK\n"
-        "measure  func=KEY_CHECK keyrings=a|\xff op=update|create uid>+5 key_type=asymmetric\n"
+        "measure  func=KEY_CHECK keyrings=a|\xff op=update|create|move|link|instantiate uid>+5 "
+        "key_type=asymmetric|keyring\n"
         "dont_measure func=KEY_CHECK key_type=* desc=\"x y\" op=create\n"
         "measure func=KEY_CHECK key_type=*  pcr=1 pcr=011 payload=none\n"};
     const auto policy = parse({&source, 1});
