@@ -71,6 +71,17 @@ enum ks_operation {
     KS_OP_END
 };
 
+/*
+ * Which keyrings hold a key changes with it: the programs report it of every keyring that a rule
+ * names, whatever op= says, so that it is known whom an operation on the key itself concerns.
+ */
+static inline int ks_changes_holders(int operation)
+{
+    return operation == KS_OP_CREATE || operation == KS_OP_INSTANTIATE ||
+           operation == KS_OP_LINK || operation == KS_OP_UNLINK || operation == KS_OP_MOVE ||
+           operation == KS_OP_CLEAR || operation == KS_OP_REVOKE || operation == KS_OP_DESTROY;
+}
+
 enum ks_event_flag {
     /* The payload's type is not known to be public, and no rule asked for it by type. */
     KS_EVENT_SECRET = 1u << 0,

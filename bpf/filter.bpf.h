@@ -330,11 +330,10 @@ static __always_inline _Bool brings_key(enum ks_operation operation)
            operation == KS_OP_LINK || operation == KS_OP_MOVE;
 }
 
-/* The rules whose keyrings= and op= are met. */
+/* The rules whose keyrings= is met. */
 static __always_inline __u64 rules_of_place(__u32 which, const struct change *change)
 {
-    const struct ks_filter *filter = &filters[which & 1];
-    __u64 rules = filter->any_keyring |
+    __u64 rules = filters[which & 1].any_keyring |
                   RULES_OF(which, change, keyring, keyring_trusted);
 
     if (change->from) rules |= RULES_OF(which, change, from, keyring_trusted);
@@ -342,7 +341,7 @@ static __always_inline __u64 rules_of_place(__u32 which, const struct change *ch
     if (!is_about_keyring(change->operation) &&
         OF_KEY(change, index_key.type) == OF_KEYRING(change, index_key.type))
         rules |= RULES_OF(which, change, key, key_trusted);
-    return rules & filter->operations[change->operation];
+    return rules;
 }
 
 /* Where the place is open: whatever any rule that is left wants; userspace decides. */
@@ -353,34 +352,37 @@ static __always_inline __u32 wants_of_all(const struct ks_filter *filter, __u64 
            (rules & filter->secrets ? WANT_SECRET : 0);
 }
 
+/*
+ * The rules whose keyrings= is met, or can be: of an operation on the key itself only userspace
+ * knows, so it is all rules where the key stands, or once stood, in a keyring that a rule names.
+ */
+static __always_inline __u64 rules_that_may_care(__u32 which, const struct change *change)
+{
+    if (change->keyring) return rules_of_place(which, change);
+    /* keyring_alloc() too, of a keyring in no keyring, whose own name is looked at later. */
+    if (change->operation == KS_OP_INSTANTIATE || is_watched(OF_KEY(change, serial))) return ~0ull;
+    return filters[which & 1].any_keyring;
+}
+
 /* Fills `type` too, where the event is to be sent. */
 static __always_inline struct verdict judge(const struct change *change, union type_name *type)
 {
     __u32 generation = *(volatile __u32 *)&active_generation;
     const struct ks_filter *filter = &filters[generation & 1];
     struct verdict verdict = {.generation = generation};
-    const struct key_type *kernel_type;
-    _Bool placed = change->keyring != 0;
-    __u64 rules = 0;
+    const struct key_type *kernel_type = OF_KEY(change, index_key.type);
+    __u64 asked = 0, holders = 0, allowed;
 
     if (generation) {
-        if (placed) {
-            rules = rules_of_place(generation, change);
-        } else {
-            rules = filter->operations[change->operation];
-            if (rules && !is_watched(OF_KEY(change, serial)) &&
-                change->operation != KS_OP_INSTANTIATE)
-                rules &= filter->any_keyring;
-        }
-        kernel_type = OF_KEY(change, index_key.type);
-        if (!rules) {
+        allowed = rules_that_may_care(generation, change);
+        asked = allowed & filter->operations[change->operation];
+        if (ks_changes_holders(change->operation)) holders = allowed & filter->holders;
+        if (!(asked | holders)) {
             if ((change->operation != KS_OP_CREATE && change->operation != KS_OP_INSTANTIATE) ||
                 !filter->remember || (const void *)kernel_type != asymmetric_type)
                 return verdict;
             verdict.wanted = WANT_RECORD | WANT_PAYLOAD | WANT_REMEMBER;
         }
-    } else {
-        kernel_type = OF_KEY(change, index_key.type);
     }
 
     read_type_name(type, kernel_type);
@@ -391,17 +393,20 @@ static __always_inline struct verdict judge(const struct change *change, union t
         return verdict;
     }
     if (verdict.wanted) return verdict;
-    if (rules & ~filter->any_type && !is_about_keyring(change->operation))
-        rules &= filter->any_type |
-                 rules_of_type(generation, type->word[0], type->word[1], type->word[2]);
-    /* keyring_alloc(): in no keyring, so it is the keyring itself that has to be named. */
-    if (!placed && change->operation == KS_OP_INSTANTIATE &&
+
+    allowed = ~0ull;
+    if (!is_about_keyring(change->operation) && ((asked | holders) & ~filter->any_type))
+        allowed = filter->any_type |
+                  rules_of_type(generation, type->word[0], type->word[1], type->word[2]);
+    if (!change->keyring && change->operation == KS_OP_INSTANTIATE &&
         !is_watched(OF_KEY(change, serial)))
-        rules &= filter->any_keyring |
-                 (is_keyring(type) ? RULES_OF(generation, change, key, key_trusted)
-                                   : 0);
-    if (!rules) return verdict;
-    verdict.wanted = placed ? walk_rules(generation, rules) : wants_of_all(filter, rules);
+        allowed &= filter->any_keyring |
+                   (is_keyring(type) ? RULES_OF(generation, change, key, key_trusted) : 0);
+    asked &= allowed;
+    if (asked)
+        verdict.wanted = change->keyring ? walk_rules(generation, asked)
+                                         : wants_of_all(filter, asked);
+    if (!verdict.wanted && (holders & allowed)) verdict.wanted = WANT_RECORD;
     return verdict;
 }
 

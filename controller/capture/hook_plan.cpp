@@ -60,6 +60,33 @@ std::vector<std::string> split(const std::string& text, char separator) {
     return parts;
 }
 
+/// Of the other operations, and of the baseline.
+struct TracedFunction {
+    std::string_view operations;
+    std::string_view kind;  ///< fentry where it cannot fail, else fexit
+    std::string_view function;
+    std::string_view program;
+};
+
+constexpr std::array kTracedFunctions = {
+    TracedFunction{"update (keyctl)", "fexit", "key_update", "update"},
+    TracedFunction{"instantiate, creation of keyrings", "fexit", "key_instantiate_and_link",
+                   "instantiate"},
+    TracedFunction{"reject", "fexit", "key_reject_and_link", "reject"},
+    TracedFunction{"link", "fexit", "key_link", "link"},
+    TracedFunction{"unlink", "fexit", "key_unlink", "unlink"},
+    TracedFunction{"move", "fexit", "key_move", "move"},
+    TracedFunction{"clear", "fexit", "keyring_clear", "clear"},
+    TracedFunction{"restrict", "fexit", "keyring_restrict", "restrict_links"},
+    TracedFunction{"revoke", "fentry", "key_revoke", "revoke"},
+    TracedFunction{"invalidate", "fentry", "key_invalidate", "invalidate"},
+    TracedFunction{"timeout", "fexit", "key_set_timeout", "timeout"},
+    TracedFunction{"setperm", "fexit", "keyctl_setperm_key", "setperm"},
+    TracedFunction{"chown", "fexit", "keyctl_chown_key", "chown"},
+    TracedFunction{"destroy", "fentry", "security_key_free", "destroy"},
+    TracedFunction{"baseline", "fentry", "security_key_getsecurity", "stand"},
+};
+
 struct Alternative {
     std::string_view choice;
     Hook hook;
@@ -91,6 +118,8 @@ Result<KernelFeatures> probe_kernel() {
     kernel.lsm_hook = has_name(*strings, "bpf_lsm_key_post_create_or_update");
     kernel.security_function = has_name(*strings, "security_key_post_create_or_update");
     kernel.ima_function = has_name(*strings, "ima_post_key_create_or_update");
+    for (const TracedFunction& traced : kTracedFunctions)
+        if (!has_name(*strings, traced.function)) kernel.absent.emplace_back(traced.function);
     return kernel;
 }
 
@@ -99,7 +128,7 @@ Result<HookPlan> plan_hooks(const KernelFeatures& kernel, std::string_view choic
         return fail("the kernel has no type information", kBtf,
                     "a kernel built with CONFIG_DEBUG_INFO_BTF=y is needed, as Debian's are");
 
-    const std::string operations = "create, update";
+    const std::string operations = "create, update (add_key)";
     const std::array alternatives = {
         Alternative{"lsm",
                     {operations, "lsm:key_post_create_or_update", "create_or_update_lsm",
@@ -120,13 +149,24 @@ Result<HookPlan> plan_hooks(const KernelFeatures& kernel, std::string_view choic
                     "the kernel has no function ima_post_key_create_or_update "
                     "(CONFIG_IMA_MEASURE_ASYMMETRIC_KEYS)"},
     };
+    if (!kernel.absent.empty()) {
+        std::string names;
+        for (const std::string& name : kernel.absent) names += (names.empty() ? "" : ", ") + name;
+        return fail("the kernel has no function to trace: " + names, "kernel " + kernel.release,
+                    "see README.md for the kernels that are supported");
+    }
     std::string missing;
     for (const Alternative& alternative : alternatives) {
         if (choice != "auto" && choice != alternative.choice) continue;
         if (alternative.offered) {
             Hook hook = alternative.hook;
             if (choice != "auto") hook.why = "the configuration asks for it (capture.hook)";
-            return HookPlan{hook};
+            HookPlan plan{hook};
+            for (const TracedFunction& traced : kTracedFunctions)
+                plan.push_back({std::string(traced.operations),
+                                std::string(traced.kind) + ':' + std::string(traced.function),
+                                std::string(traced.program), "there is no LSM hook behind it"});
+            return plan;
         }
         missing += (missing.empty() ? "" : "; ") + alternative.missing;
     }

@@ -19,6 +19,7 @@ struct KernelFeatures {
     bool lsm_hook = false;                 ///< LSM hook key_post_create_or_update (since 6.10)
     bool security_function = false;        ///< security_key_post_create_or_update
     bool ima_function = false;             ///< ima_post_key_create_or_update
+    std::vector<std::string> absent;       ///< functions of the other operations that it has not
 };
 
 /// One operation's choice.
@@ -35,7 +36,8 @@ using HookPlan = std::vector<Hook>;
 /// Error: either is unreadable although it is there.
 Result<KernelFeatures> probe_kernel();
 
-/// The best attach point, or the one that `choice` asks for: "auto", "lsm", "fentry", "ima".
+/// For create and update by add_key(2) the best attach point, or the one that `choice` asks for: "auto", "lsm", "fentry", "ima".
+/// The other operations have one each, which every kernel since 5.10 has.
 /// Error: the kernel does not offer it; the text names what is missing.
 Result<HookPlan> plan_hooks(const KernelFeatures& kernel, std::string_view choice = "auto");
 

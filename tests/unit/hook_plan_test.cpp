@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace keyscribe::capture {
 namespace {
 
@@ -30,7 +32,24 @@ TEST(HookPlan, LsmOnlyWhereBpfIsAnActiveLsm) {
 }
 
 TEST(HookPlan, OneProgramPerOperation) {
-    for (const auto& kernel : {k61, k612}) EXPECT_EQ(plan_hooks(kernel)->size(), 1u);
+    for (const auto& kernel : {k61, k612}) {
+        const auto plan = plan_hooks(kernel);
+        std::set<std::string> programs;
+        std::set<std::string> operations;
+        for (const Hook& hook : *plan) {
+            EXPECT_TRUE(programs.insert(hook.program).second) << hook.program;
+            EXPECT_TRUE(operations.insert(hook.operations).second) << hook.operations;
+        }
+        EXPECT_EQ(plan->size(), 16u);
+    }
+}
+
+TEST(HookPlan, AnOperationThatCannotBeSeenIsAnError) {
+    KernelFeatures kernel = k612;
+    kernel.absent = {"key_move"};
+    const auto plan = plan_hooks(kernel);
+    ASSERT_FALSE(plan);
+    EXPECT_NE(plan.error().what.find("key_move"), std::string::npos);
 }
 
 TEST(HookPlan, TheConfigurationCanChoose) {

@@ -120,6 +120,8 @@ Verdict kernel_verdict(const ks_filter& filter, const Subject& subject) {
         if (!(rule.flags & KS_RULE_UNDECIDED)) break;
         verdict.open = true;
     }
+    // Who holds which key: told in any case, for userspace to judge.
+    if (ks_changes_holders(subject.operation) && !verdict.send) verdict.open = verdict.send = true;
     return verdict;
 }
 
