@@ -316,6 +316,7 @@ static __always_inline void read_type_name(union type_name *type, const struct k
     __builtin_memset(type, 0, sizeof(*type));
     bpf_core_read(&name, sizeof(name), &kernel->name);
     read_name(type, (__u64)name);
+    if (!asymmetric_type && is_asymmetric(type)) asymmetric_type = kernel;
 }
 
 /* The operation is one on what the keyring holds: the type of a key has no say. */
@@ -386,7 +387,6 @@ static __always_inline struct verdict judge(const struct change *change, union t
     }
 
     read_type_name(type, kernel_type);
-    if (!asymmetric_type && is_asymmetric(type)) asymmetric_type = kernel_type;
 
     if (!generation) {
         if (is_public_type(type)) verdict.wanted = WANT_RECORD | WANT_PAYLOAD;

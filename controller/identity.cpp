@@ -22,13 +22,13 @@ measure::Speaker describe_speaker(const capture::KernelFeatures& kernel,
     const std::string bytes(std::istreambuf_iterator<char>(executable), {});
     const measure::Digest digest =
         measure::hash(measure::Algorithm::kSha256, measure::as_bytes(bytes));
-    measure::Speaker speaker{.version = KEYSCRIBE_VERSION,
-                             .controller_digest = {digest.bytes.begin(),
-                                                   digest.bytes.begin() + digest.size},
-                             .bpf_digest = capture::object_digest(),
-                             .kernel = kernel.release,
-                             .boot_id = boot_id(),
-                             .hooks = {}};
+    measure::Speaker speaker{
+        .version = KEYSCRIBE_VERSION,
+        .controller_digest = {digest.bytes.begin(), digest.bytes.begin() + digest.size},
+        .bpf_digest = capture::object_digest(),
+        .kernel = kernel.release,
+        .boot_id = boot_id(),
+        .hooks = {}};
     for (const capture::Hook& hook : plan) speaker.hooks[hook.operations] = hook.attach_point;
     return speaker;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/measure/digest.h"
+#include "controller/measure/records.h"
 #include "policy/rule.h"
 
 namespace keyscribe {
@@ -142,6 +143,14 @@ nlohmann::json kernel_string(std::string_view bytes) {
     }
 }
 
+namespace {
+
+nlohmann::json to_json(const KeyringName& keyring) {
+    return {{"serial", keyring.serial}, {"name", kernel_string(keyring.name)}};
+}
+
+}  // namespace
+
 nlohmann::json to_json(const KeyEvent& event) {
     using nlohmann::json;
     json payload = {{"length", event.payload_length}};
@@ -154,7 +163,7 @@ nlohmann::json to_json(const KeyEvent& event) {
                               : (event.flags & KS_EVENT_FAULT)   ? "unreadable"
                                                                  : "not asked for";
     const bool has_login = event.actor.login_uid != UINT32_MAX;
-    return {
+    json line = {
         {"seq", event.sequence},
         {"boot_time_ns", event.boot_time_ns},
         {"op", policy::operation_name(event.operation)},
@@ -167,7 +176,7 @@ nlohmann::json to_json(const KeyEvent& event) {
           {"gid", event.key_gid},
           {"perm", event.key_perm},
           {"expiry", event.key_expiry}}},
-        {"keyring", {{"serial", event.keyring_serial}, {"name", kernel_string(event.keyring)}}},
+        {"keyring", to_json(event.keyring)},
         {"payload", payload},
         {"actor",
          {{"pid", event.actor.pid},
@@ -177,9 +186,27 @@ nlohmann::json to_json(const KeyEvent& event) {
           {"euid", event.actor.euid},
           {"egid", event.actor.egid},
           {"login_uid", has_login ? json(event.actor.login_uid) : json(nullptr)},
+          {"ppid", event.actor.ppid},
+          {"session",
+           event.actor.session != UINT32_MAX ? json(event.actor.session) : json(nullptr)},
+          {"kind", measure::kind_of(event.actor)},
           {"comm", kernel_string(event.actor.comm)},
-          {"cgroup_id", event.actor.cgroup_id}}},
+          {"exe", event.actor.exe.empty() ? json(nullptr) : kernel_string(event.actor.exe)},
+          {"exe_dev", event.actor.exe_dev},
+          {"exe_ino", event.actor.exe_ino},
+          {"cgroup",
+           event.actor.cgroup.empty() ? json(nullptr) : kernel_string(event.actor.cgroup)},
+          {"cgroup_id", event.actor.cgroup_id},
+          {"namespaces",
+           {{"mnt", event.actor.mnt_ns},
+            {"pid", event.actor.pid_ns},
+            {"net", event.actor.net_ns},
+            {"user", event.actor.user_ns}}}}},
     };
+    if (event.operation == KS_OP_MOVE) line["from"] = to_json(event.from);
+    if (event.operation == KS_OP_REJECT) line["error"] = event.argument;
+    if (event.operation == KS_OP_RESTRICT) line["restriction"] = kernel_string(event.restriction);
+    return line;
 }
 
 }  // namespace keyscribe

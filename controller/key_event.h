@@ -61,16 +61,16 @@ struct KeyEvent {
     KeyringName from;         ///< of a move: the one that the key left
     std::uint32_t key_uid = 0;
     std::uint32_t key_gid = 0;
-    std::uint32_t key_perm = 0;    ///< key_perm_t of <linux/key.h>
-    std::uint32_t key_state = 0;   ///< ks_key_state
-    std::int64_t key_expiry = 0;   ///< seconds since 1970; 0 or INT64_MAX: never
-    std::int64_t argument = 0;     ///< see enum ks_operation
-    std::string restriction;       ///< of KS_OP_RESTRICT: "type:restriction", "type" or ""
+    std::uint32_t key_perm = 0;   ///< key_perm_t of <linux/key.h>
+    std::uint32_t key_state = 0;  ///< ks_key_state
+    std::int64_t key_expiry = 0;  ///< seconds since 1970; 0 or INT64_MAX: never
+    std::int64_t argument = 0;    ///< see enum ks_operation
+    std::string restriction;      ///< of KS_OP_RESTRICT: "type:restriction", "type" or ""
     Actor actor;
 
-    std::uint32_t payload_length = 0;  ///< what the kernel was given
-    std::uint8_t flags = 0;            ///< ks_event_flag: why the payload is not here
-    WipedBytes payload;                ///< whole, or empty and a flag says why
+    std::uint32_t payload_length = 0;     ///< what the kernel was given
+    std::uint8_t flags = 0;               ///< ks_event_flag: why the payload is not here
+    WipedBytes payload;                   ///< whole, or empty and a flag says why
     std::optional<PublicKey> public_key;  ///< of a key that is linked, moved or in a baseline
 };
 

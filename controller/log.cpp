@@ -21,7 +21,7 @@ bool to_journal = false;
 /// Whether stderr is the journal's socket, as systemd.exec(5) describes $JOURNAL_STREAM.
 bool stderr_is_the_journal() {
     const char* stream = std::getenv("JOURNAL_STREAM");
-    struct stat status{};
+    struct stat status {};
     unsigned long long device = 0, inode = 0;
     return stream != nullptr && std::sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
            ::fstat(2, &status) == 0 && status.st_dev == device && status.st_ino == inode;
@@ -31,9 +31,8 @@ bool stderr_is_the_journal() {
 
 void init_log(const std::string& level) {
     to_journal = stderr_is_the_journal();
-    auto logger = to_journal
-                      ? spdlog::systemd_logger_mt("keyscribe", "keyscribed")
-                      : spdlog::stderr_color_mt("keyscribe");
+    auto logger = to_journal ? spdlog::systemd_logger_mt("keyscribe", "keyscribed")
+                             : spdlog::stderr_color_mt("keyscribe");
     if (!to_journal) logger->set_pattern("%^%l%$: %v");
     logger->set_level(spdlog::level::from_str(level == "warning" ? "warn" : level));
     spdlog::set_default_logger(std::move(logger));
@@ -51,8 +50,7 @@ void log_event(LogLevel level, const std::string& message,
     if (!spdlog::default_logger()->should_log(as_spdlog)) return;
     constexpr std::array kSyslog = {"7", "6", "4", "3"};  // syslog(3)
     std::vector<std::string> lines = {
-        "MESSAGE=" + message,
-        std::string("PRIORITY=") + kSyslog[static_cast<std::size_t>(level)],
+        "MESSAGE=" + message, std::string("PRIORITY=") + kSyslog[static_cast<std::size_t>(level)],
         "SYSLOG_IDENTIFIER=keyscribed"};
     for (const auto& [name, value] : fields) lines.push_back(name + '=' + value);
     std::vector<iovec> vectors;

@@ -13,8 +13,10 @@
 #include <set>
 #include <span>
 
+#include "controller/concern.h"
 #include "controller/fault_point.h"
 #include "controller/journal.h"
+#include "controller/key_table.h"
 #include "controller/log.h"
 #include "controller/measure/batch.h"
 #include "controller/measure/boot_aggregate.h"
@@ -40,6 +42,9 @@ constexpr std::uint64_t kManyWait = 8;
 /// What may share one: an entry that others read at one go.
 constexpr std::size_t kGroupRecords = 1024;
 constexpr std::size_t kGroupBytes = 1 << 20;
+
+/// Payloads of asymmetric keys that are kept for the day on which they are linked or moved.
+constexpr std::size_t kMaterialBytes = 16u << 20;
 
 /// Records that are judged and not in the list yet.
 struct Group {
@@ -84,7 +89,10 @@ class Measurer {
     bool begin_list(const PolicyChange& change);
     bool take_policy(const PolicyChange& change);
     bool take_event(const KeyEvent& event);
-    void measure_event(const KeyEvent& event, const policy::Rule& rule, unsigned pcr);
+    const policy::Rule* decide(const KeyEvent& event, const Concern& concern) const;
+    std::vector<std::pair<Concern, const policy::Rule*>> wanted(const KeyEvent& event) const;
+    void measure_event(const KeyEvent& event, const Concern& concern, const policy::Rule& rule);
+    bool take_baseline(const Baseline& baseline);
     void collect(unsigned pcr, std::string_view name, measure::Bytes buf);
     void collect(const Record& record) { collect(config_.tpm.pcr, record.name, record.buf); }
     bool commit_is_due();
@@ -109,8 +117,10 @@ class Measurer {
     Group group_;
     std::optional<Journal> journal_;
     bool journal_failed_ = false;
+    KeyTable table_{kMaterialBytes};
     bool introduced_ = false;                 // the list says that this process is speaking
     bool published_ = false;                  // the PCR's values in the status are those of now
+    bool restarted_ = false;                  // the next baseline is the first of this process only
     std::uint64_t done_ = 0;                  // of the spool: it is in the list (Spool::taken)
     std::optional<std::uint64_t> list_size_;  // that the list must have
     std::vector<std::string> tampered_;       // to be recorded
@@ -288,6 +298,7 @@ bool Measurer::begin_list(const PolicyChange& change) {
     // An interrupted beginning (boot_aggregate without a start) goes on as one.
     if (!append(measure::start_record(speaker_, entries > 1 ? entries : 0))) return false;
     introduced_ = true;
+    restarted_ = entries > 1;
     return backend_.has_value();
 }
 
@@ -306,7 +317,8 @@ bool Measurer::take_policy(const PolicyChange& change) {
     if (introduced_ && !append(measure::policy_record(change.loaded->files, change.generation)))
         return false;
     policy_ = change.loaded;
-    return true;
+    // A policy that a former process left in the spool has none: it stands in the list.
+    return change.baseline == nullptr || take_baseline(*change.baseline);
 }
 
 void Measurer::write_journal() {
@@ -329,41 +341,90 @@ void Measurer::write_journal() {
     journal_failed_ = !done;
 }
 
-void Measurer::measure_event(const KeyEvent& event, const policy::Rule& rule, unsigned pcr) {
+void Measurer::measure_event(const KeyEvent& event, const Concern& concern,
+                             const policy::Rule& rule) {
+    const unsigned pcr = rule.pcr.value_or(config_.tpm.pcr);
     // The filter may have sent a payload for a rule that did not decide after all.
-    const bool asked_for = policy::wants_payload(rule, event.key_type);
+    const bool asked_for = concern.brings_material && policy::wants_payload(rule, event.key_type);
     const bool whole = event.payload.size() == event.payload_length && !event.payload.empty();
-    const bool could_pass_for_a_record = event.keyring.starts_with(measure::kRecordPrefix);
-    if (asked_for && rule.payload == policy::Payload::kFull && whole && !could_pass_for_a_record) {
-        collect(pcr, event.keyring, event.payload);
-        return;
-    }
-    const auto proof = asked_for ? measure::PayloadProof::kDigest : measure::PayloadProof::kNone;
+    const WipedBytes* payload = !asked_for ? nullptr
+                                : whole    ? &event.payload
+                                           : table_.material(event);
+    const bool could_pass_for_a_record = concern.keyring.name.starts_with(measure::kRecordPrefix);
+    const measure::Proof proof{.plain = payload != nullptr && !could_pass_for_a_record &&
+                                        rule.payload == policy::Payload::kFull,
+                               .payload = payload,
+                               .wanted = asked_for && event.key_type == "asymmetric"};
+    if (proof.plain) collect(pcr, concern.keyring.name, *payload);
     const Record record =
-        measure::key_record(event, policy::operation_name(event.operation), proof);
+        measure::event_record(event, policy::operation_name(event.operation), concern.keyring,
+                              proof, rule.provenance == policy::Provenance::kMeasured);
     collect(pcr, record.name, record.buf);
 }
 
-bool Measurer::take_event(const KeyEvent& event) {
+const policy::Rule* Measurer::decide(const KeyEvent& event, const Concern& concern) const {
     const policy::Rule* rule = policy::decide(policy_->policy, {.operation = event.operation,
-                                                                .keyring = event.keyring,
+                                                                .keyring = concern.judged_as,
                                                                 .key_type = event.key_type,
                                                                 .description = event.description,
                                                                 .uid = event.actor.uid,
                                                                 .euid = event.actor.euid,
                                                                 .gid = event.actor.gid,
                                                                 .egid = event.actor.egid});
-    if (rule == nullptr || rule->action == policy::Action::kDontMeasure) {
+    return rule == nullptr || rule->action == policy::Action::kDontMeasure ? nullptr : rule;
+}
+
+/// What the policy wants of the event: no keyring twice.
+std::vector<std::pair<Concern, const policy::Rule*>> Measurer::wanted(const KeyEvent& event) const {
+    std::vector<std::pair<Concern, const policy::Rule*>> wanted;
+    if (event.flags & KS_EVENT_REMEMBER) return wanted;
+    for (Concern& concern : concerns_of(event, table_)) {
+        const auto same = [&](const auto& other) {
+            return other.first.keyring.serial == concern.keyring.serial;
+        };
+        if (std::ranges::any_of(wanted, same)) continue;
+        if (const policy::Rule* rule = decide(event, concern))
+            wanted.emplace_back(std::move(concern), rule);
+    }
+    return wanted;
+}
+
+bool Measurer::take_event(const KeyEvent& received) {
+    KeyEvent event = received;
+    table_.complete(event);
+    const auto measured = wanted(event);
+    const bool each = std::ranges::any_of(
+        measured, [](const auto& one) { return one.second->commit == policy::Commit::kEach; });
+    if (each && (!commit() || !backend_)) return false;
+    for (const auto& [concern, rule] : measured) measure_event(event, concern, *rule);
+    table_.take(event);
+    if (measured.empty()) {
         status_.update([](Status& status) { ++status.counters.unmatched; });
         return true;
     }
-    const bool each = rule->commit == policy::Commit::kEach;
-    if (each && (!commit() || !backend_)) return false;
-    measure_event(event, *rule, rule->pcr.value_or(config_.tpm.pcr));
     group_.each = each;
     ++group_.events;
-    if (config_.journal.enabled) group_.journal.push_back(to_json(event));
+    if (config_.journal.enabled) {
+        auto line = to_json(event);
+        for (const auto& [concern, rule] : measured)
+            line["keyrings"].push_back({{"serial", concern.keyring.serial},
+                                        {"name", kernel_string(concern.keyring.name)}});
+        group_.journal.push_back(std::move(line));
+    }
     status_.update([](Status& status) { ++status.counters.matched; });
+    return true;
+}
+
+/// Without a list there is nobody to tell.
+bool Measurer::take_baseline(const Baseline& baseline) {
+    table_.take(baseline);
+    if (!introduced_) return true;
+    const std::string reason = restarted_ ? "restart" : baseline.reason;
+    collect(measure::baseline_begin_record(baseline.boot_time_ns, reason, baseline.keyrings));
+    for (const KeyEvent& key : baseline.keys) collect(measure::baseline_record(key));
+    collect(measure::baseline_end_record(baseline.boot_time_ns, baseline.keyrings.size(),
+                                         baseline.keys.size(), std::nullopt));
+    restarted_ = false;
     return true;
 }
 

@@ -93,8 +93,7 @@ Result<void> check_policy_pcrs(const LoadedPolicy& loaded, bool force) {
         if (!rule.pcr) continue;
         if (auto checked = measure::check_pcr(*rule.pcr, force); !checked) {
             checked.error().where = loaded.policy.sources[rule.origin.source].name + ':' +
-                                    std::to_string(rule.origin.line) + ": " +
-                                    checked.error().where;
+                                    std::to_string(rule.origin.line) + ": " + checked.error().where;
             return checked;
         }
     }

@@ -5,6 +5,9 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <ctime>
+#include <deque>
+#include <set>
 
 #include "controller/fault_point.h"
 #include "controller/log.h"
@@ -28,17 +31,70 @@ void Pump::forward(capture::Batch batch) {
     }
     if (lost != 0)
         log_event(LogLevel::kError,
-                  std::to_string(lost) + " events were lost: the ring buffer was full; a larger "
-                                         "capture.ring_size helps",
+                  std::to_string(lost) +
+                      " events were lost: the ring buffer was full; a larger "
+                      "capture.ring_size helps",
                   {{"KEYSCRIBE_LOST", std::to_string(lost)}});
     status_.update([&](Status& status) {
         status.counters.captured += batch.events.size();
         status.counters.lost += lost;
     });
-    for (KeyEvent& event : batch.events) spool_.push(std::move(event));
+    for (KeyEvent& event : batch.events) {
+        event.actor.cgroup = cgroups_.path(event.actor.cgroup_id);
+        spool_.push(std::move(event));
+    }
     fault_point("before-spool-write");
     spool_.flush();
     fault_point("after-spool-write");
+}
+
+namespace {
+
+bool is_watched(const policy::Policy& policy, const std::string& keyring) {
+    return std::ranges::any_of(policy.rules, [&](const policy::Rule& rule) {
+        return rule.action == policy::Action::kMeasure &&
+               (rule.keyrings.empty() ||
+                std::ranges::find(rule.keyrings, keyring) != rule.keyrings.end());
+    });
+}
+
+std::uint64_t boot_time_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+/// Every keyring that a rule names and every key in it, and so on in keyrings that stand in those.
+Result<Baseline> Pump::take_baseline(const policy::Policy& policy, capture::Batch& meanwhile) {
+    Baseline baseline{.reason = generation_ == 0 ? "start" : "policy",
+                      .boot_time_ns = boot_time_ns(),
+                      .keyrings = {},
+                      .keys = {}};
+    if (policy.rules.empty()) return baseline;
+    auto keyrings = programs_.keyrings(meanwhile);
+    if (!keyrings) return std::unexpected(keyrings.error());
+    std::deque<KeyringName> open;
+    for (const KeyEvent& keyring : *keyrings)
+        if (is_watched(policy, keyring.description))
+            open.push_back({keyring.key_serial, keyring.description});
+    std::set<std::int32_t> seen;
+    for (; !open.empty(); open.pop_front()) {
+        const KeyringName keyring = open.front();
+        if (!seen.insert(keyring.serial).second) continue;
+        auto members = programs_.members(keyring.serial, meanwhile);
+        if (!members) return std::unexpected(members.error());
+        if (members->empty()) continue;  // gone meanwhile
+        baseline.keyrings.push_back(keyring);
+        for (KeyEvent& key : *members) {
+            if (key.key_type == "keyring" && key.keyring.serial != 0)
+                open.push_back({key.key_serial, key.description});
+            baseline.keys.push_back(std::move(key));
+        }
+    }
+    return baseline;
 }
 
 Result<bool> Pump::drain() {
@@ -63,10 +119,12 @@ Result<Reloaded> Pump::load_and_activate() {
 
     const auto loaded = std::make_shared<const LoadedPolicy>(std::move(**found));
     const std::uint32_t generation = generation_ + 1;
-    auto image = policy::compile(loaded->policy, generation);
-    if (!image) return fail(image.error(), config_.policy.directory.string());
-    auto batch = programs_.activate(*image);
+    auto filter = policy::compile(loaded->policy, generation);
+    if (!filter) return fail(filter.error(), config_.policy.directory.string());
+    auto batch = programs_.activate(**filter);
     if (!batch) return std::unexpected(batch.error());
+    auto baseline = take_baseline(loaded->policy, *batch);
+    if (!baseline) return std::unexpected(baseline.error());
 
     // First what the former policy let pass, then the change, then what the new one did.
     capture::Batch newer;
@@ -76,8 +134,11 @@ Result<Reloaded> Pump::load_and_activate() {
                         std::make_move_iterator(batch->events.end()));
     batch->events.erase(middle, batch->events.end());
     forward(std::move(*batch));
-    if (generation == 1) spool_.push_first({loaded, generation});
-    else spool_.push(PolicyChange{loaded, generation});
+    PolicyChange change{loaded, generation, std::make_shared<const Baseline>(std::move(*baseline))};
+    if (generation == 1)
+        spool_.push_first(std::move(change));
+    else
+        spool_.push(std::move(change));
     forward(std::move(newer));
     generation_ = generation;
 

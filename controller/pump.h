@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/capture/capture.h"
+#include "controller/cgroup_path.h"
 #include "controller/config.h"
 #include "controller/spool/spool.h"
 #include "controller/status.h"
@@ -53,6 +54,7 @@ class Pump {
 
   private:
     void forward(capture::Batch batch);
+    Result<Baseline> take_baseline(const policy::Policy& policy, capture::Batch& meanwhile);
     Result<Reloaded> load_and_activate();
 
     capture::Capture programs_;
@@ -61,6 +63,7 @@ class Pump {
     SharedStatus& status_;
     std::uint32_t generation_ = 0;
     std::uint64_t missed_ = 0;
+    CgroupPaths cgroups_;
     UniqueFd wake_;
     std::mutex mutex_;
     std::vector<std::promise<Result<Reloaded>>> requests_;

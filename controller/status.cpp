@@ -40,8 +40,7 @@ std::string summary(const Status& status) {
         text += fmt::format("{}: {} events measured, PCR {}", state_name(status),
                             status.counters.measured, status.tpm.pcr);
     if (status.counters.lost != 0) text += fmt::format(", {} events LOST", status.counters.lost);
-    if (status.spool.dropped != 0)
-        text += fmt::format(", {} events DROPPED", status.spool.dropped);
+    if (status.spool.dropped != 0) text += fmt::format(", {} events DROPPED", status.spool.dropped);
     return text;
 }
 
@@ -77,7 +76,8 @@ nlohmann::json to_json(const Status& status) {
           {"error", or_null(status.tpm.error)},
           {"pcr", status.tpm.pcr},
           {"values", status.tpm.values}}},
-        {"list", {{"error", or_null(status.list_error)}, {"entries", status.counters.list_entries}}},
+        {"list",
+         {{"error", or_null(status.list_error)}, {"entries", status.counters.list_entries}}},
         {"counters",
          {{"captured", status.counters.captured},
           {"filtered", status.kernel_counters.filtered},
@@ -97,13 +97,13 @@ nlohmann::json to_json(const Status& status) {
 
 std::string to_prometheus(const Status& status) {
     std::string text;
-    const auto metric = [&text](std::string_view name, std::string_view type,
-                                std::string_view help, std::uint64_t value) {
-        text += fmt::format("# HELP keyscribe_{0} {2}\n# TYPE keyscribe_{0} {1}\nkeyscribe_{0} {3}\n",
-                            name, type, help, value);
+    const auto metric = [&text](std::string_view name, std::string_view type, std::string_view help,
+                                std::uint64_t value) {
+        text +=
+            fmt::format("# HELP keyscribe_{0} {2}\n# TYPE keyscribe_{0} {1}\nkeyscribe_{0} {3}\n",
+                        name, type, help, value);
     };
-    metric("ready", "gauge", "1 when policy, TPM and list are ready.",
-           waiting_for(status).empty());
+    metric("ready", "gauge", "1 when policy, TPM and list are ready.", waiting_for(status).empty());
     metric("degraded", "gauge", "1 when the list is less than a proof.", !status.degraded.empty());
     metric("policy_generation", "gauge", "Policies loaded since the start.",
            status.policy.generation);
@@ -117,8 +117,7 @@ std::string to_prometheus(const Status& status) {
            status.counters.unmatched);
     metric("events_measured_total", "counter", "Events in the list and extended into the PCR.",
            status.counters.measured);
-    metric("events_waiting", "gauge", "Events that wait for policy or TPM.",
-           status.spool.waiting);
+    metric("events_waiting", "gauge", "Events that wait for policy or TPM.", status.spool.waiting);
     metric("events_waiting_bytes", "gauge", "Memory that waiting events take.",
            status.spool.waiting_bytes);
     metric("events_dropped_total", "counter", "Events given up while waiting.",
@@ -127,8 +126,8 @@ std::string to_prometheus(const Status& status) {
            status.counters.lost);
     metric("programs_missed_total", "counter", "Runs that the kernel skipped.",
            status.kernel_counters.missed);
-    metric("payloads_without_room_total", "counter", "Events whose payload the ring had no room for.",
-           status.kernel_counters.no_room);
+    metric("payloads_without_room_total", "counter",
+           "Events whose payload the ring had no room for.", status.kernel_counters.no_room);
     metric("list_entries", "gauge", "Entries of the measurement list.",
            status.counters.list_entries);
     metric("extends_total", "counter", "TPM2_PCR_Extend commands.", status.counters.extends);

@@ -48,7 +48,8 @@ ks_u32 flags_of(const Rule& rule, const ks_rule& ids) {
 bool links_payload(const Rule& rule) {
     return rule.action == Action::kMeasure && rule.payload != Payload::kNone &&
            (rule.operations & (operation_bit(KS_OP_LINK) | operation_bit(KS_OP_MOVE))) &&
-           (rule.key_types.empty() || std::ranges::find(rule.key_types, kDefaultKeyType) != rule.key_types.end());
+           (rule.key_types.empty() ||
+            std::ranges::find(rule.key_types, kDefaultKeyType) != rule.key_types.end());
 }
 
 ks_rule compile_rule(const Rule& rule) {
@@ -142,7 +143,7 @@ TypeWords type_words(std::string_view key_type) {
 }
 
 std::expected<std::unique_ptr<ks_filter>, std::string> compile(const Policy& policy,
-                                                                std::uint32_t generation) {
+                                                               std::uint32_t generation) {
     auto filter = std::make_unique<ks_filter>();
     filter->generation = generation;
     filter->rules = static_cast<ks_u32>(policy.rules.size());

@@ -31,6 +31,6 @@ TypeWords type_words(std::string_view key_type);
 /// Error, a sentence: the names of keyrings or types are such that no hash multiplier parts them,
 /// which takes names made for the purpose.
 std::expected<std::unique_ptr<ks_filter>, std::string> compile(const Policy& policy,
-                                                                std::uint32_t generation);
+                                                               std::uint32_t generation);
 
 }  // namespace keyscribe::policy

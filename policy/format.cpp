@@ -21,7 +21,6 @@ std::string operation_list(Operations operations) {
     return join(names, "|");
 }
 
-
 std::string counted(std::size_t count, std::string_view what) {
     return std::to_string(count) + " " + std::string(what) + (count == 1 ? "" : "s");
 }

@@ -21,8 +21,8 @@ constexpr ConditionSet kModules =
     kKexecCmdline | set_of({kMask, kAppraiseType, kPermitDirectio, kAppraiseAlgos});
 constexpr ConditionSet kFiles = kModules | set_of({kDigestType});
 constexpr ConditionSet kKeys =
-    kWithEveryFunction |
-    set_of({kKeyrings, kUid, kEuid, kGid, kEgid, kKeyType, kOp, kDesc, kPayload, kCommit, kProvenance, kPcr});
+    kWithEveryFunction | set_of({kKeyrings, kUid, kEuid, kGid, kEgid, kKeyType, kOp, kDesc,
+                                 kPayload, kCommit, kProvenance, kPcr});
 constexpr ConditionSet kCriticalData = kWithEveryFunction | set_of({kUid, kGid, kPcr, kLabel});
 constexpr ConditionSet kSetxattr = kWithEveryFunction | kSecurityLabels | set_of({kAppraiseAlgos});
 

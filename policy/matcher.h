@@ -14,7 +14,7 @@ namespace keyscribe::policy {
 /// What the conditions look at. Ids are those of the initial user namespace.
 struct Subject {
     ks_operation operation = KS_OP_CREATE;
-    std::string_view keyring;  ///< the one concerned; "" where none is known
+    std::string_view keyring;   ///< the one concerned; "" where none is known
     std::string_view key_type;  ///< has no say in an operation on what the keyring holds
     std::string_view description;
     std::uint32_t uid = 0;

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/keyctl.h>
 #include <linux/membarrier.h>
 #include <openssl/evp.h>
 #include <spdlog/spdlog.h>
@@ -12,8 +13,12 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <map>
+#include <sstream>
 #include <thread>
 
+#include "bpf/filter.h"
 #include "controller/capture/event_decoder.h"
 #include "keyscribe.skel.h"
 
@@ -22,6 +27,7 @@ namespace {
 
 /// Records taken at one go, so that the caller's loop stays responsive.
 constexpr std::size_t kBatch = 4096;
+constexpr std::size_t kExecutables = 4096;
 constexpr auto kSettleInterval = std::chrono::milliseconds(50);
 
 int log_libbpf(enum libbpf_print_level level, const char* format, va_list arguments) {
@@ -42,21 +48,28 @@ void wait_for_programs() {
     std::this_thread::sleep_for(std::chrono::seconds(1));
 }
 
-Result<void> insert(int map, const ks_keyring_name& name, std::uint64_t rules) {
-    if (bpf_map_update_elem(map, &name, &rules, BPF_ANY) == 0) return {};
-    return fail_errno("cannot write the policy into the kernel's filter", "bpf(2)");
+/// Has the kernel call the baseline program for this key; false: it may not be looked at so.
+bool touch(std::int32_t key) {
+    char label[256];
+    return ::syscall(SYS_keyctl, KEYCTL_GET_SECURITY, key, label, sizeof(label)) >= 0;
 }
 
-/// Removes all names but those of `generation`.
-void keep_only(int map, std::uint32_t generation) {
-    std::vector<ks_keyring_name> old;
-    ks_keyring_name name;
-    const void* previous = nullptr;
-    while (bpf_map_get_next_key(map, previous, &name) == 0) {
-        if (name.generation != generation) old.push_back(name);
-        previous = &name;
+/// Serials of the keyrings in /proc/keys, the only place that lists the kernel's own. A line:
+/// serial in hex, flags, uses, expiry, perm, uid, gid, type, description
+/// (proc_keys_show() in security/keys/proc.c).
+std::vector<std::int32_t> kernel_keyrings() {
+    std::vector<std::int32_t> serials;
+    std::ifstream file("/proc/keys");
+    for (std::string line; std::getline(file, line);) {
+        std::istringstream fields(line);
+        std::string serial, skipped, type, description;
+        fields >> serial;
+        for (int i = 0; i < 6; ++i) fields >> skipped;
+        fields >> type >> description;
+        if (type == "keyring" && description.starts_with('.'))
+            serials.push_back(static_cast<std::int32_t>(std::strtol(serial.c_str(), nullptr, 16)));
     }
-    for (const ks_keyring_name& one : old) bpf_map_delete_elem(map, &one);
+    return serials;
 }
 
 std::uint64_t load(const __u64& counter) {
@@ -67,16 +80,35 @@ std::uint64_t load(const __u64& counter) {
 
 struct Capture::Receiver {
     Batch* batch = nullptr;
+    std::vector<KeyEvent>* baseline = nullptr;
+    std::map<std::pair<std::uint32_t, std::uint64_t>, std::string> executables;
     LossTracker* losses = nullptr;
     std::size_t taken = 0;
     std::uint64_t malformed = 0;
+
+    void take(KeyEvent event) {
+        const std::pair executable{event.actor.exe_dev, event.actor.exe_ino};
+        if (event.operation == KS_OP_EXECUTABLE) {
+            // The programs announce again what they have forgotten; so may this side forget.
+            if (executables.size() >= kExecutables) executables.clear();
+            executables[executable] = std::move(event.actor.exe);
+            return;
+        }
+        if (const auto found = executables.find(executable); found != executables.end())
+            event.actor.exe = found->second;
+        if (event.operation == KS_OP_BASELINE) {
+            if (baseline != nullptr) baseline->push_back(std::move(event));
+            return;
+        }
+        losses->arrived(event.sequence);
+        batch->events.push_back(std::move(event));
+    }
 
     static int receive(void* context, void* data, std::size_t size) {
         auto& self = *static_cast<Receiver*>(context);
         auto event = decode_event({static_cast<const std::byte*>(data), size});
         if (event) {
-            self.losses->arrived(event->sequence);
-            self.batch->events.push_back(std::move(*event));
+            self.take(std::move(*event));
         } else {
             ++self.malformed;
             spdlog::error("{}", to_string(event.error()));
@@ -174,23 +206,53 @@ Result<Batch> Capture::drain() {
     return batch;
 }
 
-Result<Batch> Capture::activate(const policy::FilterImage& image) {
-    const int names = bpf_map__fd(bpf_->maps.keyring_names);
-    const std::uint32_t former = bpf_->bss->active_generation;
-    const std::uint32_t generation = image.filter.generation;
-    for (const auto& [name, rules] : image.names)
-        if (auto done = insert(names, name, rules); !done) {
-            keep_only(names, former);
-            return std::unexpected(done.error());
-        }
-    bpf_->bss->filters[generation & 1] = image.filter;
-    std::atomic_ref(bpf_->bss->active_generation).store(generation, std::memory_order_seq_cst);
+Result<Batch> Capture::activate(const ks_filter& filter) {
+    bpf_->bss->filters[filter.generation & 1] = filter;
+    std::atomic_ref(bpf_->bss->active_generation)
+        .store(filter.generation, std::memory_order_seq_cst);
     wait_for_programs();
-    keep_only(names, generation);
 
     Batch batch;
     if (auto done = consume_all(batch); !done) return std::unexpected(done.error());
     return batch;
+}
+
+/// The program sends as much as the ring takes: it is asked until there is no more.
+Result<std::vector<KeyEvent>> Capture::ask(std::uint32_t mode, std::int32_t keyring, Batch& batch) {
+    ks_baseline& request = bpf_->bss->baseline;
+    std::vector<KeyEvent> found;
+    request = {.tgid = static_cast<ks_u32>(::getpid()), .serial = keyring};
+    receiver_->baseline = &found;
+    Result<void> done;
+    do {
+        request.start = request.sent;
+        request.found = request.more = 0;
+        request.mode = mode;
+        // Any keyring will do to have the program called, but one without a name has to be asked
+        // for itself.
+        if (!touch(keyring) && !touch(KEY_SPEC_SESSION_KEYRING) && !touch(KEY_SPEC_USER_KEYRING))
+            done = fail_errno("cannot have the kernel look at a keyring", "keyctl(2)");
+        request.mode = KS_BASELINE_OFF;
+        if (auto consumed = consume_all(batch); !consumed) done = consumed;
+    } while (done && request.more != 0);
+    receiver_->baseline = nullptr;
+    if (!done) return std::unexpected(done.error());
+    return found;
+}
+
+Result<std::vector<KeyEvent>> Capture::keyrings(Batch& batch) {
+    auto found = ask(KS_BASELINE_NAMED, KEY_SPEC_SESSION_KEYRING, batch);
+    if (!found) return found;
+    for (const std::int32_t serial : kernel_keyrings()) {
+        auto one = members(serial, batch);
+        if (!one) return one;
+        if (!one->empty()) found->push_back(std::move(one->front()));
+    }
+    return found;
+}
+
+Result<std::vector<KeyEvent>> Capture::members(std::int32_t keyring, Batch& batch) {
+    return ask(KS_BASELINE_MEMBERS, keyring, batch);
 }
 
 KernelCounters Capture::counters() const {

@@ -13,9 +13,9 @@
 #include "controller/capture/loss_tracker.h"
 #include "controller/error.h"
 #include "controller/key_event.h"
-#include "policy/filter_compiler.h"
 
 struct keyscribe_bpf;
+struct ks_filter;
 struct ring_buffer;
 
 namespace keyscribe::capture {
@@ -33,8 +33,8 @@ struct KernelCounters {
 /// What one look at the ring gave.
 struct Batch {
     std::vector<KeyEvent> events;  ///< in the order of the ring
-    std::vector<Loss> losses;      ///< gaps in the sequence that nothing can fill any more; records that
-                                   ///< did not parse are among them
+    std::vector<Loss> losses;      ///< gaps in the sequence that nothing can fill any more; records
+                               ///< that did not parse are among them
 };
 
 class Capture {
@@ -56,7 +56,16 @@ class Capture {
     /// has every record that passed the former one (and possibly some of the new generation, to
     /// be told apart by KeyEvent::generation).
     /// Error: nothing has changed, the former filter stays.
-    Result<Batch> activate(const policy::FilterImage& image);
+    Result<Batch> activate(const ks_filter& filter);
+
+    /// All keyrings that can be asked for: those with a name in this user namespace, and the
+    /// kernel's own, whose names begin with a dot. As KS_OP_BASELINE events without a keyring.
+    /// What else is in the ring goes to `batch`.
+    Result<std::vector<KeyEvent>> keyrings(Batch& batch);
+
+    /// The keyring itself (an event without a keyring), then its members, as they stand: what
+    /// changes meanwhile is seen by the programs. Empty: it is gone.
+    Result<std::vector<KeyEvent>> members(std::int32_t keyring, Batch& batch);
 
     KernelCounters counters() const;
 
@@ -66,6 +75,7 @@ class Capture {
     Result<void> consume_all(Batch& batch);
     bool losses_pending() const;
     Result<void> settle_losses(Batch& batch);
+    Result<std::vector<KeyEvent>> ask(std::uint32_t mode, std::int32_t keyring, Batch& batch);
 
     struct Closer {
         void operator()(keyscribe_bpf* object) const;

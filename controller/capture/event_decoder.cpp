@@ -76,8 +76,7 @@ Result<KeyEvent> decode_event(std::span<const std::byte> record) {
     event.description = take(raw.description_length);
     event.keyring = {raw.keyring_serial, std::string(take(raw.keyring_length))};
     const std::string_view extra = take(raw.extra_length);
-    const auto* payload =
-        reinterpret_cast<const std::uint8_t*>(take(raw.payload_copied).data());
+    const auto* payload = reinterpret_cast<const std::uint8_t*>(take(raw.payload_copied).data());
     if (raw.flags & KS_EVENT_PUBLIC_KEY) {
         event.public_key = decode_public_key({payload, raw.payload_copied});
         if (!event.public_key) return refuse("its public key is malformed");

@@ -136,12 +136,12 @@ Result<HookPlan> plan_hooks(const KernelFeatures& kernel, std::string_view choic
                     kernel.bpf_lsm && kernel.lsm_hook,
                     !kernel.lsm_hook ? "the kernel has no LSM hook key_post_create_or_update"
                                      : "bpf is not in /sys/kernel/security/lsm"},
-        Alternative{"fentry",
-                    {operations, "fentry:security_key_post_create_or_update",
-                     "create_or_update_security",
-                     "bpf is not an active LSM, but the function behind the LSM hook can be traced"},
-                    kernel.security_function,
-                    "the kernel has no function security_key_post_create_or_update"},
+        Alternative{
+            "fentry",
+            {operations, "fentry:security_key_post_create_or_update", "create_or_update_security",
+             "bpf is not an active LSM, but the function behind the LSM hook can be traced"},
+            kernel.security_function,
+            "the kernel has no function security_key_post_create_or_update"},
         Alternative{"ima",
                     {operations, "fentry:ima_post_key_create_or_update", "create_or_update_ima",
                      "the kernel has no LSM hook here, but IMA's can be traced"},

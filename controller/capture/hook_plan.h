@@ -36,9 +36,9 @@ using HookPlan = std::vector<Hook>;
 /// Error: either is unreadable although it is there.
 Result<KernelFeatures> probe_kernel();
 
-/// For create and update by add_key(2) the best attach point, or the one that `choice` asks for: "auto", "lsm", "fentry", "ima".
-/// The other operations have one each, which every kernel since 5.10 has.
-/// Error: the kernel does not offer it; the text names what is missing.
+/// For create and update by add_key(2) the best attach point, or the one that `choice` asks for:
+/// "auto", "lsm", "fentry", "ima". The other operations have one each, which every kernel
+/// since 5.10 has. Error: the kernel does not offer it; the text names what is missing.
 Result<HookPlan> plan_hooks(const KernelFeatures& kernel, std::string_view choice = "auto");
 
 }  // namespace keyscribe::capture

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/measure/records.h"
 
+#include <sys/syscall.h>
+
 #include <algorithm>
 #include <array>
 
@@ -22,10 +24,68 @@ std::string withheld_reason(const KeyEvent& event) {
     if (event.flags & KS_EVENT_SECRET) return "secret";
     if (event.flags & KS_EVENT_NO_ROOM) return "no room";
     if (event.flags & KS_EVENT_FAULT) return "unreadable";
-    return "not asked for";
+    if (event.flags & KS_EVENT_UNASKED) return "not asked for";
+    return "unknown";  // a key that was there before the programs
+}
+
+/// TIME64_MAX is how newer kernels write "never".
+bool expires(const KeyEvent& event) {
+    return event.key_expiry != 0 && event.key_expiry != INT64_MAX;
+}
+
+json key_fields(const KeyEvent& event, const KeyringName& keyring) {
+    json fields = {{"time", event.boot_time_ns},    {"key", event.key_serial},
+                   {"type", bytes(event.key_type)}, {"description", bytes(event.description)},
+                   {"keyring", keyring.serial},     {"keyring_name", bytes(keyring.name)},
+                   {"uid", event.key_uid},          {"gid", event.key_gid},
+                   {"perm", event.key_perm}};
+    if (expires(event)) fields["expiry"] = event.key_expiry;
+    return fields;
+}
+
+void add_public_key(json& fields, const PublicKey& key) {
+    fields["public_key"] = cbor_bytes(key.bytes);
+    fields["algorithm"] = key.algorithm;
+    json ids = json::array();
+    for (const auto& id : key.ids) ids.push_back(cbor_bytes(id));
+    fields["ids"] = ids;
+}
+
+json actor_fields(const Actor& actor) {
+    json fields = {{"pid", actor.pid},
+                   {"tid", actor.tid},
+                   {"ppid", actor.ppid},
+                   {"uid", actor.uid},
+                   {"gid", actor.gid},
+                   {"euid", actor.euid},
+                   {"egid", actor.egid},
+                   {"login_uid", actor.login_uid},
+                   {"session", actor.session},
+                   {"comm", bytes(actor.comm)},
+                   {"kind", kind_of(actor)},
+                   {"cgroup_id", actor.cgroup_id},
+                   {"namespaces",
+                    {{"mnt", actor.mnt_ns},
+                     {"pid", actor.pid_ns},
+                     {"net", actor.net_ns},
+                     {"user", actor.user_ns}}}};
+    if (!actor.cgroup.empty()) fields["cgroup"] = bytes(actor.cgroup);
+    if (actor.exe_ino != 0) {
+        fields["exe_ino"] = actor.exe_ino;
+        fields["exe_dev"] = actor.exe_dev;
+    }
+    if (!actor.exe.empty()) fields["exe"] = bytes(actor.exe);
+    return fields;
 }
 
 }  // namespace
+
+std::string kind_of(const Actor& actor) {
+    if (actor.syscall < 0) return "kernel thread";
+    if (actor.syscall == SYS_init_module || actor.syscall == SYS_finit_module)
+        return "module loading";
+    return "process";
+}
 
 Digest policy_digest(const std::vector<PolicyFile>& files) {
     std::vector<std::uint8_t> all;
@@ -63,23 +123,60 @@ Record policy_record(const std::vector<PolicyFile>& files, std::uint32_t generat
                            {"files", list}});
 }
 
-Record key_record(const KeyEvent& event, std::string_view operation, PayloadProof proof) {
-    json fields = {{"seq", event.sequence},
-                   {"time", event.boot_time_ns},
-                   {"key", event.key_serial},
-                   {"type", bytes(event.key_type)},
-                   {"description", bytes(event.description)},
-                   {"keyring", event.keyring_serial},
-                   {"keyring_name", bytes(event.keyring)},
-                   {"uid", event.key_uid},
-                   {"gid", event.key_gid},
-                   {"perm", event.key_perm},
-                   {"length", event.payload_length}};
-    if (proof == PayloadProof::kDigest && event.payload.size() == event.payload_length)
-        fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, event.payload));
-    else if (event.payload_length != 0 && event.payload.empty())
+Record event_record(const KeyEvent& event, std::string_view operation, const KeyringName& keyring,
+                    const Proof& proof, bool with_actor) {
+    json fields = key_fields(event, keyring);
+    fields["seq"] = event.sequence;
+    if (event.payload_length != 0) fields["length"] = event.payload_length;
+    if (proof.plain) fields["plain"] = true;
+    if (proof.payload != nullptr)
+        fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, *proof.payload));
+    else if (event.public_key)
+        add_public_key(fields, *event.public_key);
+    else if (event.payload.empty() && (proof.wanted || event.payload_length != 0))
         fields["withheld"] = withheld_reason(event);
+    if (event.operation == KS_OP_MOVE) {
+        fields["from"] = event.from.serial;
+        fields["from_name"] = bytes(event.from.name);
+    }
+    if (event.operation == KS_OP_REJECT) fields["error"] = event.argument;
+    if (event.operation == KS_OP_RESTRICT) fields["restriction"] = bytes(event.restriction);
+    if (with_actor) fields["actor"] = actor_fields(event.actor);
     return make(operation, fields);
+}
+
+Record baseline_begin_record(std::uint64_t boot_time_ns, std::string_view reason,
+                             const std::vector<KeyringName>& keyrings) {
+    json list = json::array();
+    for (const KeyringName& keyring : keyrings)
+        list.push_back({{"serial", keyring.serial}, {"name", bytes(keyring.name)}});
+    return make("baseline-begin", {{"time", boot_time_ns}, {"reason", reason}, {"keyrings", list}});
+}
+
+Record baseline_record(const KeyEvent& event) {
+    json fields = key_fields(event, event.keyring);
+    json state = json::array();
+    const std::pair<ks_key_state, const char*> states[] = {
+        {KS_KEY_DEAD, "dead"},
+        {KS_KEY_REVOKED, "revoked"},
+        {KS_KEY_INVALIDATED, "invalidated"},
+        {KS_KEY_NEGATIVE, "negative"},
+        {KS_KEY_UNINSTANTIATED, "under construction"}};
+    for (const auto& [flag, name] : states)
+        if (event.key_state & flag) state.push_back(name);
+    if (!state.empty()) fields["state"] = state;
+    if (event.public_key) add_public_key(fields, *event.public_key);
+    return make("baseline", fields);
+}
+
+Record baseline_end_record(std::uint64_t boot_time_ns, std::uint64_t keyrings, std::uint64_t keys,
+                           const std::optional<Difference>& changed) {
+    json fields = {{"time", boot_time_ns}, {"keyrings", keyrings}, {"keys", keys}};
+    if (changed) {
+        fields["appeared"] = changed->appeared;
+        fields["vanished"] = changed->vanished;
+    }
+    return make("baseline-end", fields);
 }
 
 Record loss_record(std::uint64_t first, std::uint64_t last) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,11 +50,37 @@ Record start_record(const Speaker& speaker, std::uint64_t entries_before);
 /// keyscribe:policy: from here on events are judged by this policy.
 Record policy_record(const std::vector<PolicyFile>& files, std::uint32_t generation);
 
-/// What of a payload a record vouches for.
-enum class PayloadProof { kNone, kDigest };
+/// "process", "kernel thread", or "module loading": a task inside of init_module(2) or
+/// finit_module(2), which may load keys for the module.
+std::string kind_of(const Actor& actor);
 
-/// keyscribe:create, keyscribe:update: an event whose payload is not an entry's buf.
-Record key_record(const KeyEvent& event, std::string_view operation, PayloadProof proof);
+/// What a record says of a payload.
+struct Proof {
+    bool plain = false;                   ///< the entry before this one has it
+    const WipedBytes* payload = nullptr;  ///< its digest goes into the record; nullptr: none does
+    bool wanted = false;                  ///< the rule asked for it: say why it is not there
+};
+
+/// keyscribe:OPERATION, of an event in one of the keyrings that it concerns. `with_actor`: says who
+/// asked for it.
+Record event_record(const KeyEvent& event, std::string_view operation, const KeyringName& keyring,
+                    const Proof& proof, bool with_actor);
+
+/// keyscribe:baseline-begin. `reason`: "start", "restart" or "policy".
+Record baseline_begin_record(std::uint64_t boot_time_ns, std::string_view reason,
+                             const std::vector<KeyringName>& keyrings);
+
+/// keyscribe:baseline: a key as it stands in `event.keyring`.
+Record baseline_record(const KeyEvent& event);
+
+/// keyscribe:baseline-end. `changed`, after a restart: keys that the list did not expect there, and
+/// those that it did and that are gone.
+struct Difference {
+    std::uint64_t appeared = 0;
+    std::uint64_t vanished = 0;
+};
+Record baseline_end_record(std::uint64_t boot_time_ns, std::uint64_t keyrings, std::uint64_t keys,
+                           const std::optional<Difference>& changed);
 
 /// keyscribe:loss: events with these sequence numbers were never received.
 Record loss_record(std::uint64_t first, std::uint64_t last);

@@ -10,33 +10,51 @@ namespace {
 /// Every field, once. A new field of KeyEvent or Actor belongs here too, and changes the sizes.
 template <class Event, class Visit>
 void each_field(Event& event, Visit&& visit) {
-    static_assert(sizeof(Actor) == 72 && sizeof(KeyEvent) == 256,
+    static_assert(sizeof(Actor) == 176 && sizeof(PublicKey) == 80 && sizeof(KeyEvent) == 536,
                   "a field that is not here is lost when the daemon dies");
     visit(event.sequence);
     visit(event.boot_time_ns);
     visit(event.generation);
     visit(event.operation);
     visit(event.key_serial);
-    visit(event.keyring_serial);
     visit(event.key_type);
     visit(event.description);
-    visit(event.keyring);
+    visit(event.keyring.serial);
+    visit(event.keyring.name);
+    visit(event.from.serial);
+    visit(event.from.name);
     visit(event.key_uid);
     visit(event.key_gid);
     visit(event.key_perm);
+    visit(event.key_state);
     visit(event.key_expiry);
-    visit(event.actor.pid);
-    visit(event.actor.tid);
-    visit(event.actor.uid);
-    visit(event.actor.gid);
-    visit(event.actor.euid);
-    visit(event.actor.egid);
-    visit(event.actor.login_uid);
-    visit(event.actor.cgroup_id);
-    visit(event.actor.comm);
+    visit(event.argument);
+    visit(event.restriction);
+    auto& actor = event.actor;
+    visit(actor.pid);
+    visit(actor.tid);
+    visit(actor.uid);
+    visit(actor.gid);
+    visit(actor.euid);
+    visit(actor.egid);
+    visit(actor.login_uid);
+    visit(actor.ppid);
+    visit(actor.session);
+    visit(actor.syscall);
+    visit(actor.cgroup_id);
+    visit(actor.cgroup);
+    visit(actor.exe_ino);
+    visit(actor.exe_dev);
+    visit(actor.exe);
+    visit(actor.mnt_ns);
+    visit(actor.pid_ns);
+    visit(actor.net_ns);
+    visit(actor.user_ns);
+    visit(actor.comm);
     visit(event.payload_length);
     visit(event.flags);
     visit(event.payload);
+    visit(event.public_key);
 }
 
 /// Of what each_field() visits; raised with every change of the order.
@@ -52,6 +70,14 @@ struct Packer {
         to.insert(to.end(), bytes, bytes + size);
     }
     void operator()(const Plain auto& value) { put(&value, sizeof(value)); }
+    void operator()(const std::optional<PublicKey>& key) {
+        (*this)(static_cast<std::uint8_t>(key.has_value()));
+        if (!key) return;
+        (*this)(key->algorithm);
+        (*this)(key->bytes);
+        (*this)(static_cast<std::uint32_t>(key->ids.size()));
+        for (const auto& id : key->ids) (*this)(id);
+    }
     void operator()(const auto& text) {
         (*this)(static_cast<std::uint32_t>(text.size()));
         put(text.data(), text.size());
@@ -71,6 +97,17 @@ struct Unpacker {
     void operator()(Plain auto& value) {
         if (const auto* from = take(sizeof(value))) std::memcpy(&value, from, sizeof(value));
     }
+    void operator()(std::optional<PublicKey>& key) {
+        std::uint8_t is_there = 0;
+        (*this)(is_there);
+        if (!whole || is_there == 0) return;
+        key.emplace();
+        (*this)(key->algorithm);
+        (*this)(key->bytes);
+        std::uint32_t ids = 0;
+        (*this)(ids);
+        for (; whole && ids > 0; --ids) (*this)(key->ids.emplace_back());
+    }
     void operator()(auto& text) {
         std::uint32_t size = 0;
         (*this)(size);
@@ -82,8 +119,7 @@ struct Unpacker {
 
 WipedBytes pack_event(const KeyEvent& event) {
     WipedBytes packed;
-    packed.reserve(sizeof(KeyEvent) + event.description.size() + event.keyring.size() +
-                   event.payload.size());
+    packed.reserve(sizeof(KeyEvent) + event.description.size() + event.payload.size());
     Packer packer{packed};
     packer(kVersion);
     each_field(event, packer);

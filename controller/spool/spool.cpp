@@ -15,7 +15,7 @@ namespace {
 
 std::uint64_t bytes_of(const KeyEvent& event) {
     return sizeof(KeyEvent) + event.payload.size() + event.description.size() +
-           event.keyring.size();
+           event.keyring.name.size();
 }
 
 /// A policy's frame: generation, then name and text of each file, each with a 32-bit length.

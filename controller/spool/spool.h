@@ -15,6 +15,7 @@
 
 #include "controller/capture/loss_tracker.h"
 #include "controller/key_event.h"
+#include "controller/key_table.h"
 #include "controller/policy_loader.h"
 #include "controller/spool/spool_file.h"
 
@@ -24,6 +25,9 @@ namespace keyscribe {
 struct PolicyChange {
     std::shared_ptr<const LoadedPolicy> loaded;
     std::uint32_t generation = 0;
+    /// What the keyrings that it names held when it came into force. Events from before are not
+    /// repeated: a record of one that the baseline already has the effect of changes nothing.
+    std::shared_ptr<const Baseline> baseline;
 };
 
 /// Runs of a program that the kernel skipped (bpf_prog_info, recursion_misses).

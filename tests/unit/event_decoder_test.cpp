@@ -13,6 +13,7 @@ struct Record {
     ks_event fixed{};
     std::string description = "a key";
     std::string keyring = ".ima";
+    std::string extra;
     std::string payload = "bytes";
 
     Record() {
@@ -31,14 +32,16 @@ struct Record {
         ks_event raw = fixed;
         raw.description_length = description.size();
         raw.keyring_length = keyring.size();
+        raw.extra_length = extra.size();
         raw.payload_copied = payload.size();
         if (raw.payload_length == 0) raw.payload_length = payload.size();
-        raw.size = sizeof(raw) + description.size() + keyring.size() + payload.size();
+        raw.size =
+            sizeof(raw) + description.size() + keyring.size() + extra.size() + payload.size();
         std::vector<std::byte> all(raw.size);
         auto* to = reinterpret_cast<char*>(all.data());
         std::memcpy(to, &raw, sizeof(raw));
         to += sizeof(raw);
-        for (const std::string* part : {&description, &keyring, &payload})
+        for (const std::string* part : {&description, &keyring, &extra, &payload})
             to = std::copy(part->begin(), part->end(), to);
         return all;
     }
@@ -62,7 +65,7 @@ TEST(EventDecoder, TakesEveryField) {
     EXPECT_EQ(event->key_serial, -5);
     EXPECT_EQ(event->key_type, "asymmetric");
     EXPECT_EQ(event->description, "a key");
-    EXPECT_EQ(event->keyring, ".ima");
+    EXPECT_EQ(event->keyring.name, ".ima");
     EXPECT_EQ(std::string(event->payload.begin(), event->payload.end()), "bytes");
     EXPECT_EQ(event->actor.pid, 42u);
     EXPECT_EQ(event->actor.cgroup_id, 1ull << 40);
@@ -84,7 +87,7 @@ TEST(EventDecoder, KeepsAnyBytesOfNames) {
     const auto event = decode_event(record.bytes());
     ASSERT_TRUE(event);
     EXPECT_EQ(event->description, record.description);
-    EXPECT_EQ(event->keyring, record.keyring);
+    EXPECT_EQ(event->keyring.name, record.keyring);
 }
 
 TEST(EventDecoder, ToleratesNamesWithoutTerminator) {
@@ -109,7 +112,9 @@ TEST(EventDecoder, RefusesWhatDoesNotAddUp) {
         return !decode_event(with(record, change));
     };
     EXPECT_TRUE(refused([](ks_event& raw) { raw.version = KS_EVENT_VERSION + 1; }));
-    EXPECT_TRUE(refused([](ks_event& raw) { raw.operation = KS_OP_COUNT; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.operation = KS_OP_END; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.operation = KS_OP_BASELINE; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.extra_length = 1; }));
     EXPECT_TRUE(refused([](ks_event& raw) { raw.sequence = 0; }));
     EXPECT_TRUE(refused([](ks_event& raw) { raw.size += 1; }));
     EXPECT_TRUE(refused([](ks_event& raw) { raw.size = 0xffffffff; }));
@@ -121,6 +126,57 @@ TEST(EventDecoder, RefusesWhatDoesNotAddUp) {
         raw.payload_copied = 0;
         raw.size -= 5;
     })) << "an absent payload needs a reason";
+}
+
+TEST(EventDecoder, WhatBelongsToTheOperation) {
+    Record move;
+    move.fixed.operation = KS_OP_MOVE;
+    move.fixed.from_serial = 9;
+    move.extra = "from here";
+    EXPECT_EQ(decode_event(move.bytes())->from.name, "from here");
+    EXPECT_EQ(decode_event(move.bytes())->from.serial, 9);
+    Record restriction;
+    restriction.fixed.operation = KS_OP_RESTRICT;
+    restriction.extra = "asymmetric:builtin_trusted";
+    EXPECT_EQ(decode_event(restriction.bytes())->restriction, "asymmetric:builtin_trusted");
+    Record executable;
+    executable.fixed.operation = KS_OP_EXECUTABLE;
+    executable.fixed.sequence = 0;
+    executable.extra = std::string("keyctl\0bin\0usr\0", 15);
+    EXPECT_EQ(decode_event(executable.bytes())->actor.exe, "/usr/bin/keyctl");
+}
+
+std::string public_key_blob(const std::string& key, std::uint16_t id_length) {
+    ks_public_key raw{};
+    std::strcpy(raw.algorithm, "rsa");
+    raw.key_length = static_cast<ks_u16>(key.size());
+    raw.id_length[1] = id_length;
+    std::memset(raw.id[1], 0x7f, sizeof(raw.id[1]));
+    return std::string(reinterpret_cast<const char*>(&raw), sizeof(raw)) + key;
+}
+
+TEST(EventDecoder, PublicKeys) {
+    Record record;
+    record.fixed.operation = KS_OP_LINK;
+    record.fixed.flags = KS_EVENT_PUBLIC_KEY;
+    record.payload = public_key_blob("key bytes", 20);
+    const auto event = decode_event(record.bytes());
+    ASSERT_TRUE(event) << to_string(event.error());
+    ASSERT_TRUE(event->public_key);
+    EXPECT_EQ(event->public_key->algorithm, "rsa");
+    EXPECT_EQ(std::string(event->public_key->bytes.begin(), event->public_key->bytes.end()),
+              "key bytes");
+    ASSERT_EQ(event->public_key->ids.size(), 1u);
+    EXPECT_EQ(event->public_key->ids[0], std::vector<std::uint8_t>(20, 0x7f));
+    EXPECT_TRUE(event->payload.empty());
+    EXPECT_EQ(event->payload_length, 0u);
+
+    record.payload = public_key_blob("key bytes", KS_KEY_ID_SIZE + 1);
+    EXPECT_FALSE(decode_event(record.bytes()));
+    record.payload = public_key_blob("key bytes", 20) + "more";
+    EXPECT_FALSE(decode_event(record.bytes()));
+    record.payload = "short";
+    EXPECT_FALSE(decode_event(record.bytes()));
 }
 
 TEST(EventDecoder, AbsentPayloadWithAReason) {

@@ -105,7 +105,7 @@ Outcome measure_events(const std::string& tcti, const std::filesystem::path& dir
         KeyEvent event;
         event.sequence = i;
         event.key_type = "asymmetric";
-        event.keyring = "ring";
+        event.keyring.name = "ring";
         event.description = std::to_string(i);
         event.payload.assign(100, static_cast<std::uint8_t>(i));
         event.payload_length = 100;

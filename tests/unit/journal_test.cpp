@@ -181,7 +181,7 @@ TEST(EventJson, HasNoPayload) {
     event.operation = KS_OP_UPDATE;
     event.key_type = "asymmetric";
     event.description = std::string("a\xff", 2);
-    event.keyring = ".ima";
+    event.keyring.name = ".ima";
     event.actor.login_uid = UINT32_MAX;
     for (const char byte : std::string_view("abc"))
         event.payload.push_back(static_cast<std::uint8_t>(byte));

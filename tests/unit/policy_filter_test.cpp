@@ -228,8 +228,8 @@ TEST(PolicyFilter, FullTablesFindRoomForEveryName) {
 TEST(PolicyFilter, NamesThatNoMultiplierPartsAreRefused) {
     // name[0] + 3 * name[1] is the same for all of them.
     const auto filter = compile(policy_of("measure func=KEY_CHECK payload=none key_type="
-                                         "a.......z|d.......y|g.......x|j.......w|m.......v"),
-                               kGeneration);
+                                          "a.......z|d.......y|g.......x|j.......w|m.......v"),
+                                kGeneration);
     ASSERT_FALSE(filter);
     EXPECT_TRUE(filter.error().contains("do not fit into the kernel's filter"));
 }
@@ -280,8 +280,10 @@ class RandomPolicy {
         std::string text = measure ? "measure func=KEY_CHECK" : "dont_measure func=KEY_CHECK";
         if (pick(2)) text += " keyrings=" + some_of(kKeyrings);
         if (pick(2)) text += " key_type=" + (pick(3) ? some_of(kTypes) : "*");
-        if (pick(4) == 0) text += " op=" + std::string(kOperationNames[pick(KS_OP_COUNT)]);
-        else if (pick(4) == 0) text += " op=all";
+        if (pick(4) == 0)
+            text += " op=" + std::string(kOperationNames[pick(KS_OP_COUNT)]);
+        else if (pick(4) == 0)
+            text += " op=all";
         for (const char* name : {"uid", "euid", "gid", "egid"})
             if (pick(5) == 0)
                 text += std::string(" ") + name + "=<>"[pick(3)] + std::to_string(id());

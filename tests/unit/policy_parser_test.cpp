@@ -189,9 +189,10 @@ TEST(PolicyParser, NamesTheExactColumn) {
               "1:30: 'uid' for the second time (it once a rule)");
     EXPECT_EQ(error_of("measure func=KEY_CHECK keyrings>.ima"),
               "1:32: 'keyrings' needs a value, and = before it ('keyrings=')");
-    EXPECT_EQ(error_of("measure func=KEY_CHECK op=create|remove"),
-              "1:34: unknown operation 'remove' (all, or some of: create|update|instantiate|reject|link|"
-              "unlink|move|clear|revoke|invalidate|restrict|timeout|setperm|chown|destroy)");
+    EXPECT_EQ(
+        error_of("measure func=KEY_CHECK op=create|remove"),
+        "1:34: unknown operation 'remove' (all, or some of: create|update|instantiate|reject|link|"
+        "unlink|move|clear|revoke|invalidate|restrict|timeout|setperm|chown|destroy)");
     EXPECT_EQ(error_of("measure func=KEY_CHECK pcr=24"),
               "1:28: PCR 24 does not exist in a TPM (a decimal number from 0 to 23)");
     EXPECT_EQ(error_of("measure func=KEY_CHECK desc=a[b"),

@@ -3,6 +3,7 @@
 #include "controller/measure/records.h"
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 
 #include "controller/measure/cbor.h"
 #include "controller/measure/little_endian.h"
@@ -97,8 +98,7 @@ KeyEvent event() {
     made.key_serial = 123456789;
     made.key_type = "user";
     made.description = "a\xff\n";
-    made.keyring_serial = -5;
-    made.keyring = "keyscribe:start";
+    made.keyring = {-5, "keyscribe:start"};
     made.key_uid = 1000;
     made.key_gid = 4294967295;
     made.key_perm = 0x3f010000;
@@ -121,44 +121,125 @@ json event_fields() {
             {"length", 3}};
 }
 
+/// In its own keyring, without who did it.
+json decoded_event(const KeyEvent& made, const Proof& proof) {
+    return decoded(event_record(made, "create", made.keyring, proof, false));
+}
+
 TEST(Records, KeyWithoutItsPayload) {
-    const Record record = key_record(event(), "create", PayloadProof::kNone);
+    const Record record = event_record(event(), "create", event().keyring, {}, false);
     EXPECT_EQ(record.name, "keyscribe:create");
     EXPECT_EQ(decoded(record), event_fields());
 }
 
 TEST(Records, KeyWithItsPayloadsDigest) {
+    const KeyEvent made = event();
     json fields = event_fields();
     fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, as_bytes("abc")));
-    const Record record = key_record(event(), "update", PayloadProof::kDigest);
-    EXPECT_EQ(record.name, "keyscribe:update");
-    EXPECT_EQ(decoded(record), fields);
-}
-
-TEST(Records, KeyWithoutAPayloadHasTheDigestOfNothing) {
-    KeyEvent made = event();
-    made.payload.clear();
-    made.payload_length = 0;
-    json fields = event_fields();
-    fields["length"] = 0;
-    EXPECT_EQ(decoded(key_record(made, "create", PayloadProof::kNone)), fields);
-    fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, {}));
-    EXPECT_EQ(decoded(key_record(made, "create", PayloadProof::kDigest)), fields);
+    EXPECT_EQ(decoded_event(made, {.payload = &made.payload}), fields);
+    fields["plain"] = true;
+    EXPECT_EQ(decoded_event(made, {.plain = true, .payload = &made.payload}), fields);
 }
 
 TEST(Records, KeySaysWhyItsPayloadIsNotHere) {
     for (const auto& [flags, reason] : {std::pair<int, const char*>{KS_EVENT_SECRET, "secret"},
                                         {KS_EVENT_NO_ROOM, "no room"},
                                         {KS_EVENT_FAULT, "unreadable"},
-                                        {0, "not asked for"}}) {
+                                        {KS_EVENT_UNASKED, "not asked for"},
+                                        {0, "unknown"}}) {
         KeyEvent made = event();
         made.payload.clear();
         made.flags = static_cast<std::uint8_t>(flags);
         json fields = event_fields();
         fields["withheld"] = reason;
-        for (const PayloadProof proof : {PayloadProof::kNone, PayloadProof::kDigest})
-            EXPECT_EQ(decoded(key_record(made, "create", proof)), fields);
+        EXPECT_EQ(decoded_event(made, {}), fields);
     }
+}
+
+TEST(Records, WhatIsLeftOfAnAsymmetricKey) {
+    KeyEvent made = event();
+    made.payload.clear();
+    made.payload_length = 0;
+    made.public_key = PublicKey{"rsa", {1, 2, 3}, {{4, 5}, {6}}};
+    json fields = event_fields();
+    fields.erase("length");
+    fields["algorithm"] = "rsa";
+    fields["public_key"] = cbor_bytes(std::array<std::uint8_t, 3>{1, 2, 3});
+    fields["ids"] = {cbor_bytes(std::array<std::uint8_t, 2>{4, 5}),
+                     cbor_bytes(std::array<std::uint8_t, 1>{6})};
+    EXPECT_EQ(decoded_event(made, {.wanted = true}), fields);
+}
+
+TEST(Records, WhatBelongsToTheOperation) {
+    KeyEvent made = event();
+    made.payload.clear();
+    made.payload_length = 0;
+    made.key_expiry = 1700000000;
+    made.operation = KS_OP_MOVE;
+    made.from = {77, "from here"};
+    json fields = event_fields();
+    fields.erase("length");
+    fields["expiry"] = 1700000000;
+    json move = fields;
+    move["from"] = 77;
+    move["from_name"] = of("from here");
+    EXPECT_EQ(decoded_event(made, {}), move);
+    made.operation = KS_OP_REJECT;
+    made.argument = 128;
+    json reject = fields;
+    reject["error"] = 128;
+    EXPECT_EQ(decoded_event(made, {}), reject);
+    made.operation = KS_OP_RESTRICT;
+    made.restriction = "asymmetric:builtin_trusted";
+    json restriction = fields;
+    restriction["restriction"] = of("asymmetric:builtin_trusted");
+    EXPECT_EQ(decoded_event(made, {}), restriction);
+}
+
+TEST(Records, WhoDidIt) {
+    KeyEvent made = event();
+    made.actor.pid = 42;
+    made.actor.comm = "keyctl";
+    made.actor.exe = "/usr/bin/keyctl";
+    made.actor.exe_ino = 7;
+    made.actor.exe_dev = 8;
+    made.actor.mnt_ns = 9;
+    const json actor = decoded(event_record(made, "create", made.keyring, {}, true)).at("actor");
+    EXPECT_EQ(actor.at("pid"), 42);
+    EXPECT_EQ(actor.at("comm"), of("keyctl"));
+    EXPECT_EQ(actor.at("exe"), of("/usr/bin/keyctl"));
+    EXPECT_EQ(actor.at("exe_ino"), 7);
+    EXPECT_EQ(actor.at("namespaces").at("mnt"), 9);
+    EXPECT_EQ(actor.at("kind"), "process");
+    EXPECT_FALSE(actor.contains("cgroup"));
+    made.actor.syscall = -1;
+    EXPECT_EQ(kind_of(made.actor), "kernel thread");
+    made.actor.syscall = SYS_finit_module;
+    EXPECT_EQ(kind_of(made.actor), "module loading");
+}
+
+TEST(Records, Baseline) {
+    const Record begin = baseline_begin_record(5, "start", {{1, "a"}, {2, "b"}});
+    EXPECT_EQ(begin.name, "keyscribe:baseline-begin");
+    EXPECT_EQ(decoded(begin),
+              (json{{"time", 5},
+                    {"reason", "start"},
+                    {"keyrings",
+                     {{{"serial", 1}, {"name", of("a")}}, {{"serial", 2}, {"name", of("b")}}}}}));
+    KeyEvent made = event();
+    made.payload.clear();
+    made.payload_length = 0;
+    made.key_state = KS_KEY_REVOKED | KS_KEY_NEGATIVE;
+    json fields = event_fields();
+    fields.erase("seq");
+    fields.erase("length");
+    fields["state"] = {"revoked", "negative"};
+    EXPECT_EQ(baseline_record(made).name, "keyscribe:baseline");
+    EXPECT_EQ(decoded(baseline_record(made)), fields);
+    EXPECT_EQ(decoded(baseline_end_record(6, 2, 3, std::nullopt)),
+              (json{{"time", 6}, {"keyrings", 2}, {"keys", 3}}));
+    EXPECT_EQ(decoded(baseline_end_record(6, 2, 3, Difference{1, 0})),
+              (json{{"time", 6}, {"keyrings", 2}, {"keys", 3}, {"appeared", 1}, {"vanished", 0}}));
 }
 
 TEST(Records, WhatWentWrong) {

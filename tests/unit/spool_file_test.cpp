@@ -199,7 +199,7 @@ KeyEvent event(std::uint64_t sequence) {
     made.boot_time_ns = 7;
     made.key_type = "asymmetric";
     made.description = "Debian";
-    made.keyring = ".ima";
+    made.keyring.name = ".ima";
     made.key_expiry = -3;
     made.actor = {.pid = 1, .tid = 2, .cgroup_id = 77, .comm = "keyctl"};
     made.payload = {1, 2, 3};

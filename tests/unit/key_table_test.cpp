@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/key_table.h"
+
+#include <gtest/gtest.h>
+#include <linux/keyctl.h>
+
+#include "controller/concern.h"
+
+namespace keyscribe {
+namespace {
+
+KeyEvent in_keyring(ks_operation operation, std::int32_t key, KeyringName keyring,
+                    const std::string& type = "asymmetric") {
+    KeyEvent event;
+    event.operation = operation;
+    event.key_serial = key;
+    event.key_type = type;
+    event.description = "key " + std::to_string(key);
+    event.keyring = std::move(keyring);
+    return event;
+}
+
+const KeyringName kIma{1, ".ima"};
+const KeyringName kOther{2, "other"};
+
+std::string names(const std::vector<KeyringName>& keyrings) {
+    std::string text;
+    for (const KeyringName& keyring : keyrings) text += keyring.name + ' ';
+    return text;
+}
+
+std::string judged(const std::vector<Concern>& concerns) {
+    std::string text;
+    for (const Concern& concern : concerns)
+        text += concern.judged_as + '@' + std::to_string(concern.keyring.serial) +
+                (concern.brings_material ? "+ " : " ");
+    return text;
+}
+
+TEST(KeyTable, KnowsWhoHoldsAKey) {
+    KeyTable table(1000);
+    table.take(in_keyring(KS_OP_CREATE, 10, kIma));
+    table.take(in_keyring(KS_OP_LINK, 10, kOther));
+    EXPECT_EQ(names(table.holders(10)), ".ima other ");
+    table.take(in_keyring(KS_OP_UNLINK, 10, kIma));
+    EXPECT_EQ(names(table.holders(10)), "other ");
+    KeyEvent move = in_keyring(KS_OP_MOVE, 10, kIma);
+    move.from = kOther;
+    table.take(move);
+    EXPECT_EQ(names(table.holders(10)), ".ima ");
+    table.take(in_keyring(KS_OP_CLEAR, 1, kIma, "keyring"));
+    EXPECT_EQ(names(table.holders(10)), "");
+    EXPECT_EQ(table.keys(), 0u);
+}
+
+TEST(KeyTable, AKeyTakesThePlaceOfOneWithItsTypeAndDescription) {
+    KeyTable table(1000);
+    KeyEvent first = in_keyring(KS_OP_CREATE, 10, kIma);
+    KeyEvent second = in_keyring(KS_OP_CREATE, 11, kIma);
+    first.description = second.description = "same";
+    table.take(first);
+    table.take(second);
+    EXPECT_EQ(names(table.holders(10)), "");
+    EXPECT_EQ(names(table.holders(11)), ".ima ");
+    // A late unlink of the one that is gone does not touch the other.
+    first.operation = KS_OP_UNLINK;
+    table.take(first);
+    EXPECT_EQ(names(table.holders(11)), ".ima ");
+}
+
+TEST(KeyTable, ADestroyedOrRevokedKeyringHoldsNothing) {
+    for (const ks_operation end : {KS_OP_DESTROY, KS_OP_REVOKE}) {
+        KeyTable table(1000);
+        table.take(in_keyring(KS_OP_CREATE, 10, kIma));
+        KeyEvent event = in_keyring(end, 1, {}, "keyring");
+        table.take(event);
+        EXPECT_EQ(names(table.holders(10)), "");
+    }
+}
+
+TEST(KeyTable, CompletesWhatHasTheSerialAlone) {
+    KeyTable table(1000);
+    KeyEvent created = in_keyring(KS_OP_CREATE, 10, kIma, "user");
+    created.key_perm = 0x3f010000;
+    created.key_uid = 5;
+    table.take(created);
+    KeyEvent chown;
+    chown.operation = KS_OP_CHOWN;
+    chown.flags = KS_EVENT_SERIAL_ONLY;
+    chown.key_serial = 10;
+    chown.argument = static_cast<std::int64_t>(7ull << 32 | 0xffffffffull);
+    table.complete(chown);
+    EXPECT_EQ(chown.description, "key 10");
+    EXPECT_EQ(chown.key_type, "user");
+    EXPECT_EQ(chown.key_uid, 7u);
+    EXPECT_EQ(chown.key_gid, 0u);
+    EXPECT_EQ(chown.key_perm, 0x3f010000u);
+
+    KeyEvent user_keyring = in_keyring(KS_OP_CREATE, 30, {}, "keyring");
+    user_keyring.description = "_uid.1000";
+    table.take(user_keyring);
+    KeyEvent setperm;
+    setperm.operation = KS_OP_SETPERM;
+    setperm.flags = KS_EVENT_SERIAL_ONLY;
+    setperm.key_serial = KEY_SPEC_USER_KEYRING;
+    setperm.actor.uid = 1000;
+    table.complete(setperm);
+    EXPECT_EQ(setperm.key_serial, 30);
+    EXPECT_EQ(setperm.description, "_uid.1000");
+}
+
+TEST(KeyTable, KeepsWhatKeysWereMadeFromWithinBounds) {
+    KeyTable table(10);
+    KeyEvent event = in_keyring(KS_OP_CREATE, 10, kOther);
+    event.payload = {1, 2, 3, 4, 5, 6};
+    event.flags = KS_EVENT_REMEMBER;
+    table.take(event);
+    EXPECT_EQ(table.keys(), 0u);
+    KeyEvent link = in_keyring(KS_OP_LINK, 10, kIma);
+    EXPECT_EQ(table.material(link), nullptr) << "without the kernel's word it may be another key";
+    link.public_key = PublicKey{"rsa", {3, 4}, {}};
+    ASSERT_NE(table.material(link), nullptr);
+    EXPECT_EQ(*table.material(link), event.payload);
+    link.public_key->bytes = {4, 3};
+    EXPECT_EQ(table.material(link), nullptr);
+
+    event.key_serial = 11;
+    table.take(event);
+    link.public_key->bytes = {3, 4};
+    EXPECT_EQ(table.material(link), nullptr) << "the oldest goes first";
+}
+
+TEST(KeyTable, ABaselineTakesThePlaceOfWhatWasThere) {
+    KeyTable table(1000);
+    table.take(in_keyring(KS_OP_CREATE, 10, kIma));
+    table.take(in_keyring(KS_OP_CREATE, 11, kOther));
+    Baseline baseline;
+    baseline.keyrings = {kIma};
+    baseline.keys = {in_keyring(KS_OP_BASELINE, 12, kIma)};
+    table.take(baseline);
+    EXPECT_EQ(names(table.holders(10)), "");
+    EXPECT_EQ(names(table.holders(11)), "other ");
+    EXPECT_EQ(names(table.holders(12)), ".ima ");
+}
+
+TEST(Concern, AnOperationOnTheKeyItselfConcernsAllWhoHoldIt) {
+    KeyTable table(1000);
+    table.take(in_keyring(KS_OP_CREATE, 10, kIma));
+    table.take(in_keyring(KS_OP_LINK, 10, kOther));
+    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_UPDATE, 10, {}), table)), ".ima@1+ other@2+ ");
+    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_REVOKE, 10, {}), table)), ".ima@1 other@2 ");
+    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_REVOKE, 99, {}), table)), "@0 ");
+}
+
+TEST(Concern, AnOperationInAKeyringConcernsThatOne) {
+    const KeyTable table(1000);
+    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_LINK, 10, kIma), table)), ".ima@1+ ");
+    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_UNLINK, 10, kIma), table)), ".ima@1 ");
+    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_CLEAR, 1, kIma, "keyring"), table)), ".ima@1 ");
+    KeyEvent move = in_keyring(KS_OP_MOVE, 10, kIma);
+    move.from = kOther;
+    EXPECT_EQ(judged(concerns_of(move, table)), ".ima@1+ other@1 ");
+    // What happens to a keyring concerns whoever names that one.
+    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_LINK, 10, kOther, "keyring"), table)),
+              "other@2+ key 10@2 ");
+    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_INSTANTIATE, 10, {}, "keyring"), table)),
+              "key 10@10 ");
+}
+
+}  // namespace
+}  // namespace keyscribe
