@@ -35,4 +35,29 @@ same() { awk '$3 == "ima-buf" && $5 == "ks_ring" { $1 = ""; print }' "$1" | awk 
 equal "the same lines, template digests included" "$(same $list_dir/ascii_runtime_measurements | sha256sum)" \
     "$(same $ima/ascii_runtime_measurements | sha256sum)"
 check "evmctl matches our list" evmctl_matches
+
+echo "# what IMA does not see: linked, moved, instantiated, removed and added again"
+# The helper of request-key(8), which instantiates what was asked for from a file.
+mkdir -p /etc/request-key.d
+echo 'create asymmetric ks:* * /root/instantiate %k' >/etc/request-key.d/ks.conf
+printf '#!/bin/sh\nexec keyctl pinstantiate "$1" 0 <%s/instantiated.der\n' "$work" >/root/instantiate
+chmod +x /root/instantiate
+for name in linked moved instantiated again; do certificate $name; done
+before_ima=$(of_ima | wc -l)
+key=$(keyctl padd asymmetric "" "$other" <"$work/linked.der")
+keyctl link "$key" "$ring"
+key=$(keyctl padd asymmetric "" "$other" <"$work/moved.der")
+keyctl move "$key" "$other" "$ring"
+keyctl request2 asymmetric ks:instantiated callout "$ring" >/dev/null || fail "request-key"
+key=$(keyctl padd asymmetric "" "$ring" <"$work/again.der")
+keyctl unlink "$key" "$ring"
+keyctl padd asymmetric "" "$ring" <"$work/again.der" >/dev/null
+settle
+equal "the keyring has them all" "$(keyctl rlist "$ring" | wc -w)" 14
+equal "IMA has but the one that was added" "$(($(of_ima | wc -l) - before_ima))" 1
+equal "Keyscribe has all of them, as IMA would have written them" "$(ours | tail -n 5)" \
+    "$(for name in linked moved instantiated again again; do echo "sha256:$(sha256 "$work/$name.der") ks_ring"; done)"
+equal "and how they came" "$(keyscribe list --format json | jq -r '.record | select(.plain) | .seq' | wc -l)" \
+    "$(ours | wc -l)"
+check "evmctl matches our list" evmctl_matches
 finish

@@ -1,0 +1,190 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The whole life of a key: the baseline, every operation, who did it, and the model of the keyrings
+# compared with the kernel's after many operations at once.
+
+. "$(dirname "$0")/lib.sh"
+
+# SHA-256 of the subjectPublicKey BIT STRING's bytes of a certificate in DER, by openssl.
+fingerprint() {
+    local der=$work/spki.der offset
+    openssl x509 -inform DER -in "$1" -noout -pubkey | openssl pkey -pubin -outform DER -out "$der"
+    offset=$(openssl asn1parse -inform DER -in "$der" | awk -F: '/BIT STRING/ { print $1 + 0; exit }')
+    openssl asn1parse -inform DER -in "$der" -strparse "$offset" -noout -out "$work/spki.key"
+    sha256 "$work/spki.key"
+}
+
+# Those of all public keys of a kind of record, from the hexadecimal form.
+public_keys_of() {
+    records_of "$1" | jq -r "select($2) | .public_key // empty" | while read -r key; do
+        xxd_r "$key" | sha256sum | cut -d' ' -f1
+    done
+}
+
+last() { records_of "$1" | tail -n 1; }
+key_in() { jq -r '"\(.key) \(.keyring_name)"' <<<"$1"; }
+
+echo "# the baseline: what was there before"
+ring=$(keyctl newring prot @u)
+nested=$(keyctl newring nested "$ring")
+other=$(keyctl newring other @u)
+more=$(keyctl newring more @u)
+for name in old inner; do certificate $name; done
+keyctl padd asymmetric old "$ring" <"$work/old.der" >/dev/null
+keyctl padd asymmetric inner "$nested" <"$work/inner.der" >/dev/null
+plain=$(keyctl padd user 'old secret' "$ring" <"$work/old.der")
+setpriv --reuid 1234 --regid 1234 --clear-groups keyctl add user theirs x @u >/dev/null
+check "policy" policy 10-life \
+    'measure func=KEY_CHECK keyrings=.builtin_trusted_keys|.secondary_trusted_keys|.platform|.machine|.blacklist|.ima key_type=* op=all' \
+    'measure func=KEY_CHECK keyrings=.builtin_regdb_keys key_type=* op=all provenance=measured' \
+    'measure func=KEY_CHECK keyrings=prot|more|storm0|storm1|storm2|storm3 key_type=* op=all payload=digest provenance=measured' \
+    'measure func=KEY_CHECK keyrings=_uid.1234 key_type=* op=all payload=none'
+check "ready" keyscribe wait ready --timeout 60
+settle
+equal "it begins and ends" "$(records_of baseline-begin | jq -r .reason) $(records_of baseline-end | jq -r '.keys > 5')" "start true"
+equal "old certificate" "$(public_keys_of baseline '.description == "old" and .keyring_name == "prot"')" "$(fingerprint "$work/old.der")"
+equal "one in a nested keyring" "$(public_keys_of baseline '.keyring_name == "nested"')" "$(fingerprint "$work/inner.der")"
+equal "other types: who, what, permissions" \
+    "$(records_of baseline | jq -r "select(.key == $plain) | .type + \";\" + (.uid | tostring) + \";\" + (.gid | tostring) + \";\" + .description")" \
+    "$(keyctl rdescribe "$plain" | awk -F';' '{ print $1 ";" $2 ";" $3 ";" $5 }')"
+equal "keyrings of other users" "$(records_of baseline | jq -r 'select(.keyring_name == "_uid.1234") | .description + " " + (.uid | tostring)')" "theirs 1234"
+equal "no payload of theirs" "$(keyscribe list --format json | jq -r 'select(.name == "_uid.1234") | .buf')" ""
+# The certificates that were built into the kernel, from its image.
+perl -e 'my ($in) = @ARGV; local $/; open F, "<", $in; $_ = <F>;
+    for my $form ([ "\x28\xb5\x2f\xfd", "zstd -dc" ], [ "\xfd7zXZ\0", "xz -dc" ], [ "\x1f\x8b\x08", "gzip -dc" ]) {
+        my $at = -1;
+        while (($at = index($_, $form->[0], $at + 1)) >= 0) {
+            open P, "|-", "$form->[1] >$ARGV[1] 2>/dev/null"; print P substr($_, $at); close P;
+            exit 0 if -s $ARGV[1] > 10000000; } } exit 1' /harness/vmlinuz "$work/vmlinux" ||
+    fail "the kernel's image cannot be taken apart"
+perl -e 'local $/; open F, "<", $ARGV[0]; $_ = <F>; my $n = 0;
+    while (/\x30\x82(..)\x30\x82(..)\xa0\x03\x02\x01\x02\x02/gs) {
+        my ($size, $at) = (unpack("n", $1) + 4, $-[0]); next if unpack("n", $2) + 4 > $size;
+        open O, ">", "$ARGV[1]/builtin" . $n++ . ".der"; print O substr($_, $at, $size); close O; }' \
+    "$work/vmlinux" "$work"
+for der in "$work"/builtin*.der; do
+    openssl x509 -inform DER -in "$der" -noout 2>/dev/null && fingerprint "$der"
+done >"$work/built-in"
+builtin=$(public_keys_of baseline '.keyring_name == ".builtin_trusted_keys"')
+check "there are built-in certificates" test -n "$builtin"
+equal "each is one that openssl finds in the kernel's image" \
+    "$(grep -vxF -f "$work/built-in" <<<"$builtin")" ""
+
+echo "# every operation"
+key=$(keyctl add user k1 first "$ring")
+settle
+equal "create" "$(key_in "$(last create)")" "$key prot"
+equal "and its digest" "$(last create | jq -r .sha256)" "$(printf first | sha256sum | cut -d' ' -f1)"
+keyctl link "$key" "$more"
+keyctl link "$key" "$other"
+settle
+equal "link, where it is watched" "$(key_in "$(last link)")" "$key more"
+keyctl update "$key" second
+settle
+equal "keyctl update concerns every watched keyring that holds it" \
+    "$(records_of update | tail -n 2 | jq -r '"\(.key) \(.keyring_name)"' | sort | tr '\n' ' ')" "$key more $key prot "
+equal "as one event" "$(records_of update | tail -n 2 | jq -r .seq | sort -u | wc -l)" 1
+keyctl add user k1 third "$ring" >/dev/null
+settle
+equal "update by add_key(2)" "$(last update | jq -r .sha256)" "$(printf third | sha256sum | cut -d' ' -f1)"
+keyctl timeout "$key" 1000
+keyctl setperm "$key" 0x3f3f0000
+keyctl chgrp "$key" 7
+keyctl unlink "$key" "$more"
+settle
+equal "timeout" "$(key_in "$(last timeout)") $(last timeout | jq -r ".expiry > $(date +%s)")" "$key prot true"
+equal "setperm" "$(key_in "$(last setperm)") $(last setperm | jq -r .perm)" "$key prot $((0x3f3f0000))"
+equal "chown" "$(key_in "$(last chown)") $(last chown | jq -r .gid)" "$key prot 7"
+equal "unlink" "$(key_in "$(last unlink)")" "$key more"
+keyctl move "$key" "$ring" "$more"
+settle
+equal "move, for both ends" "$(last move | jq -r '"\(.key) \(.keyring_name) \(.from_name)"')" "$key more prot"
+keyctl revoke "$key"
+settle
+equal "revoke" "$(key_in "$(last revoke)")" "$key more"
+key=$(keyctl add user k2 x "$ring")
+keyctl invalidate "$key"
+settle
+equal "invalidate" "$(key_in "$(last invalidate)")" "$key prot"
+# A key that request-key makes: the helper that keyutils brings along rejects and instantiates.
+mkdir -p /etc/request-key.d
+echo 'create user ks:yes:* * /bin/keyctl instantiate %k made-by-helper 0' >/etc/request-key.d/ks.conf
+echo 'create user ks:no:* * /bin/keyctl reject %k 30 rejected 0' >>/etc/request-key.d/ks.conf
+key=$(keyctl request2 user ks:yes:1 callout "$ring")
+keyctl request2 user ks:no:1 callout "$ring" >/dev/null 2>&1
+settle
+equal "instantiate, by a helper of request-key" "$(key_in "$(last instantiate)")" "$key prot"
+equal "and its digest" "$(last instantiate | jq -r .sha256)" "$(printf made-by-helper | sha256sum | cut -d' ' -f1)"
+equal "reject" "$(last reject | jq -r '"\(.description) \(.keyring_name) \(.error)"')" "ks:no:1 prot 129"
+created=$(keyctl newring inside "$ring")
+settle
+equal "the creation of a keyring" "$(last create | jq -r '"\(.key) \(.type) \(.keyring_name)"')" "$created keyring prot"
+keyctl restrict_keyring "$more" asymmetric builtin_trusted
+keyctl clear "$more"
+settle
+equal "restrict" "$(last restrict | jq -r '"\(.keyring_name) \(.restriction)"')" "more asymmetric:builtin_trusted"
+equal "clear" "$(key_in "$(last clear)")" "$more more"
+refute "what failed is no event" keyctl restrict_keyring "$more" asymmetric builtin_trusted
+settle
+equal "still one" "$(records_of restrict | wc -l)" 1
+destroyed() { records_of destroy | jq -e 'select(.description == "k2")'; }
+check "the garbage collector's destruction" wait_for 60 destroyed
+
+echo "# who did it"
+actor=$(last clear | jq -c .actor)
+equal "a process: what the list says" "$(jq -r '"\(.comm) \(.exe) \(.kind) \(.uid)"' <<<"$actor")" \
+    "keyctl $(readlink -f /usr/bin/keyctl) process 0"
+equal "the executable's inode" "$(jq -r .exe_ino <<<"$actor")" "$(stat -L -c %i /usr/bin/keyctl)"
+equal "its namespaces" "$(jq -r '.namespaces | "\(.mnt) \(.pid) \(.net) \(.user)"' <<<"$actor")" \
+    "$(for n in mnt pid net user; do stat -L -c %i /proc/self/ns/$n; done | tr '\n' ' ' | sed 's/ $//')"
+equal "its cgroup" "$(jq -r .cgroup <<<"$actor")" "$(sed -n 's/^0:://p' /proc/self/cgroup)"
+equal "a kernel thread says so" "$(records_of destroy | jq -r 'select(.description == "k2") | .actor.kind')" "kernel thread"
+if modprobe cfg80211; then
+    settle
+    equal "so does a module that loads keys" \
+        "$(keyscribe list --format json | jq -r '.record | select(.keyring_name == ".builtin_regdb_keys") | .actor.kind' | sort -u)" "module loading"
+else fail "modprobe cfg80211"; fi
+equal "the journal has it, too" "$(events | tail -n 1 | jq -r '.actor | has("ppid") and has("exe") and has("cgroup") and has("namespaces")')" true
+
+echo "# the model against the kernel"
+check "no difference after all this" keyscribe keyrings --verify
+rings=()
+for i in 0 1 2 3; do rings+=("$(keyctl newring storm$i @u)"); done
+seed=${STORM_SEED:-$RANDOM}
+echo "        STORM_SEED=$seed"
+check "5,000 operations from four processes" /share/build/key_storm "$seed" 5000 4 "${rings[@]}"
+settle
+check "no difference after the storm" keyscribe keyrings --verify
+keyscribe keyrings storm0 | head -n 5
+
+echo "# every subcommand of keyctl, and stress-ng, under observation"
+key=$(keyctl add user all x "$ring")
+for command in "show @u" "describe $key" "rdescribe $key" "print $key" "pipe $key" "read $key" "list $ring" \
+    "rlist $ring" "search $ring user all" "security $key" "supports" "get_persistent @u" "newring sub $ring" \
+    "watch_rm $key" "pkey_query $key 0" "session - true" "new_session" "dh_compute $key $key $key" \
+    "reap -v" "purge user nothing" "request user nothing" "prequest2 user nothing $ring" "negate $key 1 0" \
+    "assume_authority 0" "timeout $key 0" "chown $key 0" "unlink $key $ring"; do
+    # shellcheck disable=SC2086
+    keyctl $command >/dev/null 2>&1 </dev/null
+done
+stress-ng --key 2 --timeout "${STRESS_SECONDS:-60}" >"$work/stress" 2>&1 || fail "stress-ng: $(tail -n 3 "$work/stress")"
+settle
+check "no difference afterwards" keyscribe keyrings --verify
+counters=$(keyscribe status --json | jq -c '.counters + {waiting: .counters.waiting}')
+equal "counters add up" "$(jq -r '.captured - .measured - .unmatched - .waiting' <<<"$counters")" 0
+equal "nothing was lost" "$(jq -r '.lost + .missed' <<<"$counters")" 0
+equal "no warning in the kernel's log" "$(dmesg | grep -E 'WARNING|BUG|Oops|RCU|hung' | grep -v 'not a bug')" ""
+
+echo "# a new daemon looks again"
+systemctl stop keyscribed
+sneaked=$(keyctl add user 'while nobody looked' x "$ring")
+systemctl start keyscribed
+check "ready" keyscribe wait ready --timeout 60
+settle
+equal "a new baseline" "$(records_of baseline-begin | tail -n 1 | jq -r .reason)" restart
+equal "that has what came" "$(records_of baseline | jq -r "select(.key == $sneaked) | .keyring_name")" prot
+equal "and says so" "$(records_of baseline-end | tail -n 1 | jq -r '.appeared >= 1')" true
+check "no difference" keyscribe keyrings --verify
+check "evmctl matches the list" evmctl_matches
+finish
