@@ -68,6 +68,9 @@ struct KeyEvent {
     std::string restriction;      ///< of KS_OP_RESTRICT: "type:restriction", "type" or ""
     Actor actor;
 
+    std::uint32_t ring = 0;           ///< id of the ring buffer that the record stood in
+    std::uint64_t ring_position = 0;  ///< where the one behind it begins (RingReader::position)
+
     std::uint32_t payload_length = 0;     ///< what the kernel was given
     std::uint8_t flags = 0;               ///< ks_event_flag: why the payload is not here
     WipedBytes payload;                   ///< whole, or empty and a flag says why

@@ -107,10 +107,16 @@ Result<void> loop(Pump& pump, Spool& spool, SharedStatus& status, const UniqueFd
     // woken for each: that is cheaper for whoever adds the keys.
     constexpr auto kNap = 5ms;
     constexpr auto kTick = 1s;
+    constexpr auto kStandstill = 5s;
     auto next_tick = std::chrono::steady_clock::now();
+    auto before = std::chrono::steady_clock::now();
     bool busy = false;
     for (;;) {
         const auto now = std::chrono::steady_clock::now();
+        if (now - before > kStandstill)
+            spool.push(Detached{"the daemon stood still for " +
+                                std::to_string((now - before) / 1s) + " seconds"});
+        before = now;
         if (now >= next_tick) {
             tick(pump, spool, status);
             next_tick = now + kTick;
@@ -176,16 +182,19 @@ Result<void> run(const std::filesystem::path& config_file) {
     if (!kernel) return std::unexpected(kernel.error());
     auto plan = capture::plan_hooks(*kernel, config->capture.hook);
     if (!plan) return std::unexpected(plan.error());
-    auto programs = capture::Capture::attach(*plan, config->capture.ring_size);
+    Spool spool(config->spool.max_size, config->spool.deadline);
+    const auto list_size = take_over_spool(spool, config->list.directory);
+    auto programs =
+        capture::Capture::attach(*plan, config->capture.ring_size, spool.progress());
     if (!programs) return std::unexpected(programs.error());
     if (auto done = drop_capabilities(); !done) return done;
 
     SharedStatus status;
     status.update([&](Status& now) { now = initial_status(*kernel, *plan, config->tpm.pcr); });
-    Spool spool(config->spool.max_size, config->spool.deadline);
-    const auto list_size = take_over_spool(spool, config->list.directory);
+    const bool adopted = programs->is_adopted();
     Pump pump(std::move(*programs), *config, spool, status);
     pump.reload();
+    if (auto done = pump.retire_former(); !done) return done;
 
     auto server = control::Server::start(config->control.socket, config->control.group,
                                          control::routes(status, pump));
@@ -193,7 +202,7 @@ Result<void> run(const std::filesystem::path& config_file) {
     std::jthread measurer([&](std::stop_token stop) {
         run_measurer({*config, spool, status, describe_speaker(*kernel, *plan), list_size}, stop);
     });
-    log_event(LogLevel::kInfo, "attached: " + plan->front().attach_point,
+    log_event(LogLevel::kInfo, (adopted ? "adopted: " : "attached: ") + plan->front().attach_point,
               {{"KEYSCRIBE_STATE", "capturing"}, {"KEYSCRIBE_HOOK", plan->front().attach_point}});
     give_back_startup_pages();
     sd_notify(0, "READY=1");

@@ -188,8 +188,8 @@ Result<void> Measurer::open_backend() {
     if (!tpm) return std::unexpected(tpm.error());
     Backend backend{.tpm = std::make_unique<measure::Tpm>(std::move(*tpm)), .log = nullptr};
     measure::Recovery recovery;
-    auto log =
-        MeasurementLog::open(config_.list.directory, *backend.tpm, config_.tpm.pcr, recovery);
+    auto log = MeasurementLog::open(config_.list.directory, *backend.tpm, config_.tpm.pcr, recovery,
+                                    list_size_);
     if (!log) return std::unexpected(log.error());
     backend.log = std::make_unique<MeasurementLog>(std::move(*log));
     backend_ = std::move(backend);
@@ -306,6 +306,7 @@ bool Measurer::begin_list(const PolicyChange& change) {
 bool Measurer::resume(const Resume& resume) {
     if (!begin_list({.loaded = resume.loaded}) || !record_foreign()) return false;
     policy_ = resume.loaded;
+    if (resume.baseline != nullptr) table_.take(*resume.baseline);
     return true;
 }
 
@@ -437,9 +438,14 @@ bool Measurer::process(const SpoolItem& item) {
         note_tampered(tampered->what);
         return true;
     }
+    if (const auto* detached = std::get_if<Detached>(&item)) {
+        degrade(detached->what);
+        if (introduced_) collect(measure::detached_record(boot_time_ns(), detached->what));
+        return true;
+    }
     if (!introduced_) return true;  // there is no list that could be incomplete
     if (const auto* loss = std::get_if<capture::Loss>(&item))
-        collect(measure::loss_record(loss->first, loss->last));
+        collect(measure::loss_record(loss->first, loss->last, loss->lost()));
     else if (const auto* missed = std::get_if<Missed>(&item))
         collect(measure::missed_record(missed->count));
     else if (const auto* drop = std::get_if<Drop>(&item))

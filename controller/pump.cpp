@@ -21,12 +21,27 @@ Pump::Pump(capture::Capture programs, const Config& config, Spool& spool, Shared
       config_(config),
       spool_(spool),
       status_(status),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    // The programs of a former process go on counting.
+    if (programs_.is_adopted()) {
+        generation_ = programs_.generation();
+        missed_ = spool_.progress().missed;
+    }
+    spool_.set_progress(programs_.ring_id(), spool_.progress().settled);
+    record_findings();
+}
+
+void Pump::record_findings() {
+    for (std::string& what : programs_.take_findings()) {
+        log_event(LogLevel::kError, what, {{"KEYSCRIBE_DETACHED", "1"}});
+        spool_.push(Detached{std::move(what)});
+    }
+}
 
 void Pump::forward(capture::Batch batch) {
     std::uint64_t lost = 0;
     for (const capture::Loss& loss : batch.losses) {
-        lost += loss.last - loss.first + 1;
+        lost += loss.lost();
         spool_.push(loss);
     }
     if (lost != 0)
@@ -46,6 +61,9 @@ void Pump::forward(capture::Batch batch) {
     fault_point("before-spool-write");
     spool_.flush();
     fault_point("after-spool-write");
+    programs_.release();
+    fault_point("after-ring-release");
+    spool_.set_progress(programs_.ring_id(), programs_.settled());
 }
 
 namespace {
@@ -101,7 +119,10 @@ Result<bool> Pump::drain() {
     auto batch = programs_.drain();
     if (!batch) return std::unexpected(batch.error());
     const bool some = !batch->events.empty();
-    if (some || !batch->losses.empty()) forward(std::move(*batch));
+    if (some || !batch->losses.empty())
+        forward(std::move(*batch));
+    else
+        programs_.release();
     return some;
 }
 
@@ -135,11 +156,9 @@ Result<Reloaded> Pump::load_and_activate() {
     batch->events.erase(middle, batch->events.end());
     forward(std::move(*batch));
     PolicyChange change{loaded, generation, std::make_shared<const Baseline>(std::move(*baseline))};
-    if (generation == 1)
-        spool_.push_first(std::move(change));
-    else
-        spool_.push(std::move(change));
+    spool_.push(std::move(change));
     forward(std::move(newer));
+    programs_.forget_former();
     generation_ = generation;
 
     Reloaded done{.generation = generation,
@@ -220,7 +239,17 @@ void Pump::reload_on_request() {
     for (auto& request : requests) request.set_value(reload());
 }
 
+Result<void> Pump::retire_former() {
+    auto batch = programs_.retire_former();
+    if (!batch) return std::unexpected(batch.error());
+    forward(std::move(*batch));
+    programs_.forget_former();
+    return {};
+}
+
 void Pump::look_at_counters() {
+    programs_.look_after();
+    record_findings();
     const capture::KernelCounters counters = programs_.counters();
     if (counters.missed > missed_) {
         spool_.push(Missed{counters.missed - missed_});

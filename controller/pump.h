@@ -47,6 +47,10 @@ class Pump {
     /// The main thread ends: whoever waits for a reload is told so, now and later.
     void refuse_requests();
 
+    /// Where no policy could be loaded: programs of another build go all the same.
+    Result<void> retire_former();
+
+    /// Once a second.
     void look_at_counters();
 
     /// From any thread: the programs' counters as they are now.
@@ -54,6 +58,7 @@ class Pump {
 
   private:
     void forward(capture::Batch batch);
+    void record_findings();
     Result<Baseline> take_baseline(const policy::Policy& policy, capture::Batch& meanwhile);
     Result<Reloaded> load_and_activate();
 

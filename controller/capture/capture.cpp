@@ -3,10 +3,12 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <linux/keyctl.h>
 #include <linux/membarrier.h>
 #include <openssl/evp.h>
 #include <spdlog/spdlog.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include <atomic>
@@ -19,6 +21,7 @@
 #include <thread>
 
 #include "bpf/filter.h"
+#include "controller/capture/duplicates.h"
 #include "controller/capture/event_decoder.h"
 #include "keyscribe.skel.h"
 
@@ -72,7 +75,52 @@ std::vector<std::int32_t> kernel_keyrings() {
     return serials;
 }
 
-std::uint64_t load(const __u64& counter) {
+using Variables = keyscribe_bpf::keyscribe_bpf__bss;
+
+/// Numbers of a new ring begin so far behind those of the one before it: no number comes twice.
+constexpr std::uint64_t kNumbersApart = 1u << 20;
+
+struct SkeletonCloser {
+    void operator()(keyscribe_bpf* object) const { keyscribe_bpf__destroy(object); }
+};
+
+UniqueFd duplicate(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
+
+std::uint32_t map_id(int fd) {
+    bpf_map_info info{};
+    __u32 size = sizeof(info);
+    return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
+}
+
+/// What the programs are: those with the same name are the same.
+std::filesystem::path directory_of(const HookPlan& plan, std::uint32_t ring_size) {
+    std::string what(reinterpret_cast<const char*>(object_digest().data()), 32);
+    for (const Hook& hook : plan) what += '\n' + hook.program;
+    what += '\n' + std::to_string(ring_size);
+    std::array<unsigned char, 32> digest;
+    EVP_Digest(what.data(), what.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
+    std::string name;
+    for (int i = 0; i < 8; ++i) {
+        char hex[3];
+        std::snprintf(hex, sizeof(hex), "%02x", digest[i]);
+        name += hex;
+    }
+    return std::filesystem::path(kPinDirectory) / name;
+}
+
+/// One of the variables of programs whose build is another one.
+std::uint64_t variable(const PinnedSet& set, std::uint32_t offset) {
+    std::vector<std::uint8_t> all(set.about.variables_size);
+    const std::uint32_t first = 0;
+    std::uint64_t value = 0;
+    if (offset + sizeof(value) > all.size() ||
+        bpf_map_lookup_elem(set.variables.get(), &first, all.data()) != 0)
+        return 0;
+    std::memcpy(&value, all.data() + offset, sizeof(value));
+    return value;
+}
+
+std::uint64_t load_counter(const __u64& counter) {
     return std::atomic_ref(const_cast<__u64&>(counter)).load(std::memory_order_relaxed);
 }
 
@@ -83,8 +131,6 @@ struct Capture::Receiver {
     std::vector<KeyEvent>* baseline = nullptr;
     std::map<std::pair<std::uint32_t, std::uint64_t>, std::string> executables;
     LossTracker* losses = nullptr;
-    std::size_t taken = 0;
-    std::uint64_t malformed = 0;
 
     void take(KeyEvent event) {
         const std::pair executable{event.actor.exe_dev, event.actor.exe_ino};
@@ -103,123 +149,321 @@ struct Capture::Receiver {
         losses->arrived(event.sequence);
         batch->events.push_back(std::move(event));
     }
-
-    static int receive(void* context, void* data, std::size_t size) {
-        auto& self = *static_cast<Receiver*>(context);
-        auto event = decode_event({static_cast<const std::byte*>(data), size});
-        if (event) {
-            self.take(std::move(*event));
-        } else {
-            ++self.malformed;
-            spdlog::error("{}", to_string(event.error()));
-        }
-        return ++self.taken < kBatch ? 0 : -EAGAIN;
-    }
 };
 
-void Capture::Closer::operator()(keyscribe_bpf* object) const { keyscribe_bpf__destroy(object); }
-void Capture::Closer::operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+void Capture::Unmap::operator()(void* memory) const { ::munmap(memory, size); }
 
-Capture::Capture() : receiver_(std::make_unique<Receiver>()) {}
+Capture::Capture() : variables_(nullptr, Unmap{0}), receiver_(std::make_unique<Receiver>()) {}
 Capture::Capture(Capture&&) noexcept = default;
 Capture& Capture::operator=(Capture&&) noexcept = default;
 Capture::~Capture() = default;
 
-Result<Capture> Capture::attach(const HookPlan& plan, std::uint32_t ring_size) {
+#define VARIABLES (*static_cast<Variables*>(variables_.get()))
+
+/// Loads and attaches; the object itself is not needed any more then.
+Result<void> Capture::load(const HookPlan& plan, std::uint32_t ring_size, std::uint64_t first) {
     libbpf_set_print(log_libbpf);
-    Capture capture;
-    capture.ring_size_ = ring_size;
-    capture.bpf_.reset(keyscribe_bpf__open());
-    if (!capture.bpf_) return fail_errno("cannot open the built-in BPF object", "libbpf");
-    bpf_object* object = capture.bpf_->obj;
-    bpf_map__set_max_entries(capture.bpf_->maps.ring, ring_size);
+    const std::unique_ptr<keyscribe_bpf, SkeletonCloser> bpf(keyscribe_bpf__open());
+    if (!bpf) return fail_errno("cannot open the built-in BPF object", "libbpf");
+    bpf_map__set_max_entries(bpf->maps.ring, ring_size);
+    bpf->bss->sequence = first;
 
     bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, object) {
+    bpf_object__for_each_program(program, bpf->obj) {
         bool wanted = false;
         for (const Hook& hook : plan) wanted |= hook.program == bpf_program__name(program);
         bpf_program__set_autoload(program, wanted);
     }
-    if (const int error = keyscribe_bpf__load(capture.bpf_.get()); error != 0)
+    if (const int error = keyscribe_bpf__load(bpf.get()); error != 0)
         return fail_errno("the kernel refused the BPF programs", "bpf(2)",
                           "run `keyscribe doctor`; as root, with CAP_BPF and CAP_PERFMON", -error);
-    if (const int error = keyscribe_bpf__attach(capture.bpf_.get()); error != 0)
-        return fail_errno("cannot attach the BPF programs", plan.front().attach_point,
-                          "run `keyscribe doctor`", -error);
-    bpf_object__for_each_program(program, object) {
-        if (bpf_program__autoload(program)) capture.programs_.push_back(bpf_program__fd(program));
+    bpf_object__for_each_program(program, bpf->obj) {
+        if (!bpf_program__autoload(program)) continue;
+        bpf_link* link = bpf_program__attach(program);
+        if (link == nullptr)
+            return fail_errno("cannot attach the BPF programs", bpf_program__section_name(program),
+                              "run `keyscribe doctor`");
+        const std::string name = bpf_program__name(program);
+        set_.links.emplace(name, duplicate(bpf_link__fd(link)));
+        set_.programs.emplace(name, duplicate(bpf_program__fd(program)));
+        bpf_link__destroy(link);
     }
+    set_.ring = duplicate(bpf_map__fd(bpf->maps.ring));
+    set_.variables = duplicate(bpf_map__fd(bpf->maps.bss));
+    set_.about = {.event_version = KS_EVENT_VERSION,
+                  .ring_size = ring_size,
+                  .variables_size = sizeof(Variables),
+                  .sequence = offsetof(Variables, sequence),
+                  .lost = offsetof(Variables, counters) + KS_COUNT_LOST * sizeof(__u64)};
+    return {};
+}
 
-    capture.ring_.reset(ring_buffer__new(bpf_map__fd(capture.bpf_->maps.ring), Receiver::receive,
-                                         capture.receiver_.get(), nullptr));
-    if (!capture.ring_) return fail_errno("cannot map the ring buffer", "libbpf");
+Result<void> Capture::open_maps(std::uint64_t position) {
+    void* memory = ::mmap(nullptr, sizeof(Variables), PROT_READ | PROT_WRITE, MAP_SHARED,
+                          set_.variables.get(), 0);
+    if (memory == MAP_FAILED) return fail_errno("cannot map the programs' variables", "mmap(2)");
+    variables_ = {memory, Unmap{sizeof(Variables)}};
+    auto ring = RingReader::open(set_.ring.get(), set_.about.ring_size);
+    if (!ring) return std::unexpected(ring.error());
+    ring_ = std::make_unique<RingReader>(std::move(*ring));
+    ring_->skip_to(position);
+    ring_id_ = map_id(set_.ring.get());
+    return {};
+}
+
+/// Sets of other builds, and of this one what is not complete.
+void Capture::find_former(const std::filesystem::path& own) {
+    for (const auto& directory : pinned_sets()) {
+        if (directory == own) continue;
+        auto set = open_pinned(directory);
+        if (set && set->about.event_version == KS_EVENT_VERSION) {
+            former_.push_back(std::move(*set));
+            continue;
+        }
+        findings_.push_back(
+            "programs of another build could not be taken over: " +
+            (set ? "their records are of another version" : to_string(set.error())));
+        (void)unpin(directory);
+    }
+}
+
+/// Numbers that were given out and neither received nor reported are lost, unless they still stand
+/// in the ring. Which ones exactly, only the former process knew.
+void Capture::account_for_former(const Progress& progress) {
+    const std::uint64_t given_out = load_counter(VARIABLES.sequence);
+    wait_for_programs();
+    Batch batch;
+    consume_all(batch);
+    std::uint64_t highest = given_out;
+    for (const KeyEvent& event : batch.events) highest = std::max(highest, event.sequence);
+    const std::uint64_t before = progress.ring == ring_id_ ? progress.received : 0;
+    const std::uint64_t reported = progress.ring == ring_id_ ? progress.reported : 0;
+    std::uint64_t received = before;
+    for (const KeyEvent& event : batch.events) received += event.sequence <= given_out;
+    const std::uint64_t known = set_.about.first + received + reported;
+    if (given_out > known) {
+        const std::uint64_t settled = progress.ring == ring_id_ ? progress.settled : 0;
+        found_lost_.push_back({.first = std::max(settled, set_.about.first) + 1,
+                               .last = given_out,
+                               .count = given_out - known});
+    }
+    // From here on by the numbers themselves.
+    losses_ = LossTracker(given_out);
+    for (const KeyEvent& event : batch.events) losses_.arrived(event.sequence);
+    reported_ = load_counter(VARIABLES.counters[KS_COUNT_LOST]);
+    adopted_events_ = std::move(batch.events);
+}
+
+Result<Capture> Capture::attach(const HookPlan& plan, std::uint32_t ring_size,
+                                const Progress& progress) {
+    Capture capture;
+    capture.progress_ = progress;
+    const auto directory = directory_of(plan, ring_size);
+    std::error_code error;
+    if (std::filesystem::exists(directory, error)) {
+        auto set = open_pinned(directory);
+        for (const Hook& hook : plan)
+            if (set && !set->links.contains(hook.program))
+                set = fail("the link of " + hook.program + " is missing", directory.string());
+        if (set && set->about.variables_size == sizeof(Variables)) {
+            capture.set_ = std::move(*set);
+            capture.adopted_ = capture.pinned_ = true;
+        } else {
+            capture.findings_.push_back(
+                "the programs that a former process left are not complete: " +
+                to_string(set ? Error{"other variables"} : set.error()));
+            // What they recorded is still worth having.
+            const auto aside = std::filesystem::path(directory) += "_incomplete";
+            if (::rename(directory.c_str(), aside.c_str()) != 0) (void)unpin(directory);
+        }
+    }
+    capture.find_former(directory);
+    if (!capture.adopted_) {
+        std::uint64_t first = 0;
+        for (const PinnedSet& former : capture.former_)
+            first = std::max(first, variable(former, former.about.sequence) + kNumbersApart);
+        if (auto done = capture.load(plan, ring_size, first); !done)
+            return std::unexpected(done.error());
+        capture.set_.directory = directory;
+        capture.set_.about.first = first;
+        capture.losses_ = LossTracker(first);
+    }
+    const std::uint32_t ring = map_id(capture.set_.ring.get());
+    if (auto done = capture.open_maps(progress.ring == ring ? progress.position : 0); !done)
+        return std::unexpected(done.error());
+    if (capture.adopted_) {
+        // This process has to be told of every executable again.
+        auto& variables = *static_cast<Variables*>(capture.variables_.get());
+        variables.baseline.mode = KS_BASELINE_OFF;
+        std::memset(variables.executables, 0, sizeof(variables.executables));
+        capture.account_for_former(progress);
+    } else if (auto pinned = pin(capture.set_); pinned) {
+        capture.pinned_ = true;
+    } else {
+        spdlog::warn("{}", to_string(pinned.error()));
+    }
     return capture;
 }
 
-int Capture::ring_fd() const { return ring_buffer__epoll_fd(ring_.get()); }
+std::uint32_t Capture::generation() const { return VARIABLES.active_generation; }
 
 /// True: there may be more in the ring.
-Result<bool> Capture::consume(Batch& batch) {
+bool Capture::consume(Batch& batch) {
     receiver_->batch = &batch;
     receiver_->losses = &losses_;
-    receiver_->taken = 0;
-    const int got = ring_buffer__consume(ring_.get());
-    if (got < 0 && got != -EAGAIN)
-        return fail_errno("cannot read the ring buffer", "libbpf", "", -got);
-    malformed_ += receiver_->malformed;
-    receiver_->malformed = 0;
-    return got == -EAGAIN;
+    for (std::size_t taken = 0; taken < kBatch; ++taken) {
+        const auto record = ring_->next();
+        if (!record) return false;
+        auto event = decode_event(*record);
+        if (event) {
+            event->ring = ring_id_;
+            event->ring_position = ring_->position();
+            receiver_->take(std::move(*event));
+        } else {
+            ++malformed_;
+            spdlog::error("{}", to_string(event.error()));
+        }
+    }
+    return true;
 }
 
 /// All that stands in the ring now; what a flood adds meanwhile is left for later.
-Result<void> Capture::consume_all(Batch& batch) {
-    for (std::size_t bytes = 0; bytes <= ring_size_; bytes += kBatch * sizeof(ks_event)) {
-        auto more = consume(batch);
-        if (!more) return std::unexpected(more.error());
-        if (!*more) return {};
-    }
-    return {};
+void Capture::consume_all(Batch& batch) {
+    for (std::size_t bytes = 0; bytes <= set_.about.ring_size; bytes += kBatch * sizeof(ks_event))
+        if (!consume(batch)) return;
 }
+
+void Capture::release() { ring_->release(); }
 
 bool Capture::losses_pending() const {
-    return load(bpf_->bss->counters[KS_COUNT_LOST]) + malformed_ != reported_;
+    return load_counter(VARIABLES.counters[KS_COUNT_LOST]) + malformed_ != reported_;
 }
 
-Result<void> Capture::settle_losses(Batch& batch) {
-    const std::uint64_t given_out = load(bpf_->bss->sequence);
+void Capture::settle_losses(Batch& batch) {
+    const std::uint64_t given_out = load_counter(VARIABLES.sequence);
     wait_for_programs();
-    if (auto done = consume_all(batch); !done) return done;
+    consume_all(batch);
     for (const Loss& loss : losses_.settle(given_out)) {
-        reported_ += loss.last - loss.first + 1;
+        reported_ += loss.lost();
         batch.losses.push_back(loss);
     }
     settled_at_ = std::chrono::steady_clock::now();
-    return {};
 }
 
 Result<Batch> Capture::drain() {
-    Batch batch;
-    if (auto more = consume(batch); !more) return std::unexpected(more.error());
+    Batch batch{.events = std::exchange(adopted_events_, {}),
+                .losses = std::exchange(found_lost_, {})};
+    consume(batch);
     // Settling waits for the whole machine: not after every record of a flood.
     if (losses_pending() && std::chrono::steady_clock::now() - settled_at_ > kSettleInterval)
-        if (auto done = settle_losses(batch); !done) return std::unexpected(done.error());
+        settle_losses(batch);
     return batch;
 }
 
+/// What was found on adopting, and all that is in the ring.
+Batch Capture::drain_all() {
+    Batch batch{.events = std::exchange(adopted_events_, {}),
+                .losses = std::exchange(found_lost_, {})};
+    consume_all(batch);
+    return batch;
+}
+
+/// What the programs of other builds recorded until they are detached.
+Result<void> Capture::detach_former(Batch& batch) {
+    for (PinnedSet& former : former_) {
+        const std::uint32_t id = map_id(former.ring.get());
+        // Where numbers of our own ring are in the spool, those of the former one are as well.
+        const bool done_before = progress_.ring == ring_id_;
+        for (const auto& [name, fd] : former.links)
+            ::unlink((former.directory / ("link_" + name)).c_str());
+        former.links.clear();
+        wait_for_programs();
+        auto ring = RingReader::open(former.ring.get(), former.about.ring_size);
+        if (!ring) return std::unexpected(ring.error());
+        if (progress_.ring == id) ring->skip_to(progress_.position);
+        LossTracker losses(progress_.ring == id ? progress_.settled : former.about.first);
+        std::uint64_t received = progress_.ring == id ? progress_.received : 0;
+        const std::uint64_t reported = progress_.ring == id ? progress_.reported : 0;
+        while (const auto record = done_before ? std::nullopt : ring->next()) {
+            auto event = decode_event(*record);
+            if (!event || event->operation == KS_OP_EXECUTABLE ||
+                event->operation == KS_OP_BASELINE)
+                continue;
+            event->ring = id;
+            event->ring_position = ring->position();
+            event->generation = 0;
+            ++received;
+            batch.events.push_back(std::move(*event));
+        }
+        const std::uint64_t given_out = variable(former, former.about.sequence);
+        const std::uint64_t known = former.about.first + received + reported;
+        if (!done_before && given_out > known)
+            batch.losses.push_back(
+                {.first = losses.settled() + 1, .last = given_out, .count = given_out - known});
+    }
+    return {};
+}
+
+Result<Batch> Capture::retire_former() {
+    Batch batch;
+    if (former_.empty()) return batch;
+    if (auto done = detach_former(batch); !done) return std::unexpected(done.error());
+    Batch own;
+    consume_all(own);
+    const std::size_t twice = drop_duplicates(batch.events, own.events);
+    spdlog::info(
+        "programs of another build are retired: {} of their records were still to be "
+        "read, {} came twice",
+        batch.events.size(), twice);
+    batch.events.insert(batch.events.end(), std::make_move_iterator(own.events.begin()),
+                        std::make_move_iterator(own.events.end()));
+    return batch;
+}
+
+void Capture::forget_former() {
+    for (const PinnedSet& former : former_) (void)unpin(former.directory);
+    former_.clear();
+}
+
+void Capture::look_after() {
+    if (ring_->was_disturbed())
+        findings_.push_back("the ring buffer was read by somebody else as well");
+    for (const auto& [name, fd] : set_.links) {
+        bpf_link_info info{};
+        __u32 size = sizeof(info);
+        if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0 || info.prog_id == 0)
+            findings_.push_back("the link of " + name + " was detached");
+    }
+    if (!pinned_) return;
+    const auto missing = missing_pins(set_);
+    if (missing.empty()) return;
+    findings_.insert(findings_.end(), missing.begin(), missing.end());
+    // Programs, maps and links are still open here: they are pinned anew.
+    (void)unpin(set_.directory);
+    if (auto done = pin(set_); !done) {
+        findings_.push_back(to_string(done.error()));
+        pinned_ = false;
+    }
+}
+
 Result<Batch> Capture::activate(const ks_filter& filter) {
-    bpf_->bss->filters[filter.generation & 1] = filter;
-    std::atomic_ref(bpf_->bss->active_generation)
+    VARIABLES.filters[filter.generation & 1] = filter;
+    std::atomic_ref(VARIABLES.active_generation)
         .store(filter.generation, std::memory_order_seq_cst);
     wait_for_programs();
 
-    Batch batch;
-    if (auto done = consume_all(batch); !done) return std::unexpected(done.error());
+    auto batch = retire_former();
+    if (!batch) return batch;
+    auto rest = drain_all();
+    batch->events.insert(batch->events.end(), std::make_move_iterator(rest.events.begin()),
+                         std::make_move_iterator(rest.events.end()));
+    batch->losses.insert(batch->losses.end(), rest.losses.begin(), rest.losses.end());
     return batch;
 }
 
 /// The program sends as much as the ring takes: it is asked until there is no more.
 Result<std::vector<KeyEvent>> Capture::ask(std::uint32_t mode, std::int32_t keyring, Batch& batch) {
-    ks_baseline& request = bpf_->bss->baseline;
+    ks_baseline& request = VARIABLES.baseline;
     std::vector<KeyEvent> found;
     request = {.tgid = static_cast<ks_u32>(::getpid()), .serial = keyring};
     receiver_->baseline = &found;
@@ -233,7 +477,7 @@ Result<std::vector<KeyEvent>> Capture::ask(std::uint32_t mode, std::int32_t keyr
         if (!touch(keyring) && !touch(KEY_SPEC_SESSION_KEYRING) && !touch(KEY_SPEC_USER_KEYRING))
             done = fail_errno("cannot have the kernel look at a keyring", "keyctl(2)");
         request.mode = KS_BASELINE_OFF;
-        if (auto consumed = consume_all(batch); !consumed) done = consumed;
+        consume_all(batch);
     } while (done && request.more != 0);
     receiver_->baseline = nullptr;
     if (!done) return std::unexpected(done.error());
@@ -256,14 +500,14 @@ Result<std::vector<KeyEvent>> Capture::members(std::int32_t keyring, Batch& batc
 }
 
 KernelCounters Capture::counters() const {
-    KernelCounters counters{.filtered = load(bpf_->bss->counters[KS_COUNT_FILTERED]),
-                            .numbered = load(bpf_->bss->sequence),
-                            .lost = load(bpf_->bss->counters[KS_COUNT_LOST]),
-                            .no_room = load(bpf_->bss->counters[KS_COUNT_NO_ROOM])};
-    for (const int program : programs_) {
+    KernelCounters counters{.filtered = load_counter(VARIABLES.counters[KS_COUNT_FILTERED]),
+                            .numbered = load_counter(VARIABLES.sequence),
+                            .lost = load_counter(VARIABLES.counters[KS_COUNT_LOST]),
+                            .no_room = load_counter(VARIABLES.counters[KS_COUNT_NO_ROOM])};
+    for (const auto& [name, program] : set_.programs) {
         bpf_prog_info info{};
         __u32 size = sizeof(info);
-        if (bpf_obj_get_info_by_fd(program, &info, &size) == 0)
+        if (bpf_obj_get_info_by_fd(program.get(), &info, &size) == 0)
             counters.missed += info.recursion_misses;
     }
     return counters;

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the BPF programs and their maps: attaches them, hands out what they record, and gives them
-// the policy's filter.
+// Owns the BPF programs and their maps: attaches them or adopts those that a former process left
+// attached, hands out what they record, and gives them the policy's filter.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "controller/capture/hook_plan.h"
 #include "controller/capture/loss_tracker.h"
+#include "controller/capture/pins.h"
+#include "controller/capture/ring_reader.h"
 #include "controller/error.h"
 #include "controller/key_event.h"
+#include "controller/spool/spool_file.h"
 
-struct keyscribe_bpf;
 struct ks_filter;
-struct ring_buffer;
 
 namespace keyscribe::capture {
 
@@ -34,29 +36,54 @@ struct KernelCounters {
 struct Batch {
     std::vector<KeyEvent> events;  ///< in the order of the ring
     std::vector<Loss> losses;      ///< gaps in the sequence that nothing can fill any more; records
-                               ///< that did not parse are among them
+                                   ///< that did not parse are among them
 };
 
 class Capture {
   public:
-    /// Loads and attaches what `plan` says; from here on, operations are recorded.
-    /// `ring_size` in bytes, a power of two and a multiple of the page size.
-    static Result<Capture> attach(const HookPlan& plan, std::uint32_t ring_size);
+    /// Adopts the programs that stand in the BPF file system where they are the ones of this build,
+    /// of `plan` and of `ring_size` (bytes, a power of two and a multiple of the page size); else
+    /// loads, attaches and pins them. From here on, operations are recorded. Programs of another
+    /// build are left attached until activate() or retire_former().
+    /// `progress`: how far a former process came.
+    static Result<Capture> attach(const HookPlan& plan, std::uint32_t ring_size,
+                                  const Progress& progress);
     Capture(Capture&&) noexcept;
     Capture& operator=(Capture&&) noexcept;
     ~Capture();
 
+    /// They were there before.
+    bool is_adopted() const { return adopted_; }
+    /// What went wrong on the way, or was found missing: a sentence each, told once.
+    std::vector<std::string> take_findings() { return std::exchange(findings_, {}); }
+    /// Looks whether somebody interfered, and repairs what can be repaired: for take_findings().
+    void look_after();
+
     /// Readable when the ring has records; owned by this object.
-    int ring_fd() const;
+    int ring_fd() const { return set_.ring.get(); }
+    std::uint32_t ring_id() const { return ring_id_; }
+    /// Up to here every sequence number was handed out or told as lost.
+    std::uint64_t settled() const { return losses_.settled(); }
+    /// Of the policy's filter that is in force; 0: none.
+    std::uint32_t generation() const;
 
     /// Takes up to a bounded number of records from the ring. An empty batch: the ring is empty.
+    /// They stay in the kernel until release(): the caller has put them into safety.
     Result<Batch> drain();
+    void release();
 
     /// Puts the filter in force. On return no program uses the former one any more, and `before`
     /// has every record that passed the former one (and possibly some of the new generation, to
     /// be told apart by KeyEvent::generation).
     /// Error: nothing has changed, the former filter stays.
+    /// The first time it also retires programs of another build, whose records come first, with
+    /// generation 0.
     Result<Batch> activate(const ks_filter& filter);
+
+    /// Detaches programs of another build and gives what they recorded; what both saw is told once.
+    Result<Batch> retire_former();
+    /// What retire_former() gave is in safety.
+    void forget_former();
 
     /// All keyrings that can be asked for: those with a name in this user namespace, and the
     /// kernel's own, whose names begin with a dot. As KS_OP_BASELINE events without a keyring.
@@ -71,22 +98,35 @@ class Capture {
 
   private:
     Capture();
-    Result<bool> consume(Batch& batch);
-    Result<void> consume_all(Batch& batch);
+    Result<void> load(const HookPlan& plan, std::uint32_t ring_size, std::uint64_t first);
+    Result<void> open_maps(std::uint64_t position);
+    void account_for_former(const Progress& progress);
+    void find_former(const std::filesystem::path& own);
+    Result<void> detach_former(Batch& batch);
+    Batch drain_all();
+    bool consume(Batch& batch);
+    void consume_all(Batch& batch);
     bool losses_pending() const;
-    Result<void> settle_losses(Batch& batch);
+    void settle_losses(Batch& batch);
     Result<std::vector<KeyEvent>> ask(std::uint32_t mode, std::int32_t keyring, Batch& batch);
 
-    struct Closer {
-        void operator()(keyscribe_bpf* object) const;
-        void operator()(ring_buffer* ring) const;
+    struct Receiver;  // takes records one by one
+    struct Unmap {
+        std::size_t size;
+        void operator()(void* memory) const;
     };
-    struct Receiver;  // what libbpf's callback writes to; its address must not change
-    std::unique_ptr<keyscribe_bpf, Closer> bpf_;
-    std::unique_ptr<ring_buffer, Closer> ring_;
+    PinnedSet set_;
+    std::unique_ptr<void, Unmap> variables_;  // the programs' .bss
+    std::unique_ptr<RingReader> ring_;
     std::unique_ptr<Receiver> receiver_;
-    std::vector<int> programs_;  // fds of the loaded programs, owned by bpf_
-    std::uint32_t ring_size_ = 0;
+    std::vector<PinnedSet> former_;         // of other builds, still attached
+    std::vector<KeyEvent> adopted_events_;  // found on adopting: of the first batch
+    std::vector<Loss> found_lost_;          // the same
+    Progress progress_;                     // of the former process
+    std::vector<std::string> findings_;
+    std::uint32_t ring_id_ = 0;
+    bool adopted_ = false;
+    bool pinned_ = false;
     LossTracker losses_;
     std::uint64_t malformed_ = 0;  // records that never became events, since the start
     std::uint64_t reported_ = 0;   // sequence numbers reported as lost, since the start

@@ -15,11 +15,16 @@ namespace keyscribe::capture {
 struct Loss {
     std::uint64_t first = 0;
     std::uint64_t last = 0;
+    std::uint64_t count = 0;  ///< so many of them; 0: all
+    std::uint64_t lost() const { return count != 0 ? count : last - first + 1; }
     bool operator==(const Loss&) const = default;
 };
 
 class LossTracker {
   public:
+    /// Every number up to `settled` has arrived, or was reported, or was never given out.
+    explicit LossTracker(std::uint64_t settled = 0) : settled_(settled) {}
+
     void arrived(std::uint64_t number) {
         if (number <= settled_) return;
         early_.insert(number);
@@ -39,7 +44,7 @@ class LossTracker {
         while (settled_ < last) {
             const std::uint64_t next = early_.empty() ? last + 1 : *early_.begin();
             if (next > settled_ + 1) {
-                losses.push_back({settled_ + 1, std::min(next - 1, last)});
+                losses.push_back({.first = settled_ + 1, .last = std::min(next - 1, last)});
                 settled_ = losses.back().last;
             }
             while (!early_.empty() && *early_.begin() == settled_ + 1) {

@@ -25,6 +25,7 @@ struct About {
     std::uint32_t variables_size = 0;  ///< of the map "variables", bytes
     std::uint32_t sequence = 0;        ///< offset in it: u64, the last number given out
     std::uint32_t lost = 0;            ///< offset in it: u64, KS_COUNT_LOST
+    std::uint64_t first = 0;           ///< numbers begin behind this one
 };
 
 /// Descriptors of everything that is pinned in one folder.

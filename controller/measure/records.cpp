@@ -179,8 +179,8 @@ Record baseline_end_record(std::uint64_t boot_time_ns, std::uint64_t keyrings, s
     return make("baseline-end", fields);
 }
 
-Record loss_record(std::uint64_t first, std::uint64_t last) {
-    return make("loss", {{"first", first}, {"last", last}, {"count", last - first + 1}});
+Record loss_record(std::uint64_t first, std::uint64_t last, std::uint64_t count) {
+    return make("loss", {{"first", first}, {"last", last}, {"count", count}});
 }
 
 Record missed_record(std::uint64_t count) { return make("missed", {{"count", count}}); }
@@ -199,6 +199,10 @@ Record foreign_record(unsigned pcr, const PcrValues& found) {
 
 Record tampered_record(std::uint64_t time, const std::string& what) {
     return make("tampered", {{"time", time}, {"what", what}});
+}
+
+Record detached_record(std::uint64_t time, const std::string& what) {
+    return make("detached", {{"time", time}, {"what", what}});
 }
 
 Result<std::vector<PolicyFile>> policy_files(Bytes buf) {

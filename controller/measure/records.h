@@ -83,7 +83,7 @@ Record baseline_end_record(std::uint64_t boot_time_ns, std::uint64_t keyrings, s
                            const std::optional<Difference>& changed);
 
 /// keyscribe:loss: events with these sequence numbers were never received.
-Record loss_record(std::uint64_t first, std::uint64_t last);
+Record loss_record(std::uint64_t first, std::uint64_t last, std::uint64_t count);
 
 /// keyscribe:missed: the kernel ran programs so deep in each other that it skipped some.
 Record missed_record(std::uint64_t count);
@@ -99,6 +99,9 @@ Record foreign_record(unsigned pcr, const PcrValues& found);
 /// keyscribe:tampered: somebody changed list or spool; `what` says what came of it. `time` in ns of
 /// CLOCK_BOOTTIME.
 Record tampered_record(std::uint64_t time, const std::string& what);
+
+/// keyscribe:detached: somebody interfered with what captures.
+Record detached_record(std::uint64_t time, const std::string& what);
 
 /// The files of a keyscribe:policy record. Error: it is malformed.
 Result<std::vector<PolicyFile>> policy_files(Bytes buf);

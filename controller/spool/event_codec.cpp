@@ -10,7 +10,7 @@ namespace {
 /// Every field, once. A new field of KeyEvent or Actor belongs here too, and changes the sizes.
 template <class Event, class Visit>
 void each_field(Event& event, Visit&& visit) {
-    static_assert(sizeof(Actor) == 176 && sizeof(PublicKey) == 80 && sizeof(KeyEvent) == 536,
+    static_assert(sizeof(Actor) == 176 && sizeof(PublicKey) == 80 && sizeof(KeyEvent) == 552,
                   "a field that is not here is lost when the daemon dies");
     visit(event.sequence);
     visit(event.boot_time_ns);
@@ -51,6 +51,8 @@ void each_field(Event& event, Visit&& visit) {
     visit(actor.net_ns);
     visit(actor.user_ns);
     visit(actor.comm);
+    visit(event.ring);
+    visit(event.ring_position);
     visit(event.payload_length);
     visit(event.flags);
     visit(event.payload);

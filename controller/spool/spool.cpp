@@ -99,7 +99,7 @@ void Spool::keep_in(SpoolFile file, std::uint64_t list_size,
     file_ = std::move(file);
     auto found = file_->settle(list_size);
     taken_ = file_->state().head_number;
-    if (found.frames.empty() && found.damage.empty() && file_->state().dropped.count == 0) return;
+    progress_ = file_->state().progress;
     if (policy != nullptr) {
         add(Resume{std::move(policy)});
         open_ = true;
@@ -159,6 +159,10 @@ void Spool::add(SpoolItem item) {
 void Spool::push(KeyEvent event) {
     const std::lock_guard lock(mutex_);
     const std::uint64_t bytes = bytes_of(event);
+    if (progress_.ring != event.ring) progress_ = {.ring = event.ring};
+    progress_.position = event.ring_position;
+    ++progress_.received;
+    if (file_) file_->set_progress(progress_);
     if (totals_.waiting_bytes + bytes > max_bytes_) {
         note_drop(event, Drop::Reason::kSize);
         if (file_) file_->note_dropped(event.sequence);
@@ -173,9 +177,11 @@ void Spool::push(KeyEvent event) {
 
 void Spool::push(capture::Loss loss) {
     const std::lock_guard lock(mutex_);
+    progress_.reported += loss.lost();
+    if (file_) file_->set_progress(progress_);
     if (!entries_.empty())
         if (auto* before = std::get_if<capture::Loss>(&entries_.back().item);
-            before != nullptr && before->last + 1 == loss.first && !file_) {
+            before != nullptr && before->last + 1 == loss.first && loss.count == 0 && !file_) {
             before->last = loss.last;
             return;
         }
@@ -185,6 +191,8 @@ void Spool::push(capture::Loss loss) {
 
 void Spool::push(Missed missed) {
     const std::lock_guard lock(mutex_);
+    progress_.missed += missed.count;
+    if (file_) file_->set_progress(progress_);
     add(missed);
     if (file_) entries_.back().frame = file_->append(FrameKind::kMissed, bytes_of_value(missed));
 }
@@ -194,22 +202,39 @@ void Spool::push(Tampered tampered) {
     add(std::move(tampered));
 }
 
+void Spool::push(Detached detached) {
+    const std::lock_guard lock(mutex_);
+    add(std::move(detached));
+}
+
+Progress Spool::progress() const {
+    const std::lock_guard lock(mutex_);
+    return progress_;
+}
+
+void Spool::set_progress(std::uint32_t ring, std::uint64_t settled) {
+    const std::lock_guard lock(mutex_);
+    if (progress_.ring != ring) progress_ = {.ring = ring};
+    progress_.settled = settled;
+    if (file_) file_->set_progress(progress_);
+}
+
 void Spool::push(PolicyChange change) {
     const std::lock_guard lock(mutex_);
+    changed_.notify_one();
+    if (!open_) {
+        open_ = true;
+        entries_.push_front({Clock::now(), std::move(change)});
+        return;
+    }
+    // What a former process left is judged with what is known of keyrings now.
+    if (!entries_.empty())
+        if (auto* resume = std::get_if<Resume>(&entries_.front().item);
+            resume != nullptr && resume->baseline == nullptr)
+            resume->baseline = change.baseline;
     const std::uint64_t frame = file_ ? file_->append(FrameKind::kPolicy, pack_policy(change)) : 0;
     add(std::move(change));
     entries_.back().frame = frame;
-}
-
-void Spool::push_first(PolicyChange change) {
-    const std::lock_guard lock(mutex_);
-    // Where a former process had a policy, its events come first.
-    if (open_)
-        add(std::move(change));
-    else
-        entries_.push_front({Clock::now(), std::move(change)});
-    open_ = true;
-    changed_.notify_one();
 }
 
 void Spool::flush() {
@@ -269,6 +294,7 @@ void Spool::put_file_back() {
     spdlog::error("{}", what);
     file->continue_at(file_->next_number());
     file_ = std::move(*file);
+    file_->set_progress(progress_);
     for (Entry& entry : entries_) {
         if (entry.frame == 0) continue;
         if (const auto* event = std::get_if<KeyEvent>(&entry.item))

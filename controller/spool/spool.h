@@ -48,6 +48,8 @@ struct Drop {
 /// The policy in force when the former process died: judges what it left, and is in the list.
 struct Resume {
     std::shared_ptr<const LoadedPolicy> loaded;
+    /// What the keyrings hold now: who held a key before is not known any more.
+    std::shared_ptr<const Baseline> baseline = nullptr;
 };
 
 /// The spool's file was changed by somebody else.
@@ -55,8 +57,13 @@ struct Tampered {
     std::string what;
 };
 
+/// Somebody interfered with what captures: a pin is gone, the ring was read by another one, ...
+struct Detached {
+    std::string what;
+};
+
 using SpoolItem =
-    std::variant<KeyEvent, PolicyChange, capture::Loss, Missed, Drop, Resume, Tampered>;
+    std::variant<KeyEvent, PolicyChange, capture::Loss, Missed, Drop, Resume, Tampered, Detached>;
 
 struct SpoolTotals {
     std::uint64_t waiting = 0;        ///< events in the spool
@@ -86,15 +93,19 @@ class Spool {
     void push(KeyEvent event);
     void push(capture::Loss loss);
     void push(Missed missed);
+    /// The first policy of all, unless a former process left one, judges what waited for it: it
+    /// goes before everything.
     void push(PolicyChange change);
     void push(Tampered tampered);
+    void push(Detached detached);
+
+    /// How far the ring is read, as of what was pushed.
+    Progress progress() const;
+    /// From here on the ring is another one, or its numbers are settled up to `settled`.
+    void set_progress(std::uint32_t ring, std::uint64_t settled);
 
     /// What was pushed reaches the file, if there is one. An error is shown in the totals.
     void flush();
-
-    /// The first policy of all, unless a former process left one: it judges what waited for it, so
-    /// it goes before everything.
-    void push_first(PolicyChange change);
 
     /// Takes the oldest item. Waits up to `timeout` for one. Nothing is given out before the first
     /// policy is there; drops are told as soon as there is one.
@@ -139,6 +150,7 @@ class Spool {
     SpoolTotals totals_;
     std::optional<SpoolFile> file_;
     std::uint64_t taken_ = 0;
+    Progress progress_;
     bool open_ = false;  // there is a policy
     bool closed_ = false;
 };

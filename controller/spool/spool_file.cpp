@@ -28,6 +28,7 @@ struct FrameHeader {
     std::uint64_t number = 0;
     std::uint32_t kind = 0;
     std::uint32_t length = 0;  // of the content
+    Progress progress;         // with this frame
 };
 constexpr std::size_t kCrcEnd = 8;  // the CRC is over what stands behind it, in State as well
 
@@ -160,6 +161,7 @@ SpoolFile::Found SpoolFile::settle(std::uint64_t list_size) {
                                 .content = {rest.begin() + sizeof(header),
                                             rest.begin() + static_cast<std::ptrdiff_t>(
                                                                sizeof(header) + header.length)}});
+        state_.progress = header.progress;
         // Numbers that are missing have no place of their own.
         while (next_number_ <= header.number) {
             offsets_.push_back(tail_);
@@ -211,7 +213,8 @@ std::uint64_t SpoolFile::offset_of(std::uint64_t number) const {
 std::uint64_t SpoolFile::append(FrameKind kind, std::span<const std::uint8_t> content) {
     FrameHeader header{.number = next_number_++,
                        .kind = static_cast<std::uint32_t>(kind),
-                       .length = static_cast<std::uint32_t>(content.size())};
+                       .length = static_cast<std::uint32_t>(content.size()),
+                       .progress = state_.progress};
     const std::size_t size = padded(sizeof(header) + content.size());
     const std::size_t start = unwritten_.size();
     unwritten_.resize(start + size);
@@ -285,6 +288,8 @@ void SpoolFile::note_dropped(std::uint64_t sequence) {
     }
     state_changed_ = true;
 }
+
+void SpoolFile::set_progress(const Progress& progress) { state_.progress = progress; }
 
 void SpoolFile::continue_at(std::uint64_t number) {
     state_.head_number = state_.next_number = next_number_ = number;

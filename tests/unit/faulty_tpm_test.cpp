@@ -100,7 +100,7 @@ Outcome measure_events(const std::string& tcti, const std::filesystem::path& dir
     SharedStatus shared;
     auto loaded = policy_of({{"10.policy", rule + "\n"}});
     if (!loaded) throw std::runtime_error(to_string(loaded.error()));
-    spool.push_first({std::make_shared<const LoadedPolicy>(std::move(*loaded)), 1});
+    spool.push(PolicyChange{std::make_shared<const LoadedPolicy>(std::move(*loaded)), 1});
     for (unsigned i = 1; i <= count; ++i) {
         KeyEvent event;
         event.sequence = i;

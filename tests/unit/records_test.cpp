@@ -243,7 +243,7 @@ TEST(Records, Baseline) {
 }
 
 TEST(Records, WhatWentWrong) {
-    const Record loss = loss_record(5, 9);
+    const Record loss = loss_record(5, 9, 5);
     EXPECT_EQ(loss.name, "keyscribe:loss");
     EXPECT_EQ(decoded(loss), (json{{"first", 5}, {"last", 9}, {"count", 5}}));
     const Record missed = missed_record(4);

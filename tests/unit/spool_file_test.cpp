@@ -226,10 +226,10 @@ TEST_F(SpoolFileTest, TheNextProcessTakesOver) {
     {
         Spool spool(1 << 20, 0s);
         spool.keep_in(open(), 0, nullptr);
-        spool.push_first({.loaded = policy, .generation = 1});
+        spool.push(PolicyChange{.loaded = policy, .generation = 1});
         for (std::uint64_t sequence : {1u, 2u, 3u}) spool.push(event(sequence));
         spool.push(PolicyChange{.loaded = policy, .generation = 2});
-        spool.push(capture::Loss{4, 6});
+        spool.push(capture::Loss{.first = 4, .last = 6});
         spool.push(event(7));
         spool.flush();
         (void)spool.pop(0s);
@@ -241,7 +241,7 @@ TEST_F(SpoolFileTest, TheNextProcessTakesOver) {
     Spool spool(1 << 20, 0s);
     spool.keep_in(open(), 50, policy);
     EXPECT_EQ(spool.totals().restored, 3u);
-    spool.push_first({.loaded = policy, .generation = 1});
+    spool.push(PolicyChange{.loaded = policy, .generation = 1});
     const auto next = [&] { return spool.pop(0s).value(); };
     EXPECT_EQ(std::get<Resume>(next()).loaded, policy);
     EXPECT_EQ(std::get<KeyEvent>(next()).sequence, 2u);
@@ -249,7 +249,7 @@ TEST_F(SpoolFileTest, TheNextProcessTakesOver) {
     const auto change = std::get<PolicyChange>(next());
     EXPECT_EQ(change.generation, 2u);
     EXPECT_EQ(change.loaded->files.at(0).text, policy->files[0].text);
-    EXPECT_EQ(std::get<capture::Loss>(next()), (capture::Loss{4, 6}));
+    EXPECT_EQ(std::get<capture::Loss>(next()), (capture::Loss{.first = 4, .last = 6}));
     EXPECT_EQ(std::get<KeyEvent>(next()).sequence, 7u);
     EXPECT_EQ(std::get<PolicyChange>(next()).generation, 1u);
     EXPECT_FALSE(spool.pop(0s));

@@ -36,7 +36,7 @@ TEST(Spool, TheFirstPolicyGoesBeforeWhatWaitedForIt) {
     Spool spool(1 << 20, 0s);
     spool.push(event(1));
     spool.push(event(2));
-    spool.push_first(first_policy());
+    spool.push(first_policy());
     spool.push(event(3));
     EXPECT_TRUE(std::holds_alternative<PolicyChange>(spool.pop(0s).value()));
     for (const std::uint64_t sequence : {1u, 2u, 3u}) EXPECT_EQ(sequence_of(spool.pop(0s)), sequence);
@@ -47,7 +47,7 @@ TEST(Spool, TheFirstPolicyGoesBeforeWhatWaitedForIt) {
 
 TEST(Spool, LaterPoliciesKeepTheirPlace) {
     Spool spool(1 << 20, 0s);
-    spool.push_first(first_policy());
+    spool.push(first_policy());
     spool.push(event(1));
     spool.push(PolicyChange{.loaded = std::make_shared<LoadedPolicy>(), .generation = 2});
     spool.push(event(2));
@@ -62,7 +62,7 @@ TEST(Spool, AFullSpoolDropsTheNewcomerAndSaysSo) {
     for (std::uint64_t sequence = 1; sequence <= 5; ++sequence) spool.push(event(sequence, 1000));
     EXPECT_EQ(spool.totals().waiting, 3u);
     EXPECT_EQ(spool.totals().dropped, 2u);
-    spool.push_first(first_policy());
+    spool.push(first_policy());
     spool.pop(0s);
     const Drop drop = std::get<Drop>(*spool.pop(0s));
     EXPECT_EQ(drop.reason, Drop::Reason::kSize);
@@ -82,7 +82,7 @@ TEST(Spool, TheDeadlineDropsWhatIsOlder) {
     EXPECT_EQ(spool.totals().waiting, 0u);
     EXPECT_EQ(spool.totals().dropped, 2u);
     spool.push(event(3));
-    spool.push_first(first_policy());
+    spool.push(first_policy());
     spool.pop(0s);
     EXPECT_EQ(std::get<Drop>(*spool.pop(0s)).reason, Drop::Reason::kDeadline);
     EXPECT_EQ(sequence_of(spool.pop(0s)), 3u);
@@ -97,18 +97,18 @@ TEST(Spool, WithoutADeadlineNothingExpires) {
 
 TEST(Spool, LossesNextToEachOtherAreOne) {
     Spool spool(1 << 20, 0s);
-    spool.push_first(first_policy());
-    spool.push(capture::Loss{3, 4});
-    spool.push(capture::Loss{5, 9});
-    spool.push(capture::Loss{11, 11});
+    spool.push(first_policy());
+    spool.push(capture::Loss{.first = 3, .last = 4});
+    spool.push(capture::Loss{.first = 5, .last = 9});
+    spool.push(capture::Loss{.first = 11, .last = 11});
     spool.pop(0s);
-    EXPECT_EQ(std::get<capture::Loss>(*spool.pop(0s)), (capture::Loss{3, 9}));
-    EXPECT_EQ(std::get<capture::Loss>(*spool.pop(0s)), (capture::Loss{11, 11}));
+    EXPECT_EQ(std::get<capture::Loss>(*spool.pop(0s)), (capture::Loss{.first = 3, .last = 9}));
+    EXPECT_EQ(std::get<capture::Loss>(*spool.pop(0s)), (capture::Loss{.first = 11, .last = 11}));
 }
 
 TEST(Spool, TwoThreads) {
     Spool spool(1 << 30, 0s);
-    spool.push_first(first_policy());
+    spool.push(first_policy());
     std::jthread producer([&] {
         for (std::uint64_t sequence = 1; sequence <= 20000; ++sequence) spool.push(event(sequence));
         spool.close();
