@@ -116,6 +116,7 @@ Result<Baseline> Pump::take_baseline(const policy::Policy& policy, capture::Batc
 }
 
 Result<bool> Pump::drain() {
+    fault_point("before-ring-read");
     auto batch = programs_.drain();
     if (!batch) return std::unexpected(batch.error());
     const bool some = !batch->events.empty();

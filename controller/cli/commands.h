@@ -23,6 +23,7 @@ void add_status(CLI::App& app, Context& context);  ///< status, reload, wait
 void add_list(CLI::App& app, Context& context);
 void add_policy(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
+void add_detach(CLI::App& app, Context& context);
 void add_appraise(CLI::App& app, Context& context);
 
 /// Prints "keyscribe: error" and returns the exit status for it.

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
     keyscribe::cli::add_list(app, context);
     keyscribe::cli::add_policy(app, context);
     keyscribe::cli::add_doctor(app, context);
+    keyscribe::cli::add_detach(app, context);
     keyscribe::cli::add_appraise(app, context);
     CLI11_PARSE(app, argc, argv);
     return context.exit_status;
