@@ -332,10 +332,14 @@ void Measurer::write_journal() {
         else
             done = std::unexpected(journal.error());
     }
+    std::uint64_t failed = 0;
     for (nlohmann::json& line : group_.journal) {
         line["entry"] = backend_ ? nlohmann::json(backend_->log->entries()) : nullptr;
         if (journal_ && done) done = journal_->append(line);
+        if (!done) ++failed;
     }
+    if (failed != 0)
+        status_.update([failed](Status& status) { status.counters.journal_failed += failed; });
     // Said once, not for every event; the list does not depend on it.
     if (!done && !journal_failed_) spdlog::error("{}", to_string(done.error()));
     journal_failed_ = !done;

@@ -213,5 +213,20 @@ TEST(Config, Files) {
     EXPECT_EQ(wrong.error().where, std::string(name) + ":2:7");
 }
 
+TEST(Config, TextThatIsNotAsciiIsRefusedOutsideOfStrings) {
+    for (const auto& [text, where] : std::vector<std::pair<std::string, std::string>>{
+             {"\xc3\xa4 = 1\n", "f:1:1"},
+             {"# \xc3\xa4\n[tpm]\npcr = \xe2\x88\x9e\n", "f:3:7"},
+             {"[log]\nlevel = \"\\\"\" \xff", "f:2:14"},
+             {"a = \'\'\'\n\xc3\xa4\'\'\'\n[\xc3\xa4]", "f:3:2"}}) {
+        const auto config = parse_config(text, "f");
+        ASSERT_FALSE(config) << text;
+        EXPECT_EQ(config.error().where, where);
+    }
+    const auto inside = parse_config("# \xc3\xa4\n[control]\ngroup = \"\xc3\xa4\"\n", "f");
+    ASSERT_TRUE(inside) << to_string(inside.error());
+    EXPECT_EQ(inside->control.group, "\xc3\xa4");
+}
+
 }  // namespace
 }  // namespace keyscribe

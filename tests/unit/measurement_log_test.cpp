@@ -289,5 +289,24 @@ TEST_F(MeasurementLogTest, AnEntryOfAPcrThatDoesNotExistIsAnError) {
     }
 }
 
+TEST_F(MeasurementLogTest, AnEntryOfAPcrThatNoTpmHasIsSaidAndTheRestGoesOn) {
+    {
+        auto opened = open();
+        append(*opened.log, "ring", "one");
+    }
+    {
+        auto files = ListFiles::open(directory_);
+        ASSERT_TRUE(files);
+        ASSERT_TRUE(files->append(
+            std::array{NewEntry{24, "ima-buf", encode_ima_buf("ring", as_bytes("x"))}}));
+    }
+    auto opened = open();
+    ASSERT_EQ(opened.recovery.tampered.size(), 1u);
+    EXPECT_EQ(opened.recovery.tampered[0], "list: entry 1 names PCR 24, which no TPM has");
+    append(*opened.log, "ring", "two");
+    EXPECT_EQ(opened.log->entries(), 3u);
+    expect_replay_equals_pcr();
+}
+
 }  // namespace
 }  // namespace keyscribe::measure
