@@ -73,7 +73,7 @@ appraised() {
     shift
     runuser -u nobody -- keyscribe appraise "$work/$name.evidence" --nonce "$(cat "$work/$name.nonce")" \
         --ak "$work/ak/ak.pem" --reference-values "$work/references" --json \
-        --policy "$work/appraisal.toml" "$@" >"$work/result.json" || status=$?
+        --policy "${policy_file:-$work/appraisal.toml}" "$@" >"$work/result.json" || status=$?
     jq -r --arg status "$status" '"\($status) \(.verdict) " +
         ([.findings[] | select(.weight != "note") | .code] | unique | join(" "))' "$work/result.json"
 }
@@ -110,20 +110,20 @@ check "evidence" evidence restarted
 found=$(appraised restarted)
 check "a restarted daemon" grep -qw restarted <<<"$found"
 # The file stays in the kernel's list; where a restart is allowed nothing else is new.
-verdict "a restart that is allowed" "$(appraised restarted --policy "$work/restarts.toml")" \
+verdict "a restart that is allowed" "$(policy_file=$work/restarts.toml appraised restarted)" \
     "1 contraindicated ima-signature-key"
 
 check "a rogue key" keyctl padd asymmetric "" "$ima_keys" <"$work/rogue.der"
 settle
 check "evidence" evidence rogue
-verdict "the rogue key" "$(appraised rogue --policy "$work/restarts.toml")" "1 contraindicated key-unknown"
+verdict "the rogue key" "$(policy_file=$work/restarts.toml appraised rogue)" "1 contraindicated key-unknown"
 
 systemctl kill -s STOP keyscribed
 for i in $(seq 300); do keyctl padd asymmetric "" "$ima_keys" <"$work/signer.der" >/dev/null; done
 systemctl kill -s CONT keyscribed
 settle
 check "evidence" evidence lost
-verdict "lost events" "$(appraised lost --policy "$work/restarts.toml")" \
+verdict "lost events" "$(policy_file=$work/restarts.toml appraised lost)" \
     "1 contraindicated events-lost key-unknown"
 
 # tpm2_checkquote agrees on what the quote is over.

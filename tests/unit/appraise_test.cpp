@@ -978,6 +978,29 @@ TEST(Appraise, WhatLiesBeyondTheQuoteIsLag) {
     EXPECT_EQ(result.entries_beyond, 2u);
 }
 
+TEST(Appraise, ABankThatTheKernelPadsIsToldAndNoMore) {
+    Setting setting;
+    setting.good();
+    evidence::PcrSet pcrs = setting.host.firmware();
+    Digest value = measure::filled(Algorithm::kSha384, 0), other = value;
+    measure::ListReader reader(setting.host.kernel.bytes);
+    for (;;) {
+        const auto entry = reader.next();
+        ASSERT_TRUE(entry);
+        if (!*entry) break;
+        Digest padded = measure::hash(Algorithm::kSha1, (*entry)->template_data);
+        padded.size = 48;
+        value = measure::extended(Algorithm::kSha384, value, padded);
+    }
+    pcrs[Algorithm::kSha384][10] = value;
+    setting.host.second_pcrs = pcrs;
+    const auto result = setting.run();
+    EXPECT_EQ(result.verdict, Verdict::kAffirmed) << to_json(result, "");
+    EXPECT_EQ(codes_of(result, true), "ima-padded");
+    setting.host.second_pcrs[Algorithm::kSha384][10] = other;
+    EXPECT_EQ(codes_of(setting.run()), "ima-replay");
+}
+
 TEST(Appraise, ManyThreadsFindTheSame) {
     Setting setting;
     setting.good();
