@@ -623,6 +623,14 @@ const std::vector<Forgery>& forgeries() {
              s.host.list.record("baseline", fields);
          },
          "key-revoked"},
+        {"a key whose timeout is over",
+         [](Setting& s) {
+             s.good();
+             json fields = s.host.key_fields("link", 300, "staging", 9, "File signer: 11");
+             fields["expiry"] = 1000;
+             s.host.list.record("link", fields);
+         },
+         "key-expired"},
         {"a blocked certificate",
          [](Setting& s) {
              s.good();
