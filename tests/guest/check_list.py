@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""check_list.py LIST [--from BYTE] [PROCESS COUNT]...: what the list says of a keyload.
+
+--from: the load began at that byte of the list. Reads IMA's binary list, unfolds keyscribe:batch entries, replays the list in every bank and compares
+it with the TPM (tpm2_pcrread), and looks at each process's payloads: every number from 0 to COUNT-1
+exactly once and in order, none beyond. Prints "name value" lines; independent of keyscribe's code.
+Exits 0 if the replay equals the PCR in every bank and nothing is missing that no keyscribe:loss,
+keyscribe:drop or keyscribe:missed accounts for, twice, out of order, or made up."""
+import collections
+import hashlib
+import re
+import struct
+import subprocess
+import sys
+
+
+def entries(data):
+    at = 0
+    while at < len(data):
+        pcr, = struct.unpack_from("<I", data, at)
+        size, = struct.unpack_from("<I", data, at + 24)
+        name = data[at + 28:at + 28 + size]
+        at += 28 + size
+        size, = struct.unpack_from("<I", data, at)
+        yield pcr, name, data[at + 4:at + 4 + size]
+        at += 4 + size
+    assert at == len(data), "the list ends in the middle of an entry"
+
+
+def fields(template_data):
+    at, found = 0, []
+    while at < len(template_data):
+        size, = struct.unpack_from("<I", template_data, at)
+        found.append(template_data[at + 4:at + 4 + size])
+        at += 4 + size
+    return found
+
+
+def cbor(data, at=0):
+    major, info = data[at] >> 5, data[at] & 31
+    at += 1
+    if info >= 24:
+        size = 1 << (info - 24)
+        info = int.from_bytes(data[at:at + size], "big")
+        at += size
+    if major == 0:
+        return info, at
+    if major == 1:
+        return -1 - info, at
+    if major in (2, 3):
+        value = data[at:at + info]
+        return (value if major == 2 else value.decode()), at + info
+    if major == 4:
+        values = []
+        for _ in range(info):
+            value, at = cbor(data, at)
+            values.append(value)
+        return values, at
+    if major == 5:
+        values = {}
+        for _ in range(info):
+            key, at = cbor(data, at)
+            values[key], at = cbor(data, at)
+        return values, at
+    return {20: False, 21: True, 22: None}[info], at
+
+
+def unfolded(data):
+    for pcr, name, template_data in entries(data):
+        parts = fields(template_data)
+        if name == b"ima-buf" and parts[1] == b"keyscribe:batch\0":
+            for entry_name, buf in cbor(parts[2])[0]["entries"]:
+                yield entry_name, buf
+        elif name == b"ima-buf":
+            yield parts[1][:-1], parts[2]
+
+
+def replay(data, number):
+    banks = {}
+    output = subprocess.run(["tpm2_pcrread"], capture_output=True, text=True, check=True).stdout
+    bank = None
+    for line in output.splitlines():
+        if match := re.match(r"\s*(sha\d+):", line):
+            bank = match[1]
+        elif (match := re.match(r"\s*(\d+)\s*:\s*0x([0-9A-Fa-f]+)", line)) and int(match[1]) == number:
+            banks[bank] = match[2].lower()
+    value = {bank: bytes(hashlib.new(bank).digest_size) for bank in banks}
+    for pcr, _, template_data in entries(data):
+        if pcr != number:
+            continue
+        for bank in value:
+            digest = hashlib.new(bank, template_data).digest()
+            value[bank] = hashlib.new(bank, value[bank] + digest).digest()
+    return {bank: value[bank].hex() == banks[bank] for bank in banks}
+
+
+def main():
+    data = open(sys.argv[1], "rb").read()
+    arguments = sys.argv[2:]
+    begin = 0
+    if arguments[:1] == ["--from"]:
+        begin = int(arguments[1])
+        arguments = arguments[2:]
+    wanted = {int(p): int(c) for p, c in zip(arguments[::2], arguments[1::2])}
+    good = True
+    banks = replay(data, 13)
+    print("banks", " ".join(f"{bank}={'equal' if same else 'DIFFERENT'}" for bank, same in banks.items()))
+    good &= bool(banks) and all(banks.values())
+
+    kinds, seen, accounted = collections.Counter(), collections.defaultdict(list), 0
+    batched = sum(1 for _ in entries(data[begin:]))
+    for name, buf in unfolded(data[begin:]):
+        kinds[name.decode(errors="replace") if name.startswith(b"keyscribe:") else "plain"] += 1
+        if name in (b"keyscribe:loss", b"keyscribe:drop", b"keyscribe:missed"):
+            accounted += cbor(buf)[0]["count"]
+        if not name.startswith(b"keyscribe:") and (match := re.match(rb"(\d+) (\d+) ", buf)):
+            seen[int(match[1])].append(int(match[2]))
+    print("entries", batched)
+    for kind, count in sorted(kinds.items()):
+        print(kind, count)
+    received = missing = twice = disordered = made_up = 0
+    for process in set(wanted) | set(seen):
+        numbers, count = seen[process], wanted.get(process, 0)
+        received += len(numbers)
+        missing += count - len(set(n for n in numbers if n < count))
+        twice += len(numbers) - len(set(numbers))
+        disordered += sum(1 for a, b in zip(numbers, numbers[1:]) if b < a)
+        made_up += sum(1 for n in numbers if n >= count)
+    issued = sum(wanted.values())
+    for what in ("issued", "received", "missing", "accounted", "twice", "disordered", "made_up"):
+        print(what, locals()[what])
+    good &= twice == disordered == made_up == 0 and missing <= accounted
+    sys.exit(0 if good else 1)
+
+
+main()
