@@ -189,7 +189,8 @@ Result<void> Measurer::open_backend() {
     Backend backend{.tpm = std::make_unique<measure::Tpm>(std::move(*tpm)), .log = nullptr};
     measure::Recovery recovery;
     auto log =
-        MeasurementLog::open(config_.list.directory, *backend.tpm, config_.tpm.pcr, recovery);
+        MeasurementLog::open(config_.list.directory, *backend.tpm, config_.tpm.pcr, recovery,
+                             list_size_);
     if (!log) return std::unexpected(log.error());
     backend.log = std::make_unique<MeasurementLog>(std::move(*log));
     backend_ = std::move(backend);
