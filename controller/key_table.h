@@ -44,6 +44,13 @@ class KeyTable {
     void take(const KeyEvent& event);
     void take(const Baseline& baseline);
 
+    /// What the baseline has and the table has not, and the other way round, in its keyrings.
+    struct Change {
+        std::uint64_t appeared = 0;
+        std::uint64_t vanished = 0;
+    };
+    Change difference(const Baseline& baseline) const;
+
     std::size_t keys() const { return keys_.size(); }
 
   private:

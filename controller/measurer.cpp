@@ -22,6 +22,7 @@
 #include "controller/measure/boot_aggregate.h"
 #include "controller/measure/measurement_log.h"
 #include "controller/measure/template_data.h"
+#include "controller/recall.h"
 #include "policy/matcher.h"
 
 namespace keyscribe {
@@ -118,6 +119,7 @@ class Measurer {
     std::optional<Journal> journal_;
     bool journal_failed_ = false;
     KeyTable table_{kMaterialBytes};
+    bool recalled_ = false;  // the table has what a former daemon's list says
     bool introduced_ = false;                 // the list says that this process is speaking
     bool published_ = false;                  // the PCR's values in the status are those of now
     bool restarted_ = false;                  // the next baseline is the first of this process only
@@ -200,6 +202,10 @@ Result<void> Measurer::open_backend() {
                      recovery.torn_bytes);
     if (recovery.owed != 0) spdlog::warn("{} extends were owed and are made", recovery.owed);
     list_size_ = backend_->log->size();
+    if (!recalled_) {
+        if (const auto list = backend_->log->list()) recall(*list, table_);
+        recalled_ = true;
+    }
     for (const std::string& what : recovery.tampered) note_tampered(what);
     take_foreign(recovery.foreign);
     published_ = false;
@@ -422,13 +428,23 @@ bool Measurer::take_event(const KeyEvent& received) {
 
 /// Without a list there is nobody to tell.
 bool Measurer::take_baseline(const Baseline& baseline) {
+    const KeyTable::Change change = table_.difference(baseline);
     table_.take(baseline);
     if (!introduced_) return true;
     const std::string reason = restarted_ ? "restart" : baseline.reason;
     collect(measure::baseline_begin_record(baseline.boot_time_ns, reason, baseline.keyrings));
     for (const KeyEvent& key : baseline.keys) collect(measure::baseline_record(key));
+    std::optional<measure::Difference> unseen;
+    if (restarted_) unseen = {change.appeared, change.vanished};
+    if (restarted_ && change.appeared + change.vanished != 0)
+        log_event(LogLevel::kWarning,
+                  "while no daemon looked, " + std::to_string(change.appeared) +
+                      " keys appeared in watched keyrings and " +
+                      std::to_string(change.vanished) + " vanished",
+                  {{"KEYSCRIBE_APPEARED", std::to_string(change.appeared)},
+                   {"KEYSCRIBE_VANISHED", std::to_string(change.vanished)}});
     collect(measure::baseline_end_record(baseline.boot_time_ns, baseline.keyrings.size(),
-                                         baseline.keys.size(), std::nullopt));
+                                         baseline.keys.size(), unseen));
     restarted_ = false;
     return true;
 }

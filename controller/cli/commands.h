@@ -21,6 +21,7 @@ struct Context {
 
 void add_status(CLI::App& app, Context& context);  ///< status, reload, wait
 void add_list(CLI::App& app, Context& context);
+void add_keyrings(CLI::App& app, Context& context);
 void add_policy(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_appraise(CLI::App& app, Context& context);

@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     keyscribe::cli::add_status(app, context);
     keyscribe::cli::add_list(app, context);
+    keyscribe::cli::add_keyrings(app, context);
     keyscribe::cli::add_policy(app, context);
     keyscribe::cli::add_doctor(app, context);
     keyscribe::cli::add_appraise(app, context);

@@ -61,6 +61,8 @@ class MeasurementLog {
     /// The values that this log has given the PCR.
     const PcrValues& values(unsigned pcr) const { return values_.at(pcr); }
     const std::vector<Algorithm>& banks() const { return banks_; }
+    /// The binary list as it stands.
+    Result<WipedBytes> list() const { return files_.read(); }
     std::uint64_t entries() const { return entries_; }
     std::uint64_t size() const { return files_.size(); }  ///< of the binary list, in bytes
     std::uint64_t extends() const { return extends_; }
