@@ -119,7 +119,7 @@ class Measurer {
     std::optional<Journal> journal_;
     bool journal_failed_ = false;
     KeyTable table_{kMaterialBytes};
-    bool recalled_ = false;  // the table has what a former daemon's list says
+    bool recalled_ = false;                   // the table has what a former daemon's list says
     bool introduced_ = false;                 // the list says that this process is speaking
     bool published_ = false;                  // the PCR's values in the status are those of now
     bool restarted_ = false;                  // the next baseline is the first of this process only
@@ -439,8 +439,8 @@ bool Measurer::take_baseline(const Baseline& baseline) {
     if (restarted_ && change.appeared + change.vanished != 0)
         log_event(LogLevel::kWarning,
                   "while no daemon looked, " + std::to_string(change.appeared) +
-                      " keys appeared in watched keyrings and " +
-                      std::to_string(change.vanished) + " vanished",
+                      " keys appeared in watched keyrings and " + std::to_string(change.vanished) +
+                      " vanished",
                   {{"KEYSCRIBE_APPEARED", std::to_string(change.appeared)},
                    {"KEYSCRIBE_VANISHED", std::to_string(change.vanished)}});
     collect(measure::baseline_end_record(baseline.boot_time_ns, baseline.keyrings.size(),

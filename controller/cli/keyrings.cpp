@@ -30,8 +30,8 @@ namespace keyscribe::cli {
 namespace {
 
 using model::Key;
-using model::KeyringModel;
 using model::KeyId;
+using model::KeyringModel;
 using nlohmann::json;
 
 struct Options {
@@ -93,8 +93,10 @@ Result<void> feed_list(std::uint64_t at, View& view) {
             view.entries = record.entry + 1;
             if (record.name == "keyscribe:policy") {
                 auto policy = policy_of_record(record.buf);
-                if (policy) view.policy = std::move(*policy);
-                else outcome = std::unexpected(policy.error());
+                if (policy)
+                    view.policy = std::move(*policy);
+                else
+                    outcome = std::unexpected(policy.error());
                 return;
             }
             if (at != UINT64_MAX)
@@ -115,7 +117,8 @@ std::vector<const policy::Rule*> rules_of(const policy::Policy& policy, std::str
     std::vector<const policy::Rule*> rules;
     for (const policy::Rule& rule : policy.rules)
         if (rule.action == policy::Action::kMeasure &&
-            (rule.keyrings.empty() || std::ranges::find(rule.keyrings, keyring) != rule.keyrings.end()))
+            (rule.keyrings.empty() ||
+             std::ranges::find(rule.keyrings, keyring) != rule.keyrings.end()))
             rules.push_back(&rule);
     return rules;
 }
@@ -250,7 +253,8 @@ Paper paper_of_stdout() {
     Paper paper;
     if (::isatty(STDOUT_FILENO) == 0) return paper;
     winsize size{};
-    paper.width = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    paper.width =
+        ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
     if (const char* columns = std::getenv("COLUMNS"))
         if (const long asked = std::strtol(columns, nullptr, 10); asked > 0)
             paper.width = static_cast<std::size_t>(asked);
@@ -264,8 +268,10 @@ void print_line(const Paper& paper, std::string text, const char* colour) {
         text.resize(paper.width > 1 ? paper.width - 1 : 0);
         text += "…";
     }
-    if (paper.colour && *colour != '\0') fmt::print("\x1b[{}m{}\x1b[0m\n", colour, text);
-    else fmt::print("{}\n", text);
+    if (paper.colour && *colour != '\0')
+        fmt::print("\x1b[{}m{}\x1b[0m\n", colour, text);
+    else
+        fmt::print("{}\n", text);
 }
 
 std::string text_of(const json& value) {
@@ -277,28 +283,30 @@ void print_key(const Paper& paper, const json& key, bool last) {
     const std::string stem = last ? "    " : "│   ";
     std::string marks;
     for (const json& mark : key["marks"]) marks += " [" + mark.get<std::string>() + ']';
-    print_line(paper,
-               fmt::format("{}{} {}: {}{}", last ? "└── " : "├── ", key["serial"].get<std::int32_t>(),
-                           key["type"].get<std::string>(), text_of(key["description"]), marks),
-               marks.empty() ? "" : "31");
+    print_line(
+        paper,
+        fmt::format("{}{} {}: {}{}", last ? "└── " : "├── ", key["serial"].get<std::int32_t>(),
+                    key["type"].get<std::string>(), text_of(key["description"]), marks),
+        marks.empty() ? "" : "31");
     if (key.contains("fingerprint"))
         print_line(paper, stem + "  key " + key["fingerprint"].get<std::string>(), "2");
     if (key.contains("subject")) {
         print_line(paper, stem + "  subject " + key["subject"].get<std::string>(), "2");
         print_line(paper,
                    stem + "  issuer " + key["issuer"].get<std::string>() +
-                       (key.contains("signer")
-                            ? ", signed by " + key["signer"].get<std::string>()
-                            : ", whose key is not in the list"),
+                       (key.contains("signer") ? ", signed by " + key["signer"].get<std::string>()
+                                               : ", whose key is not in the list"),
                    "2");
-        print_line(paper,
-                   fmt::format("{}  valid {} to {}", stem, day(key["not_before"]), day(key["not_after"])),
-                   "2");
+        print_line(
+            paper,
+            fmt::format("{}  valid {} to {}", stem, day(key["not_before"]), day(key["not_after"])),
+            "2");
     }
     const json& since = key["since"];
-    std::string line = fmt::format("{}  {} at entry {}, {:.3f} s after boot", stem,
-                                   since["how"].get<std::string>(), since["entry"].get<std::uint32_t>(),
-                                   static_cast<double>(since["boot_time_ns"].get<std::uint64_t>()) / 1e9);
+    std::string line =
+        fmt::format("{}  {} at entry {}, {:.3f} s after boot", stem,
+                    since["how"].get<std::string>(), since["entry"].get<std::uint32_t>(),
+                    static_cast<double>(since["boot_time_ns"].get<std::uint64_t>()) / 1e9);
     if (key.contains("actor")) {
         const json& actor = key["actor"];
         const std::string exe = text_of(actor["exe"]);
@@ -313,10 +321,11 @@ void print_tree(const json& view) {
     for (const json& keyring : view["keyrings"]) {
         std::string marks;
         for (const json& mark : keyring["marks"]) marks += " [" + mark.get<std::string>() + ']';
-        print_line(paper,
-                   fmt::format("{} ({}), {} keys{}", text_of(keyring["name"]),
-                               keyring["serial"].get<std::int32_t>(), keyring["keys"].size(), marks),
-                   "1;34");
+        print_line(
+            paper,
+            fmt::format("{} ({}), {} keys{}", text_of(keyring["name"]),
+                        keyring["serial"].get<std::int32_t>(), keyring["keys"].size(), marks),
+            "1;34");
         for (std::size_t i = 0; i < keyring["keys"].size(); ++i)
             print_key(paper, keyring["keys"][i], i + 1 == keyring["keys"].size());
     }
@@ -330,7 +339,8 @@ std::optional<std::vector<std::string>> told_types(const policy::Policy& policy,
                                                    std::string_view keyring) {
     std::vector<std::string> types;
     for (const policy::Rule* rule : rules_of(policy, keyring)) {
-        const bool everybody = !rule->uid && !rule->euid && !rule->gid && !rule->egid && !rule->description;
+        const bool everybody =
+            !rule->uid && !rule->euid && !rule->gid && !rule->egid && !rule->description;
         if (rule->operations != policy::kAllOperations || !everybody) continue;
         if (rule->key_types.empty()) return std::vector<std::string>();
         types.insert(types.end(), rule->key_types.begin(), rule->key_types.end());
@@ -372,8 +382,10 @@ class Comparison {
         const std::unique_ptr<void, void (*)(void*)> owner(buffer, std::free);
         if (size < 0) {
             const bool is_dead = KeyringModel::is_dead(keyring, view_.now);
-            if (errno == EACCES) note(keyring, "cannot look into it");
-            else if (!is_dead) difference(keyring, std::string("the kernel says: ") + std::strerror(errno));
+            if (errno == EACCES)
+                note(keyring, "cannot look into it");
+            else if (!is_dead)
+                difference(keyring, std::string("the kernel says: ") + std::strerror(errno));
             return;
         }
         const auto* serials = static_cast<const key_serial_t*>(buffer);
@@ -383,7 +395,8 @@ class Comparison {
             const Key& key = view_.model.key(view_.model.link(link).key);
             told.insert(key.serial);
             if (!live.contains(key.serial) && !KeyringModel::is_dead(key, view_.now))
-                difference(keyring, "the kernel does not have " + name_of(key.serial, key.type, key.description));
+                difference(keyring, "the kernel does not have " +
+                                        name_of(key.serial, key.type, key.description));
         }
         for (const std::int32_t serial : live)
             if (!told.contains(serial)) look_at_stranger(keyring, serial, *types);
@@ -396,21 +409,26 @@ class Comparison {
     }
 
   private:
-    static std::string name_of(std::int32_t serial, std::string_view type, std::string_view description) {
+    static std::string name_of(std::int32_t serial, std::string_view type,
+                               std::string_view description) {
         return fmt::format("{} {} {}", serial, type, measure::escape_name(description));
     }
     void note(const Key& keyring, const std::string& what) const {
-        fmt::print("note: {} ({}): {}\n", measure::escape_name(keyring.description), keyring.serial, what);
+        fmt::print("note: {} ({}): {}\n", measure::escape_name(keyring.description), keyring.serial,
+                   what);
     }
     void difference(const Key& keyring, const std::string& what) {
-        fmt::print("{} ({}): {}\n", measure::escape_name(keyring.description), keyring.serial, what);
+        fmt::print("{} ({}): {}\n", measure::escape_name(keyring.description), keyring.serial,
+                   what);
         ++differences_;
     }
-    void look_at_stranger(const Key& keyring, std::int32_t serial, const std::vector<std::string>& types) {
+    void look_at_stranger(const Key& keyring, std::int32_t serial,
+                          const std::vector<std::string>& types) {
         const auto key = live_key(serial);
         if (!key) return;  // dead, or not ours to see
         if (types.empty() || std::ranges::find(types, key->type) != types.end())
-            difference(keyring, "the list does not have " + name_of(serial, key->type, key->description));
+            difference(keyring,
+                       "the list does not have " + name_of(serial, key->type, key->description));
     }
 
     const View& view_;
@@ -436,24 +454,28 @@ int keyrings(const Config& config, const Options& options) {
         return comparison.finish();
     }
     const json all = to_json(view, shown);
-    if (options.as_json) fmt::print("{}\n", all.dump(2, ' ', false, json::error_handler_t::replace));
-    else print_tree(all);
+    if (options.as_json)
+        fmt::print("{}\n", all.dump(2, ' ', false, json::error_handler_t::replace));
+    else
+        print_tree(all);
     return 0;
 }
 
 }  // namespace
 
 void add_keyrings(CLI::App& app, Context& context) {
-    CLI::App* command = app.add_subcommand("keyrings", "What the watched keyrings hold, by the list alone");
+    CLI::App* command =
+        app.add_subcommand("keyrings", "What the watched keyrings hold, by the list alone");
     const auto options = std::make_shared<Options>();
     command->add_option("keyring", options->keyring, "one keyring: its name or serial");
     command->add_option("--list", options->list, "another list than this boot's");
-    command->add_option("--at", options->at, "as it stood after the event with this sequence number");
+    command->add_option("--at", options->at,
+                        "as it stood after the event with this sequence number");
     command->add_flag("--json", options->as_json, "for programs");
-    command->add_flag("--verify", options->verify, "compare with the kernel; exit 1 where they differ");
-    command->callback(with_config(context, [options](const Config& config) {
-        return keyrings(config, *options);
-    }));
+    command->add_flag("--verify", options->verify,
+                      "compare with the kernel; exit 1 where they differ");
+    command->callback(with_config(
+        context, [options](const Config& config) { return keyrings(config, *options); }));
 }
 
 }  // namespace keyscribe::cli
