@@ -25,6 +25,8 @@ void add_keyrings(CLI::App& app, Context& context);
 void add_policy(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_appraise(CLI::App& app, Context& context);
+void add_ak(CLI::App& app, Context& context);        ///< ak create, export, activate
+void add_evidence(CLI::App& app, Context& context);  ///< evidence, evidence export
 
 /// Prints "keyscribe: error" and returns the exit status for it.
 inline int report(const Error& error) {

@@ -15,6 +15,8 @@ int main(int argc, char** argv) {
     keyscribe::cli::add_policy(app, context);
     keyscribe::cli::add_doctor(app, context);
     keyscribe::cli::add_appraise(app, context);
+    keyscribe::cli::add_ak(app, context);
+    keyscribe::cli::add_evidence(app, context);
     CLI11_PARSE(app, argc, argv);
     return context.exit_status;
 }

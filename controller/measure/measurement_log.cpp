@@ -30,12 +30,12 @@ std::optional<PcrValues> told_by(const Entry& entry) {
 
 }  // namespace
 
-PcrValues MeasurementLog::after(const PcrValues& values, const Entry& entry) const {
+PcrValues after(const PcrValues& values, const Entry& entry) {
     const auto told = told_by(entry);
     PcrValues next;
-    for (const Algorithm bank : banks_) {
-        const PcrValues& from = told && told->contains(bank) ? *told : values;
-        next[bank] = extended(bank, from.at(bank), extend_value(entry, bank));
+    for (const auto& [bank, value] : values) {
+        const Digest& from = told && told->contains(bank) ? told->at(bank) : value;
+        next[bank] = extended(bank, from, extend_value(entry, bank));
     }
     return next;
 }

@@ -17,6 +17,10 @@
 
 namespace keyscribe::measure {
 
+/// A PCR's values after `entry`, in the banks of `values`. A keyscribe:foreign entry says itself what
+/// the PCR had before it.
+PcrValues after(const PcrValues& values, const Entry& entry);
+
 /// What opening found, and mended.
 struct Recovery {
     std::uint64_t entries = 0;              ///< in the list
@@ -71,7 +75,6 @@ class MeasurementLog {
     MeasurementLog(ListFiles files, Tpm& tpm, std::vector<Algorithm> banks)
         : files_(std::move(files)), tpm_(&tpm), banks_(std::move(banks)) {}
     Result<void> recover(unsigned pcr, const std::vector<Entry>& entries, Recovery& recovery);
-    PcrValues after(const PcrValues& values, const Entry& entry) const;
 
     ListFiles files_;
     Tpm* tpm_;
