@@ -190,9 +190,8 @@ Result<void> Measurer::open_backend() {
     if (!tpm) return std::unexpected(tpm.error());
     Backend backend{.tpm = std::make_unique<measure::Tpm>(std::move(*tpm)), .log = nullptr};
     measure::Recovery recovery;
-    auto log =
-        MeasurementLog::open(config_.list.directory, *backend.tpm, config_.tpm.pcr, recovery,
-                             list_size_);
+    auto log = MeasurementLog::open(config_.list.directory, *backend.tpm, config_.tpm.pcr, recovery,
+                                    list_size_);
     if (!log) return std::unexpected(log.error());
     backend.log = std::make_unique<MeasurementLog>(std::move(*log));
     backend_ = std::move(backend);
@@ -453,6 +452,7 @@ bool Measurer::take_baseline(const Baseline& baseline) {
 bool Measurer::process(const SpoolItem& item) {
     if (const auto* change = std::get_if<PolicyChange>(&item)) return take_policy(*change);
     if (const auto* event = std::get_if<KeyEvent>(&item)) return take_event(*event);
+    if (const auto* relook = std::get_if<Relook>(&item)) return take_baseline(*relook->baseline);
     if (const auto* former = std::get_if<Resume>(&item)) return resume(*former);
     if (const auto* tampered = std::get_if<Tampered>(&item)) {
         note_tampered(tampered->what);

@@ -194,6 +194,11 @@ void Spool::push(Tampered tampered) {
     add(std::move(tampered));
 }
 
+void Spool::push(Relook relook) {
+    const std::lock_guard lock(mutex_);
+    add(std::move(relook));
+}
+
 void Spool::push(PolicyChange change) {
     const std::lock_guard lock(mutex_);
     const std::uint64_t frame = file_ ? file_->append(FrameKind::kPolicy, pack_policy(change)) : 0;

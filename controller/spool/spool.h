@@ -55,8 +55,13 @@ struct Tampered {
     std::string what;
 };
 
+/// What keyrings hold, looked at anew: see Pump::settle_order().
+struct Relook {
+    std::shared_ptr<const Baseline> baseline;
+};
+
 using SpoolItem =
-    std::variant<KeyEvent, PolicyChange, capture::Loss, Missed, Drop, Resume, Tampered>;
+    std::variant<KeyEvent, PolicyChange, capture::Loss, Missed, Drop, Resume, Tampered, Relook>;
 
 struct SpoolTotals {
     std::uint64_t waiting = 0;        ///< events in the spool
@@ -88,6 +93,7 @@ class Spool {
     void push(Missed missed);
     void push(PolicyChange change);
     void push(Tampered tampered);
+    void push(Relook relook);
 
     /// What was pushed reaches the file, if there is one. An error is shown in the totals.
     void flush();
