@@ -16,7 +16,7 @@ namespace keyscribe {
 
 /// A baseline: keys as they stand, nested keyrings included.
 struct Baseline {
-    std::string reason;                 ///< "start", "restart", "policy", "order"
+    std::string reason;                 ///< "start", "restart", "policy", "order", "loss"
     std::uint64_t boot_time_ns = 0;     ///< when it began, CLOCK_BOOTTIME
     std::vector<KeyringName> keyrings;  ///< that were looked at
     std::vector<KeyEvent> keys;         ///< KS_OP_BASELINE; a keyring itself has no keyring

@@ -27,6 +27,7 @@ void Pump::forward(capture::Batch batch) {
     std::uint64_t lost = 0;
     for (const capture::Loss& loss : batch.losses) {
         lost += loss.last - loss.first + 1;
+        lost_some_ = true;
         spool_.push(loss);
     }
     if (lost != 0)
@@ -90,12 +91,22 @@ void Pump::note_order(const KeyEvent& event) {
 }
 
 Result<void> Pump::settle_order() {
-    if (disordered_.empty() || boot_time_ns() < last_event_ns_ + kQuiet) return {};
+    if (policy_ == nullptr || (disordered_.empty() && !lost_some_) ||
+        boot_time_ns() < last_event_ns_ + kQuiet)
+        return {};
     Baseline baseline{
         .reason = "order", .boot_time_ns = boot_time_ns(), .keyrings = {}, .keys = {}};
     capture::Batch meanwhile;
+    if (lost_some_) {
+        auto all = take_baseline(policy_->policy, meanwhile);
+        if (!all) return std::unexpected(all.error());
+        baseline = std::move(*all);
+        baseline.reason = "loss";
+        disordered_.clear();
+        lost_some_ = false;
+    }
     for (const auto& [serial, name] : disordered_)
-        if (policy_ != nullptr && is_watched(policy_->policy, name))
+        if (is_watched(policy_->policy, name))
             if (auto done = look_at({serial, name}, baseline, meanwhile); !done)
                 return std::unexpected(done.error());
     disordered_.clear();

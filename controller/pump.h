@@ -79,6 +79,7 @@ class Pump {
     };
     std::unordered_map<std::int32_t, LastChange> last_changes_;  // of keyrings, lately
     std::map<std::int32_t, std::string> disordered_;             // keyrings to be looked at
+    bool lost_some_ = false;  // since the watched keyrings were looked at
     std::uint64_t last_event_ns_ = 0;
     std::shared_ptr<const LoadedPolicy> policy_;
     UniqueFd wake_;
