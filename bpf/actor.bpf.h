@@ -8,11 +8,6 @@
 
 #define PF_KTHREAD 0x00200000 /* <linux/sched.h> */
 
-/* Components of a path that are kept; of a longer one the last. */
-#define PATH_DEPTH 16
-#define NAME_SIZE 256 /* NAME_MAX and a NUL */
-#define PATH_SIZE 4096
-
 static __always_inline struct ks_executable *place_of(__u64 ino)
 {
     return &executables[(ino * 0x9e3779b97f4a7c15ull) >> (64 - KS_EXECUTABLES_BITS)];
@@ -22,7 +17,7 @@ static __always_inline struct ks_executable *place_of(__u64 ino)
 struct path_walk {
     __u64 mount;
     __u64 dentry;
-    __u64 names[PATH_DEPTH]; /* pointers to the components */
+    __u64 names[KS_PATH_DEPTH]; /* pointers to the components */
     __u32 count;
 };
 
@@ -43,7 +38,7 @@ static long step_up(__u32 step, struct path_walk *walk)
         walk->mount = (__u64)outer + bpf_core_field_offset(struct mount, mnt);
         return 0;
     }
-    if (dentry == parent || count >= PATH_DEPTH) return 1;
+    if (dentry == parent || count >= KS_PATH_DEPTH) return 1;
     walk->names[count] = (__u64)BPF_CORE_READ(dentry, d_name.name);
     walk->count = count + 1;
     walk->dentry = (__u64)parent;
@@ -59,32 +54,28 @@ __noinline int announce_executable(__u64 ino, __u64 dev)
     struct task_struct *task = bpf_get_current_task_btf();
     struct path_walk walk = {.count = unknown_zero};
     struct ks_event *event;
-    __u32 used = 0;
     char *path;
 
     walk.mount = (__u64)BPF_CORE_READ(task, mm, exe_file, f_path.mnt);
     walk.dentry = (__u64)BPF_CORE_READ(task, mm, exe_file, f_path.dentry);
-    bpf_loop(2 * PATH_DEPTH, step_up, &walk, 0);
+    bpf_loop(2 * KS_PATH_DEPTH, step_up, &walk, 0);
 
-    event = bpf_ringbuf_reserve(&ring, sizeof(*event) + PATH_SIZE + NAME_SIZE, 0);
+    event = bpf_ringbuf_reserve(&ring, sizeof(*event) + KS_PATH_DEPTH * KS_PATH_NAME, 0);
     if (!event) return 0;
     __builtin_memset(event, 0, sizeof(*event));
     path = (char *)(event + 1);
-    for (__u32 i = 0; i < PATH_DEPTH; i++) {
-        long length;
-
-        barrier_var(used);
-        if (i >= walk.count || used > PATH_SIZE) break;
-        length = bpf_probe_read_kernel_str(path + used, NAME_SIZE, (void *)walk.names[i]);
-        if (length <= 0 || length > NAME_SIZE) break;
-        used += length;
+    /* Places of constant size, and no branch: what the verifier has to tell apart stays little. */
+#pragma unroll
+    for (__u32 i = 0; i < KS_PATH_DEPTH; i++) {
+        path[i * KS_PATH_NAME] = 0;
+        bpf_probe_read_kernel_str(path + i * KS_PATH_NAME, KS_PATH_NAME, (void *)walk.names[i]);
     }
     event->version = KS_EVENT_VERSION;
     event->operation = KS_OP_EXECUTABLE;
     event->exe_ino = ino;
     event->exe_dev = dev;
-    event->extra_length = used;
-    event->size = sizeof(*event) + used;
+    event->extra_length = KS_PATH_DEPTH * KS_PATH_NAME;
+    event->size = sizeof(*event) + KS_PATH_DEPTH * KS_PATH_NAME;
     bpf_ringbuf_submit(event, 0);
     place_of(ino)->ino = ino;
     place_of(ino)->dev = dev;

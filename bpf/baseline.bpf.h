@@ -31,7 +31,7 @@ static __always_inline _Bool send_as_it_stands(const struct key *key, const stru
     struct verdict verdict = {.generation = active_generation};
     union type_name type;
 
-    read_type_name(&type, READ_KEY(key, 0, index_key.type));
+    read_type_name(&type, READ_KEY(key, 0, index_key.type), 0);
     watch(READ_KEY(key, 0, serial));
     if (is_asymmetric(&type) && !is_private_key((__u64)key))
         return send_public_key(&change, &type, &verdict, 0, 0);

@@ -66,7 +66,8 @@ enum ks_operation {
      * asked about; for that keyring itself there is none. */
     KS_OP_BASELINE = KS_OP_COUNT,
     /* Not an operation: extra is the path of the executable that exe_dev and exe_ino name, as
-     * components from the last to the first, a NUL behind each. sequence is 0. */
+     * KS_PATH_DEPTH components from the last to the first, each in KS_PATH_NAME bytes with a NUL
+     * behind it; empty: there are no more. sequence is 0. */
     KS_OP_EXECUTABLE,
     KS_OP_END
 };
@@ -99,6 +100,9 @@ enum ks_event_flag {
     /* The key is known by its serial alone (KEYCTL_SETPERM, KEYCTL_CHOWN). */
     KS_EVENT_SERIAL_ONLY = 1u << 6,
 };
+
+#define KS_PATH_DEPTH 16
+#define KS_PATH_NAME 256 /* NAME_MAX and a NUL */
 
 /* What an asymmetric key still has of what it was made from: <crypto/public_key.h>,
  * <keys/asymmetric-type.h>. The bytes of the key follow: those of the certificate's

@@ -21,8 +21,10 @@ struct change {
     enum ks_operation operation;
     /* A pointer that the verifier knows is followed directly, others with a helper's call. */
     _Bool key_trusted, keyring_trusted;
-    /* The same pointers as numbers, for functions that take nothing else. */
-    __u64 key_address, keyring_address, from_address;
+    /* The program's context, and which argument each pointer is, for ADDRESS_OF; or 0. */
+    void *ctx;
+    __u32 key_argument, keyring_argument, from_argument;
+    __u32 payload_argument; /* its length is the argument behind it */
 };
 
 #define READ_KEY(pointer, trusted, field)                                    \
@@ -36,6 +38,21 @@ struct change {
     })
 #define OF_KEY(change, field) READ_KEY((change)->key, (change)->key_trusted, field)
 #define OF_KEYRING(change, field) READ_KEY((change)->keyring, (change)->keyring_trusted, field)
+
+static __always_inline __u64 argument(void *ctx, __u32 number)
+{
+    __u64 value = 0;
+
+    bpf_get_func_arg(ctx, number, &value);
+    return value;
+}
+
+/* The pointer as a number, for functions that take nothing else. */
+#define ADDRESS_OF(change, pointer)                                              \
+    ((change)->ctx && (change)->pointer##_argument                               \
+         ? argument((change)->ctx, (change)->pointer##_argument - 1)             \
+         : (__u64)(change)->pointer)
+#define ARGUMENT(number) ((number) + 1)
 
 /* What to do with one event. */
 enum wanted {
@@ -158,32 +175,16 @@ static __always_inline __u64 first_word(const struct key *keyring, _Bool trusted
     return word;
 }
 
-/* The rules of filters[which] that name this keyring. */
-__noinline __u64 rules_of_name(__u32 which, __u64 word, __u64 address)
+/* The second look at a keyring's name, for those of more than six bytes. */
+__noinline __u64 rules_of_long_name(__u32 which, __u64 word, __u64 address)
 {
     const struct ks_filter *filter = &filters[which & 1];
     const struct key *keyring = (const void *)address;
     const char *description = 0;
-    __u32 start = (word * filter->keyring_multiplier) >> (64 - KS_KEYRING_SLOTS_BITS);
     __u64 name[KS_NAME_WORDS] = {word};
-    __u64 rules = 0;
-    __u32 behind;
+    __u32 behind = (__u16)word - KS_NAME_HEAD;
+    __u32 start;
 
-#pragma unroll
-    for (__u32 probe = 0; probe < KS_PROBES; probe++) {
-        const struct ks_keyring_slot *slot =
-            &filter->keyring[(start + probe) & (KS_KEYRING_SLOTS - 1)];
-
-        if (slot->word == word) {
-            rules = slot->rules;
-            break;
-        }
-        if (!slot->word) return 0;
-    }
-    if (!rules || (__u16)word <= KS_NAME_HEAD) return rules;
-
-    /* The second look. */
-    behind = (__u16)word - KS_NAME_HEAD;
     barrier_var(behind); /* so that what is checked is what is used */
     if (behind > sizeof(name) - sizeof(name[0])) behind = sizeof(name) - sizeof(name[0]);
     bpf_core_read(&description, sizeof(description), &keyring->index_key.description);
@@ -202,9 +203,32 @@ __noinline __u64 rules_of_name(__u32 which, __u64 word, __u64 address)
     return 0;
 }
 
-#define RULES_OF(which, change, pointer, trusted) \
-    rules_of_name(which, first_word((change)->pointer, (change)->trusted), \
-                  (change)->pointer##_address)
+/* The first look: the rules that name a keyring whose name has this first word. */
+static __always_inline __u64 rules_of_word(__u32 which, __u64 word)
+{
+    const struct ks_filter *filter = &filters[which & 1];
+    __u32 start = (word * filter->keyring_multiplier) >> (64 - KS_KEYRING_SLOTS_BITS);
+
+#pragma unroll
+    for (__u32 probe = 0; probe < KS_PROBES; probe++) {
+        const struct ks_keyring_slot *slot =
+            &filter->keyring[(start + probe) & (KS_KEYRING_SLOTS - 1)];
+
+        if (!slot->word) return 0;
+        if (slot->word == word) return slot->rules;
+    }
+    return 0;
+}
+
+/* The rules of filters[which] that name this keyring, a member of the change. */
+#define RULES_OF(which, change, pointer, trusted)                                        \
+    ({                                                                                   \
+        __u64 word_ = first_word((change)->pointer, (change)->trusted);                  \
+        __u64 rules_ = rules_of_word(which, word_);                                      \
+        if (rules_ && (__u16)word_ > KS_NAME_HEAD)                                       \
+            rules_ = rules_of_long_name(which, word_, ADDRESS_OF(change, pointer));      \
+        rules_;                                                                          \
+    })
 
 /* The rules that name this type. */
 __noinline __u64 rules_of_type(__u32 which, __u64 word0, __u64 word1, __u64 word2)
@@ -288,16 +312,16 @@ static __always_inline __u64 until_zero(__u64 word)
 }
 
 /* Zero-filled, from struct key_type's name: quicker than bpf_probe_read_kernel_str. */
-__noinline int read_name(union type_name *type, __u64 name)
+static __always_inline void read_name(union type_name *type, const char *name)
 {
-    if (!type) return 0;
-    if (bpf_probe_read_kernel(type, sizeof(*type), (const void *)name)) {
+    __u64 ended = 0;
+
+    if (bpf_probe_read_kernel(type, sizeof(*type), name)) {
         /* The last string before an unmapped page. */
         __builtin_memset(type, 0, sizeof(*type));
-        bpf_probe_read_kernel_str(type->name, sizeof(type->name), (const void *)name);
-        return 0;
+        bpf_probe_read_kernel_str(type->name, sizeof(type->name), name);
+        return;
     }
-    __u64 ended = 0;
 #pragma unroll
     for (__u32 i = 0; i < KS_TYPE_NAME_SIZE / 8; i++) {
         __u64 word = until_zero(type->word[i]) & (ended - 1);
@@ -306,16 +330,16 @@ __noinline int read_name(union type_name *type, __u64 name)
         /* A word that is not full to its last byte ends the name. */
         ended |= word >> 56 == 0;
     }
-    return 0;
 }
 
-static __always_inline void read_type_name(union type_name *type, const struct key_type *kernel)
+static __always_inline void read_type_name(union type_name *type, const struct key_type *kernel,
+                                           _Bool trusted)
 {
     const char *name = 0;
 
-    __builtin_memset(type, 0, sizeof(*type));
-    bpf_core_read(&name, sizeof(name), &kernel->name);
-    read_name(type, (__u64)name);
+    if (trusted) name = kernel->name;
+    else bpf_core_read(&name, sizeof(name), &kernel->name);
+    read_name(type, name);
     if (!asymmetric_type && is_asymmetric(type)) asymmetric_type = kernel;
 }
 
@@ -371,7 +395,6 @@ static __always_inline struct verdict judge(const struct change *change, union t
     __u32 generation = *(volatile __u32 *)&active_generation;
     const struct ks_filter *filter = &filters[generation & 1];
     struct verdict verdict = {.generation = generation};
-    const struct key_type *kernel_type = OF_KEY(change, index_key.type);
     __u64 asked = 0, holders = 0, allowed;
 
     if (generation) {
@@ -380,13 +403,14 @@ static __always_inline struct verdict judge(const struct change *change, union t
         if (ks_changes_holders(change->operation)) holders = allowed & filter->holders;
         if (!(asked | holders)) {
             if ((change->operation != KS_OP_CREATE && change->operation != KS_OP_INSTANTIATE) ||
-                !filter->remember || (const void *)kernel_type != asymmetric_type)
+                !filter->remember ||
+                (const void *)OF_KEY(change, index_key.type) != asymmetric_type)
                 return verdict;
             verdict.wanted = WANT_RECORD | WANT_PAYLOAD | WANT_REMEMBER;
         }
     }
 
-    read_type_name(type, kernel_type);
+    read_type_name(type, OF_KEY(change, index_key.type), change->key_trusted);
 
     if (!generation) {
         if (is_public_type(type)) verdict.wanted = WANT_RECORD | WANT_PAYLOAD;

@@ -16,15 +16,6 @@ char LICENSE[] SEC("license") = "GPL";
 
 typedef unsigned long long context;
 
-/* Arguments that are no pointers to structures: verifiers of 6.12 refuse to load `const void *`. */
-static __always_inline __u64 argument(context *ctx, __u32 number)
-{
-    __u64 value = 0;
-
-    bpf_get_func_arg(ctx, number, &value);
-    return value;
-}
-
 static __always_inline _Bool failed(context *ctx)
 {
     __u64 value = 0;
@@ -42,16 +33,15 @@ static __always_inline const struct key *key_of_reference(__u64 reference)
 /* (keyring, key, payload, payload_len, flags, create) in all three. */
 static __always_inline void record_create_or_update(context *ctx)
 {
-    __u64 payload = argument(ctx, 2);
     struct change change = {
+        .ctx = ctx,
         .keyring = (const struct key *)ctx[0],
         .key = (const struct key *)ctx[1],
         .keyring_trusted = 1,
         .key_trusted = 1,
-        .keyring_address = argument(ctx, 0),
-        .key_address = argument(ctx, 1),
-        .payload = (const void *)payload,
-        .payload_length = payload ? argument(ctx, 3) : 0,
+        .keyring_argument = ARGUMENT(0),
+        .key_argument = ARGUMENT(1),
+        .payload_argument = ARGUMENT(2),
         .operation = (__u8)argument(ctx, 5) ? KS_OP_CREATE : KS_OP_UPDATE,
     };
     record_with_payload(&change);
@@ -82,13 +72,11 @@ int create_or_update_ima(context *ctx)
 SEC("fexit/key_update")
 int update(context *ctx)
 {
-    __u64 payload = argument(ctx, 1);
     const struct key *key = key_of_reference(argument(ctx, 0));
     struct change change = {
+        .ctx = ctx,
         .key = key,
-        .key_address = (__u64)key,
-        .payload = (const void *)payload,
-        .payload_length = payload ? argument(ctx, 2) : 0,
+        .payload_argument = ARGUMENT(1),
         .operation = KS_OP_UPDATE,
     };
     if (!failed(ctx)) record_with_payload(&change);
@@ -107,7 +95,7 @@ static __always_inline const struct key *destination(__u64 keyring, __u64 authke
     bpf_core_read(&key, sizeof(key), &request->dest_keyring);
     if (!key) return key;
     /* The authorisation has ended by now: make sure that its memory is what it was. */
-    read_type_name(&type, READ_KEY(key, 0, index_key.type));
+    read_type_name(&type, READ_KEY(key, 0, index_key.type), 0);
     return is_keyring(&type) ? key : 0;
 }
 
@@ -115,18 +103,16 @@ static __always_inline const struct key *destination(__u64 keyring, __u64 authke
 SEC("fexit/key_instantiate_and_link")
 int instantiate(context *ctx)
 {
-    __u64 payload = argument(ctx, 1);
     struct change change = {
+        .ctx = ctx,
         .key = (const struct key *)ctx[0],
         .key_trusted = 1,
-        .key_address = argument(ctx, 0),
-        .payload = (const void *)payload,
-        .payload_length = payload ? argument(ctx, 2) : 0,
+        .key_argument = ARGUMENT(0),
+        .payload_argument = ARGUMENT(1),
         .operation = KS_OP_INSTANTIATE,
     };
     if (failed(ctx)) return 0;
     change.keyring = destination(argument(ctx, 3), argument(ctx, 4));
-    change.keyring_address = (__u64)change.keyring;
     record_with_payload(&change);
     return 0;
 }
@@ -136,15 +122,15 @@ SEC("fexit/key_reject_and_link")
 int reject(context *ctx)
 {
     struct change change = {
+        .ctx = ctx,
         .key = (const struct key *)ctx[0],
         .key_trusted = 1,
-        .key_address = argument(ctx, 0),
+        .key_argument = ARGUMENT(0),
         .argument = (__u32)argument(ctx, 2),
         .operation = KS_OP_REJECT,
     };
     if (failed(ctx)) return 0;
     change.keyring = destination(argument(ctx, 3), argument(ctx, 4));
-    change.keyring_address = (__u64)change.keyring;
     record(&change);
     return 0;
 }
@@ -154,12 +140,13 @@ SEC("fexit/key_link")
 int link(context *ctx)
 {
     struct change change = {
+        .ctx = ctx,
         .keyring = (const struct key *)ctx[0],
         .key = (const struct key *)ctx[1],
         .keyring_trusted = 1,
         .key_trusted = 1,
-        .keyring_address = argument(ctx, 0),
-        .key_address = argument(ctx, 1),
+        .keyring_argument = ARGUMENT(0),
+        .key_argument = ARGUMENT(1),
         .operation = KS_OP_LINK,
     };
     if (!failed(ctx)) record_with_public_key(&change);
@@ -171,12 +158,13 @@ SEC("fexit/key_unlink")
 int unlink(context *ctx)
 {
     struct change change = {
+        .ctx = ctx,
         .keyring = (const struct key *)ctx[0],
         .key = (const struct key *)ctx[1],
         .keyring_trusted = 1,
         .key_trusted = 1,
-        .keyring_address = argument(ctx, 0),
-        .key_address = argument(ctx, 1),
+        .keyring_argument = ARGUMENT(0),
+        .key_argument = ARGUMENT(1),
         .operation = KS_OP_UNLINK,
     };
     if (!failed(ctx)) record(&change);
@@ -188,14 +176,15 @@ SEC("fexit/key_move")
 int move(context *ctx)
 {
     struct change change = {
+        .ctx = ctx,
         .key = (const struct key *)ctx[0],
         .from = (const struct key *)ctx[1],
         .keyring = (const struct key *)ctx[2],
         .keyring_trusted = 1,
         .key_trusted = 1,
-        .key_address = argument(ctx, 0),
-        .from_address = argument(ctx, 1),
-        .keyring_address = argument(ctx, 2),
+        .key_argument = ARGUMENT(0),
+        .from_argument = ARGUMENT(1),
+        .keyring_argument = ARGUMENT(2),
         .operation = KS_OP_MOVE,
     };
     if (!failed(ctx) && change.from != change.keyring) record_with_public_key(&change);
@@ -207,12 +196,13 @@ SEC("fexit/keyring_clear")
 int clear(context *ctx)
 {
     struct change change = {
+        .ctx = ctx,
         .key = (const struct key *)ctx[0],
         .keyring = (const struct key *)ctx[0],
         .keyring_trusted = 1,
         .key_trusted = 1,
-        .key_address = argument(ctx, 0),
-        .keyring_address = argument(ctx, 0),
+        .key_argument = ARGUMENT(0),
+        .keyring_argument = ARGUMENT(0),
         .operation = KS_OP_CLEAR,
     };
     if (!failed(ctx)) record(&change);
@@ -227,8 +217,6 @@ int restrict_links(context *ctx)
     struct change change = {
         .key = keyring,
         .keyring = keyring,
-        .key_address = (__u64)keyring,
-        .keyring_address = (__u64)keyring,
         .restrict_type = (const char *)argument(ctx, 1),
         .restriction = (const char *)argument(ctx, 2),
         .operation = KS_OP_RESTRICT,
@@ -242,9 +230,10 @@ static __always_inline void record_once(context *ctx, enum ks_operation operatio
                                         unsigned long done)
 {
     struct change change = {
+        .ctx = ctx,
         .key = (const struct key *)ctx[0],
         .key_trusted = 1,
-        .key_address = argument(ctx, 0),
+        .key_argument = ARGUMENT(0),
         .operation = operation,
     };
     if (!(change.key->flags & done)) record(&change);

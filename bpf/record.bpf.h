@@ -244,13 +244,13 @@ static __always_inline __u8 payload_flags(const struct change *change, const uni
 
     if (!change->payload_length) return flags;
     if (!(verdict->wanted & WANT_PAYLOAD)) return flags | KS_EVENT_UNASKED;
-    if (is_asymmetric(type)) return is_private_key(change->key_address) ? flags | KS_EVENT_SECRET : flags;
+    if (is_asymmetric(type)) return is_private_key(ADDRESS_OF(change, key)) ? flags | KS_EVENT_SECRET : flags;
     if (!(verdict->wanted & WANT_SECRET) && !is_public_type(type)) return flags | KS_EVENT_SECRET;
     return flags;
 }
 
 /* The one thing that the programs do whose operation has a payload. */
-static __always_inline void record_with_payload(const struct change *change)
+static __always_inline void record_with_payload(struct change *change)
 {
     union type_name type;
     struct verdict verdict = judge(change, &type);
@@ -262,6 +262,8 @@ static __always_inline void record_with_payload(const struct change *change)
     announce_if_new();
     if (brings_key(change->operation) && !(verdict.wanted & WANT_REMEMBER))
         watch(OF_KEY(change, serial));
+    change->payload = (const void *)argument(change->ctx, change->payload_argument - 1);
+    if (change->payload) change->payload_length = argument(change->ctx, change->payload_argument);
     send_with_payload(change, &type, &verdict, payload_flags(change, &type, &verdict));
 }
 
@@ -279,7 +281,7 @@ static __always_inline void record_with_public_key(const struct change *change)
     announce_if_new();
     if (brings_key(change->operation)) watch(OF_KEY(change, serial));
     number = __sync_fetch_and_add(&sequence, 1) + 1;
-    if ((verdict.wanted & WANT_PAYLOAD) && is_asymmetric(&type) && !is_private_key(change->key_address) &&
+    if ((verdict.wanted & WANT_PAYLOAD) && is_asymmetric(&type) && !is_private_key(ADDRESS_OF(change, key)) &&
         send_public_key(change, &type, &verdict, number, 0))
         return;
     if (!send_without(change, &type, &verdict, number, 0)) count(KS_COUNT_LOST);

@@ -21,6 +21,10 @@ struct Config {
         bool force_resettable_pcr = false;
     } tpm;
     struct {
+        std::uint32_t ak_handle = 0x8101004b;  ///< where the attestation key is persistent
+        std::string ek = "rsa";                ///< its parent: "rsa", "ecc"
+    } attest;
+    struct {
         std::uint32_t ring_size = 8u << 20;  ///< bytes, a power of two, 64 KiB to 256 MiB
         std::string hook = "auto";           ///< "auto", "lsm", "fentry", "ima"
     } capture;

@@ -4,6 +4,8 @@
 #include <linux/keyctl.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 namespace keyscribe {
 namespace {
@@ -194,6 +196,22 @@ void KeyTable::take(const KeyEvent& event) {
             update_facts(event);
             break;
     }
+}
+
+KeyTable::Change KeyTable::difference(const Baseline& baseline) const {
+    std::map<std::int32_t, std::set<std::int32_t>> now;
+    for (const KeyringName& keyring : baseline.keyrings) now[keyring.serial];
+    for (const KeyEvent& key : baseline.keys)
+        if (key.keyring.serial != 0) now[key.keyring.serial].insert(key.key_serial);
+    Change change;
+    for (const auto& [serial, members] : now) {
+        std::set<std::int32_t> before;
+        if (const auto keyring = keyrings_.find(serial); keyring != keyrings_.end())
+            for (const auto& [index, key] : keyring->second.members) before.insert(key);
+        for (const std::int32_t key : members) change.appeared += !before.contains(key);
+        for (const std::int32_t key : before) change.vanished += !members.contains(key);
+    }
+    return change;
 }
 
 void KeyTable::take(const Baseline& baseline) {

@@ -16,7 +16,7 @@ namespace keyscribe {
 
 /// A baseline: keys as they stand, nested keyrings included.
 struct Baseline {
-    std::string reason;                 ///< "start", "restart", "policy"
+    std::string reason;                 ///< "start", "restart", "policy", "order", "loss"
     std::uint64_t boot_time_ns = 0;     ///< when it began, CLOCK_BOOTTIME
     std::vector<KeyringName> keyrings;  ///< that were looked at
     std::vector<KeyEvent> keys;         ///< KS_OP_BASELINE; a keyring itself has no keyring
@@ -43,6 +43,13 @@ class KeyTable {
     /// Events in the order in which they happened.
     void take(const KeyEvent& event);
     void take(const Baseline& baseline);
+
+    /// What the baseline has and the table has not, and the other way round, in its keyrings.
+    struct Change {
+        std::uint64_t appeared = 0;
+        std::uint64_t vanished = 0;
+    };
+    Change difference(const Baseline& baseline) const;
 
     std::size_t keys() const { return keys_.size(); }
 

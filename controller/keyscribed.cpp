@@ -98,6 +98,7 @@ int next_signal(const UniqueFd& signals) {
 void tick(Pump& pump, Spool& spool, SharedStatus& status) {
     spool.expire();
     pump.look_at_counters();
+    if (auto done = pump.settle_order(); !done) spdlog::warn("{}", to_string(done.error()));
     status.update([&](Status& now) { now.spool = spool.totals(); });
     sd_notifyf(0, "WATCHDOG=1\nSTATUS=%s", summary(status.copy()).c_str());
 }

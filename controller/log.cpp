@@ -58,19 +58,4 @@ void log_event(LogLevel level, const std::string& message,
     sd_journal_sendv(vectors.data(), static_cast<int>(vectors.size()));
 }
 
-std::string escape_for_log(std::string_view bytes) {
-    std::string text;
-    for (const char character : bytes) {
-        const auto byte = static_cast<unsigned char>(character);
-        if (byte >= ' ' && byte < 0x7f && byte != '\\') {
-            text += character;
-        } else {
-            char escaped[5];
-            std::snprintf(escaped, sizeof(escaped), "\\x%02x", byte);
-            text += escaped;
-        }
-    }
-    return text;
-}
-
 }  // namespace keyscribe

@@ -4,7 +4,6 @@
 
 #include <map>
 #include <string>
-#include <string_view>
 
 namespace keyscribe {
 
@@ -17,9 +16,5 @@ void init_log(const std::string& level);
 /// searching for. Field names: upper case, digits and underscores (systemd.journal-fields(7)).
 void log_event(LogLevel level, const std::string& message,
                const std::map<std::string, std::string>& fields);
-
-/// Bytes from the kernel made fit for a log line: control characters, backslashes and bytes beyond
-/// ASCII as \xHH.
-std::string escape_for_log(std::string_view bytes);
 
 }  // namespace keyscribe

@@ -22,6 +22,7 @@
 #include "controller/measure/boot_aggregate.h"
 #include "controller/measure/measurement_log.h"
 #include "controller/measure/template_data.h"
+#include "controller/recall.h"
 #include "policy/matcher.h"
 
 namespace keyscribe {
@@ -118,6 +119,7 @@ class Measurer {
     std::optional<Journal> journal_;
     bool journal_failed_ = false;
     KeyTable table_{kMaterialBytes};
+    bool recalled_ = false;                   // the table has what a former daemon's list says
     bool introduced_ = false;                 // the list says that this process is speaking
     bool published_ = false;                  // the PCR's values in the status are those of now
     bool restarted_ = false;                  // the next baseline is the first of this process only
@@ -199,6 +201,10 @@ Result<void> Measurer::open_backend() {
                      recovery.torn_bytes);
     if (recovery.owed != 0) spdlog::warn("{} extends were owed and are made", recovery.owed);
     list_size_ = backend_->log->size();
+    if (!recalled_) {
+        if (const auto list = backend_->log->list()) recall(*list, table_);
+        recalled_ = true;
+    }
     for (const std::string& what : recovery.tampered) note_tampered(what);
     take_foreign(recovery.foreign);
     published_ = false;
@@ -333,10 +339,14 @@ void Measurer::write_journal() {
         else
             done = std::unexpected(journal.error());
     }
+    std::uint64_t failed = 0;
     for (nlohmann::json& line : group_.journal) {
         line["entry"] = backend_ ? nlohmann::json(backend_->log->entries()) : nullptr;
         if (journal_ && done) done = journal_->append(line);
+        if (!done) ++failed;
     }
+    if (failed != 0)
+        status_.update([failed](Status& status) { status.counters.journal_failed += failed; });
     // Said once, not for every event; the list does not depend on it.
     if (!done && !journal_failed_) spdlog::error("{}", to_string(done.error()));
     journal_failed_ = !done;
@@ -418,13 +428,23 @@ bool Measurer::take_event(const KeyEvent& received) {
 
 /// Without a list there is nobody to tell.
 bool Measurer::take_baseline(const Baseline& baseline) {
+    const KeyTable::Change change = table_.difference(baseline);
     table_.take(baseline);
     if (!introduced_) return true;
     const std::string reason = restarted_ ? "restart" : baseline.reason;
     collect(measure::baseline_begin_record(baseline.boot_time_ns, reason, baseline.keyrings));
     for (const KeyEvent& key : baseline.keys) collect(measure::baseline_record(key));
+    std::optional<measure::Difference> unseen;
+    if (restarted_) unseen = {change.appeared, change.vanished};
+    if (restarted_ && change.appeared + change.vanished != 0)
+        log_event(LogLevel::kWarning,
+                  "while no daemon looked, " + std::to_string(change.appeared) +
+                      " keys appeared in watched keyrings and " + std::to_string(change.vanished) +
+                      " vanished",
+                  {{"KEYSCRIBE_APPEARED", std::to_string(change.appeared)},
+                   {"KEYSCRIBE_VANISHED", std::to_string(change.vanished)}});
     collect(measure::baseline_end_record(baseline.boot_time_ns, baseline.keyrings.size(),
-                                         baseline.keys.size(), std::nullopt));
+                                         baseline.keys.size(), unseen));
     restarted_ = false;
     return true;
 }
@@ -433,6 +453,7 @@ bool Measurer::take_baseline(const Baseline& baseline) {
 bool Measurer::process(const SpoolItem& item) {
     if (const auto* change = std::get_if<PolicyChange>(&item)) return take_policy(*change);
     if (const auto* event = std::get_if<KeyEvent>(&item)) return take_event(*event);
+    if (const auto* relook = std::get_if<Relook>(&item)) return take_baseline(*relook->baseline);
     if (const auto* former = std::get_if<Resume>(&item)) return resume(*former);
     if (const auto* tampered = std::get_if<Tampered>(&item)) {
         note_tampered(tampered->what);

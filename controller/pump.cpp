@@ -42,6 +42,7 @@ void Pump::forward(capture::Batch batch) {
     std::uint64_t lost = 0;
     for (const capture::Loss& loss : batch.losses) {
         lost += loss.lost();
+        lost_some_ = true;
         spool_.push(loss);
     }
     if (lost != 0)
@@ -56,6 +57,7 @@ void Pump::forward(capture::Batch batch) {
     });
     for (KeyEvent& event : batch.events) {
         event.actor.cgroup = cgroups_.path(event.actor.cgroup_id);
+        note_order(event);
         spool_.push(std::move(event));
     }
     fault_point("before-spool-write");
@@ -85,6 +87,64 @@ std::uint64_t boot_time_ns() {
 
 }  // namespace
 
+/// Longer than a program and what it may be preempted for takes, as a rule.
+constexpr std::uint64_t kSameMoment = 20'000'000;  // ns
+constexpr std::uint64_t kQuiet = 200'000'000;
+constexpr std::size_t kLastChanges = 4096;
+
+void Pump::note_order(const KeyEvent& event) {
+    last_event_ns_ = event.boot_time_ns;
+    if (!ks_changes_holders(event.operation) || (event.flags & KS_EVENT_REMEMBER)) return;
+    const auto note = [&](const KeyringName& keyring) {
+        if (keyring.serial == 0) return;
+        if (last_changes_.size() >= kLastChanges) last_changes_.clear();
+        LastChange& last = last_changes_[keyring.serial];
+        if (last.tid != 0 && last.tid != event.actor.tid &&
+            event.boot_time_ns < last.boot_time_ns + kSameMoment)
+            disordered_[keyring.serial] = keyring.name;
+        last = {std::max(last.boot_time_ns, event.boot_time_ns), event.actor.tid};
+    };
+    note(event.keyring);
+    note(event.from);
+}
+
+Result<void> Pump::settle_order() {
+    if (policy_ == nullptr || (disordered_.empty() && !lost_some_) ||
+        boot_time_ns() < last_event_ns_ + kQuiet)
+        return {};
+    Baseline baseline{
+        .reason = "order", .boot_time_ns = boot_time_ns(), .keyrings = {}, .keys = {}};
+    capture::Batch meanwhile;
+    if (lost_some_) {
+        auto all = take_baseline(policy_->policy, meanwhile);
+        if (!all) return std::unexpected(all.error());
+        baseline = std::move(*all);
+        baseline.reason = "loss";
+        disordered_.clear();
+        lost_some_ = false;
+    }
+    for (const auto& [serial, name] : disordered_)
+        if (is_watched(policy_->policy, name))
+            if (auto done = look_at({serial, name}, baseline, meanwhile); !done)
+                return std::unexpected(done.error());
+    disordered_.clear();
+    if (!baseline.keyrings.empty())
+        spool_.push(Relook{std::make_shared<const Baseline>(std::move(baseline))});
+    forward(std::move(meanwhile));
+    return {};
+}
+
+/// False: the keyring is gone.
+Result<bool> Pump::look_at(const KeyringName& keyring, Baseline& baseline,
+                           capture::Batch& meanwhile) {
+    auto members = programs_.members(keyring.serial, meanwhile);
+    if (!members) return std::unexpected(members.error());
+    if (members->empty()) return false;
+    baseline.keyrings.push_back(keyring);
+    for (KeyEvent& key : *members) baseline.keys.push_back(std::move(key));
+    return true;
+}
+
 /// Every keyring that a rule names and every key in it, and so on in keyrings that stand in those.
 Result<Baseline> Pump::take_baseline(const policy::Policy& policy, capture::Batch& meanwhile) {
     Baseline baseline{.reason = generation_ == 0 ? "start" : "policy",
@@ -102,15 +162,13 @@ Result<Baseline> Pump::take_baseline(const policy::Policy& policy, capture::Batc
     for (; !open.empty(); open.pop_front()) {
         const KeyringName keyring = open.front();
         if (!seen.insert(keyring.serial).second) continue;
-        auto members = programs_.members(keyring.serial, meanwhile);
-        if (!members) return std::unexpected(members.error());
-        if (members->empty()) continue;  // gone meanwhile
-        baseline.keyrings.push_back(keyring);
-        for (KeyEvent& key : *members) {
-            if (key.key_type == "keyring" && key.keyring.serial != 0)
+        const std::size_t before = baseline.keys.size();
+        const auto looked = look_at(keyring, baseline, meanwhile);
+        if (!looked) return std::unexpected(looked.error());
+        for (std::size_t i = before; i < baseline.keys.size(); ++i)
+            if (const KeyEvent& key = baseline.keys[i];
+                key.key_type == "keyring" && key.keyring.serial != 0)
                 open.push_back({key.key_serial, key.description});
-            baseline.keys.push_back(std::move(key));
-        }
     }
     return baseline;
 }
@@ -161,6 +219,7 @@ Result<Reloaded> Pump::load_and_activate() {
     forward(std::move(newer));
     programs_.forget_former();
     generation_ = generation;
+    policy_ = loaded;
 
     Reloaded done{.generation = generation,
                   .digest = measure::to_hex(measure::policy_digest(loaded->files)),

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <future>
+#include <map>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "controller/capture/capture.h"
@@ -53,12 +55,19 @@ class Pump {
     /// Once a second.
     void look_at_counters();
 
+    /// A program runs when its operation is done and the keyring is unlocked again. Where two tasks
+    /// change one keyring within that moment, the order of their records need not be that in which
+    /// the kernel did it: once all is quiet, the list is told what such keyrings hold.
+    Result<void> settle_order();
+
     /// From any thread: the programs' counters as they are now.
     capture::KernelCounters counters() const { return programs_.counters(); }
 
   private:
     void forward(capture::Batch batch);
     void record_findings();
+    void note_order(const KeyEvent& event);
+    Result<bool> look_at(const KeyringName& keyring, Baseline& baseline, capture::Batch& meanwhile);
     Result<Baseline> take_baseline(const policy::Policy& policy, capture::Batch& meanwhile);
     Result<Reloaded> load_and_activate();
 
@@ -69,6 +78,15 @@ class Pump {
     std::uint32_t generation_ = 0;
     std::uint64_t missed_ = 0;
     CgroupPaths cgroups_;
+    struct LastChange {
+        std::uint64_t boot_time_ns = 0;
+        std::uint32_t tid = 0;
+    };
+    std::unordered_map<std::int32_t, LastChange> last_changes_;  // of keyrings, lately
+    std::map<std::int32_t, std::string> disordered_;             // keyrings to be looked at
+    bool lost_some_ = false;  // since the watched keyrings were looked at
+    std::uint64_t last_event_ns_ = 0;
+    std::shared_ptr<const LoadedPolicy> policy_;
     UniqueFd wake_;
     std::mutex mutex_;
     std::vector<std::promise<Result<Reloaded>>> requests_;

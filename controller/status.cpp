@@ -91,7 +91,8 @@ nlohmann::json to_json(const Status& status) {
           {"lost", status.counters.lost},
           {"missed", status.kernel_counters.missed},
           {"no_room", status.kernel_counters.no_room},
-          {"extends", status.counters.extends}}},
+          {"extends", status.counters.extends},
+          {"journal_failed", status.counters.journal_failed}}},
     };
 }
 
@@ -131,6 +132,8 @@ std::string to_prometheus(const Status& status) {
     metric("list_entries", "gauge", "Entries of the measurement list.",
            status.counters.list_entries);
     metric("extends_total", "counter", "TPM2_PCR_Extend commands.", status.counters.extends);
+    metric("journal_failed_total", "counter", "Lines that the event journal could not take.",
+           status.counters.journal_failed);
     return text;
 }
 

@@ -20,7 +20,7 @@ struct PolicyStatus {
     std::uint32_t generation = 0;
     std::string digest;  ///< SHA-256, hex
     std::size_t rules = 0;
-    std::size_t skipped = 0;          ///< rules for IMA's other functions
+    std::size_t skipped = 0;  ///< rules for IMA's other functions
     std::vector<std::string> files;
     std::string error;  ///< why the newest attempt to load was refused; empty: it was not
 };
@@ -33,13 +33,14 @@ struct TpmStatus {
 };
 
 struct MeasureCounters {
-    std::uint64_t captured = 0;       ///< events received from the kernel
-    std::uint64_t matched = 0;        ///< of these, a measure rule decided
-    std::uint64_t unmatched = 0;      ///< of these, no rule or dont_measure decided
-    std::uint64_t measured = 0;       ///< of the matched, in the list and extended
-    std::uint64_t lost = 0;           ///< sequence numbers that never arrived
-    std::uint64_t list_entries = 0;   ///< all kinds, boot_aggregate included
-    std::uint64_t extends = 0;        ///< TPM2_PCR_Extend commands
+    std::uint64_t captured = 0;        ///< events received from the kernel
+    std::uint64_t matched = 0;         ///< of these, a measure rule decided
+    std::uint64_t unmatched = 0;       ///< of these, no rule or dont_measure decided
+    std::uint64_t measured = 0;        ///< of the matched, in the list and extended
+    std::uint64_t lost = 0;            ///< sequence numbers that never arrived
+    std::uint64_t list_entries = 0;    ///< all kinds, boot_aggregate included
+    std::uint64_t extends = 0;         ///< TPM2_PCR_Extend commands
+    std::uint64_t journal_failed = 0;  ///< lines that the event journal could not take
 };
 
 struct Status {

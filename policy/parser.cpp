@@ -38,7 +38,10 @@ void add_error(Collected& collected, Diagnostic diagnostic) {
 }
 
 void add_error(Collected& collected, const Line& line, Finding finding) {
-    add_error(collected, diagnose(line.file, line.number, line.text, std::move(finding)));
+    if (collected.diagnostics.errors.size() >= kMaxErrors)
+        collected.diagnostics.more++;
+    else
+        add_error(collected, diagnose(line.file, line.number, line.text, std::move(finding)));
 }
 
 void add_error(Collected& collected, std::string_view file, std::string message,
@@ -75,7 +78,7 @@ void parse_line(Collected& collected, const Line& line) {
     if (!words) return add_error(collected, line, words.error());
     if (words->empty()) return;
 
-    RuleResult result = parse_rule(*words);
+    RuleResult result = parse_rule(*words, kMaxErrors - collected.diagnostics.errors.size());
     for (Finding& error : result.errors) add_error(collected, line, std::move(error));
     if (!result.errors.empty()) return;
     SourceSummary& source = collected.policy.sources.back();

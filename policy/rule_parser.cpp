@@ -102,13 +102,15 @@ std::optional<Finding> read_condition(Draft& draft, const Word& word,
                           {word.text.substr(name + 1), word.column + name + 1});
 }
 
-std::optional<Finding> read_word(Draft& draft, std::span<const Word> words, const Word& word) {
+std::optional<Finding> read_word(Draft& draft, std::span<const Word> words, const Word& word,
+                                 bool shown) {
     if (const ActionWord* action = find_action(word.text))
         return read_action(draft, word, action->action);
     const std::size_t end = word.text.find_first_of("=<>");
     const std::string_view name = word.text.substr(0, end);
     if (const ConditionWord* condition = find_condition(name))
         return read_condition(draft, word, *condition);
+    if (!shown) return Finding{word.column, {}, {}};
     return unknown(words, word, name, end != std::string_view::npos);
 }
 
@@ -140,11 +142,11 @@ std::optional<Finding> finish_key_rule(Draft& draft) {
 
 }  // namespace
 
-RuleResult parse_rule(std::span<const Word> words) {
+RuleResult parse_rule(std::span<const Word> words, std::size_t shown) {
     RuleResult result;
     Draft draft;
     for (const Word& word : words) {
-        if (auto finding = read_word(draft, words, word))
+        if (auto finding = read_word(draft, words, word, result.errors.size() < shown))
             result.errors.push_back(std::move(*finding));
         if (is_comment(word)) break;
     }

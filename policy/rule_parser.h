@@ -20,7 +20,8 @@ struct RuleResult {
     std::size_t key_types_column = 0;  ///< the same of key_type=
 };
 
-/// `words` is not empty.
-RuleResult parse_rule(std::span<const Word> words);
+/// `words` is not empty. Behind `shown` errors the others are only counted: without a text, which
+/// takes time (what could have been meant).
+RuleResult parse_rule(std::span<const Word> words, std::size_t shown);
 
 }  // namespace keyscribe::policy

@@ -399,11 +399,17 @@ class Appraiser {
             return;
         }
         if (!has_required_banks(quoted, kImaPcr)) return;
+        // The banks that the policy wants say where the quote ends; the others must agree there.
+        PcrBanks wanted;
+        for (const auto& one : quoted)
+            if (std::ranges::find(basis_.policy.evidence.banks, one.first) !=
+                basis_.policy.evidence.banks.end())
+                wanted.push_back(one);
         const ListPass pass{.list = evidence_.ima->data,
                             .stored = evidence_.ima->algorithm,
                             .pcr = kImaPcr,
                             .start = zeros(quoted),
-                            .quoted = quoted,
+                            .quoted = wanted,
                             .threads = request_.threads};
         ImaJudge judge(basis_.policy, judge_.ledger(), basis_.blocked_files, pass, content_);
         const PassResult done = appraise::run(
@@ -413,7 +419,7 @@ class Appraiser {
         if (done.malformed)
             findings_.add(codes::kImaMalformed, to_string(*done.malformed),
                           in_ima(done.malformed_entry));
-        else if (!done.reached)
+        else if (!done.reached || !agrees_padded(pass, done, quoted))
             findings_.add(codes::kImaReplay,
                           "the kernel's list does not give the quoted PCR 10: it gives " +
                               text_of(done.values) + ", quoted is " + text_of(quoted));
@@ -428,6 +434,25 @@ class Appraiser {
                               " entries at the end of the kernel's list are "
                               "not covered by the quote",
                           in_ima(done.entries));
+    }
+
+    /// Banks of whose digest the kernel has no implementation while it boots.
+    bool agrees_padded(ListPass pass, const PassResult& done, const PcrBanks& quoted) {
+        pass.start.clear();
+        pass.quoted.clear();
+        for (std::size_t i = 0; i < quoted.size(); ++i)
+            if (done.values[i] != quoted[i]) pass.quoted.push_back(quoted[i]);
+        if (pass.quoted.empty()) return true;
+        pass.start = zeros(pass.quoted);
+        pass.list = pass.list.first(done.bytes);
+        pass.padded_sha1 = true;
+        const PassResult padded = appraise::run(pass, [](const HashedEntry&, PcrBanks&) {});
+        if (!padded.reached || padded.entries != done.entries) return false;
+        for (const auto& [bank, value] : pass.quoted)
+            findings_.add(codes::kImaPadded, "the kernel extends PCR 10's bank " +
+                                                 std::string(measure::name_of(bank)) +
+                                                 " with no more than SHA-1");
+        return true;
     }
 
     void visit_ima(const HashedEntry& hashed, ImaJudge& judge) {

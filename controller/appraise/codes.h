@@ -77,6 +77,7 @@ inline constexpr Code kImaTemplateDigest{"ima-template-digest", kUnusable};
 inline constexpr Code kImaPayloadDigest{"ima-payload-digest", kUnusable};
 inline constexpr Code kImaReplay{"ima-replay", kUnusable};
 inline constexpr Code kImaCount{"ima-count", kUnusable};
+inline constexpr Code kImaPadded{"ima-padded", kNote};
 inline constexpr Code kImaLag{"ima-lag", kNote};
 inline constexpr Code kImaPcr{"ima-pcr", kContraindicates};
 inline constexpr Code kImaTemplate{"ima-template", kContraindicates};

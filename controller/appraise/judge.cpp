@@ -257,6 +257,11 @@ void Judge::put(std::uint64_t number, std::string_view ring, std::optional<Mater
         return;
     }
     const bool judged = is_judged(ring, type);
+    if (const auto expiry = fields.integer("expiry"); judged && expiry && *expiry < now_)
+        findings_.add(codes::kKeyExpired, policy_.keys.allow_expired,
+                      "the key \"" + printable(description) + "\" in " + printable(ring) +
+                          " has a timeout that is over",
+                      in_list(number));
     if (!material) {
         if (judged && !fields["error"])
             findings_.add(codes::kKeyUnidentified,
@@ -346,14 +351,10 @@ bool Judge::baseline(std::uint64_t number, const cbor::Map& fields) {
     if (const auto states = fields["state"]; states && states->kind == cbor::Kind::kArray)
         for (Bytes rest = states->content; !rest.empty();) {
             const auto state = cbor::next(rest).text();
-            if (state != "revoked" && state != "invalidated" && state != "expired" &&
-                state != "negative")
+            dead = dead || (state && *state != "under construction");
+            if (!is_judged(*ring, *type) || (state != "revoked" && state != "invalidated"))
                 continue;
-            dead = true;
-            if (!is_judged(*ring, *type) || *state == "negative") continue;
-            const bool expired = *state == "expired";
-            findings_.add(expired ? codes::kKeyExpired : codes::kKeyRevoked,
-                          expired ? policy_.keys.allow_expired : policy_.keys.allow_revoked,
+            findings_.add(codes::kKeyRevoked, policy_.keys.allow_revoked,
                           "the key \"" + printable(*description) + "\" in " + printable(*ring) +
                               " is " + printable(*state),
                           in_list(number));

@@ -51,7 +51,8 @@ struct ListPass {
     Algorithm stored = Algorithm::kSha1;  ///< of the digests in the list
     unsigned pcr = 0;                     ///< the one that is replayed
     PcrBanks start;                       ///< its value before the first entry, in each bank
-    PcrBanks quoted;                      ///< and where to stop, in the same banks
+    PcrBanks quoted;                      ///< where to stop, in these or some of these banks
+    bool padded_sha1 = false;             ///< banks are extended with SHA-1 and zeros behind it
     unsigned threads = 1;
 };
 

@@ -52,7 +52,7 @@ struct AppraisalPolicy {
         bool required = false;
         bool require_signatures = false;
         bool allow_violations = false;
-        Names signers{".ima", "._ima"};  ///< keyrings whose keys sign files
+        Names signers{".ima", "._ima", "_ima"};  ///< keyrings whose keys sign files
     } ima;
 };
 

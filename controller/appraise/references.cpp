@@ -45,7 +45,7 @@ Result<std::vector<std::vector<std::uint8_t>>> from_pem(Bytes content, const std
     return certificates;
 }
 
-std::optional<std::vector<std::uint8_t>> from_hex(std::string_view text) {
+std::optional<std::vector<std::uint8_t>> bytes_of_hex(std::string_view text) {
     const auto digit = [](char letter) -> int {
         if (letter >= '0' && letter <= '9') return letter - '0';
         if (letter >= 'a' && letter <= 'f') return letter - 'a' + 10;
@@ -175,7 +175,7 @@ Result<BlockedKeys> BlockedKeys::parse(std::string_view text, const std::string&
     }
     auto read = each_line(text, file, "the SHA-256 of a certificate or public key, in hex",
                           [&](std::string_view word) {
-                              const auto bytes = from_hex(word);
+                              const auto bytes = bytes_of_hex(word);
                               Sha256 digest;
                               if (!bytes || bytes->size() != digest.size()) return false;
                               std::ranges::copy(*bytes, digest.begin());
@@ -196,7 +196,7 @@ Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::strin
                                   if (!algorithm) return false;
                                   word.remove_prefix(colon + 1);
                               }
-                              const auto bytes = from_hex(word);
+                              const auto bytes = bytes_of_hex(word);
                               if (!bytes) return false;
                               const std::size_t size = bytes->size();
                               if (algorithm ? size != measure::size_of(*algorithm)

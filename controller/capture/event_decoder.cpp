@@ -30,13 +30,13 @@ std::optional<PublicKey> decode_public_key(Bytes blob) {
     return decoded;
 }
 
-/// The components come from the last to the first, a NUL behind each.
-std::string path_of(std::string_view components) {
+/// The components come from the last to the first, each in a place of its own.
+std::string path_of(std::string_view places) {
     std::string path;
-    while (!components.empty()) {
-        const std::size_t end = std::min(components.find('\0'), components.size());
-        path.insert(0, "/" + std::string(components.substr(0, end)));
-        components.remove_prefix(std::min(end + 1, components.size()));
+    for (; places.size() >= KS_PATH_NAME; places.remove_prefix(KS_PATH_NAME)) {
+        const std::string component = bounded_string(places.data(), KS_PATH_NAME);
+        if (component.empty()) break;
+        path.insert(0, "/" + component);
     }
     return path;
 }

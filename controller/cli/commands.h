@@ -21,10 +21,13 @@ struct Context {
 
 void add_status(CLI::App& app, Context& context);  ///< status, reload, wait
 void add_list(CLI::App& app, Context& context);
+void add_keyrings(CLI::App& app, Context& context);
 void add_policy(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_detach(CLI::App& app, Context& context);
 void add_appraise(CLI::App& app, Context& context);
+void add_ak(CLI::App& app, Context& context);        ///< ak create, export, activate
+void add_evidence(CLI::App& app, Context& context);  ///< evidence, evidence export
 
 /// Prints "keyscribe: error" and returns the exit status for it.
 inline int report(const Error& error) {

@@ -11,10 +11,13 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     keyscribe::cli::add_status(app, context);
     keyscribe::cli::add_list(app, context);
+    keyscribe::cli::add_keyrings(app, context);
     keyscribe::cli::add_policy(app, context);
     keyscribe::cli::add_doctor(app, context);
     keyscribe::cli::add_detach(app, context);
     keyscribe::cli::add_appraise(app, context);
+    keyscribe::cli::add_ak(app, context);
+    keyscribe::cli::add_evidence(app, context);
     CLI11_PARSE(app, argc, argv);
     return context.exit_status;
 }

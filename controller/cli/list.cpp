@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // keyscribe list.
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -18,6 +18,7 @@
 #include "controller/measure/list_writer.h"
 #include "controller/measure/records.h"
 #include "controller/measure/template_data.h"
+#include "controller/measure/unfold.h"
 #include "controller/unique_fd.h"
 
 namespace keyscribe::cli {
@@ -30,8 +31,8 @@ json readable(const json& value) {
     if (value.is_binary()) {
         const auto& bytes = value.get_binary();
         const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-        const bool digest = bytes.size() == 20 || bytes.size() == 32 || bytes.size() == 48 ||
-                            bytes.size() == 64;
+        const bool digest =
+            bytes.size() == 20 || bytes.size() == 32 || bytes.size() == 48 || bytes.size() == 64;
         json as_text = kernel_string(text);
         for (const char character : text)
             if (digest && static_cast<unsigned char>(character) >= 0x7f)
@@ -44,11 +45,16 @@ json readable(const json& value) {
     return copy;
 }
 
+json fields_of(const measure::Entry& entry, std::uint64_t number) {
+    return {{"entry", number},
+            {"pcr", entry.pcr},
+            {"template_digest", measure::to_hex(entry.stored_digest)},
+            {"template", std::string(entry.template_name)}};
+}
+
+/// An entry that stands for itself alone.
 json to_json(const measure::Entry& entry, std::uint64_t number) {
-    json line = {{"entry", number},
-                 {"pcr", entry.pcr},
-                 {"template_digest", measure::to_hex(entry.stored_digest)},
-                 {"template", std::string(entry.template_name)}};
+    json line = fields_of(entry, number);
     const auto fields = measure::decode_fields(entry.template_name, entry.template_data);
     if (!fields) {
         line["template_data"] = measure::to_hex(entry.template_data);
@@ -56,37 +62,73 @@ json to_json(const measure::Entry& entry, std::uint64_t number) {
     }
     line["digest"] = std::string(fields->algorithm) + ':' + measure::to_hex(fields->digest);
     line["name"] = kernel_string(fields->name);
-    if (!fields->third) return line;
-    const auto record = fields->name.starts_with(measure::kRecordPrefix)
-                            ? measure::from_cbor(*fields->third)
-                            : Result<json>(json());
-    if (record && !record->is_null()) line["record"] = readable(*record);
-    else line["buf"] = measure::to_hex(*fields->third);
+    if (fields->third) line["buf"] = measure::to_hex(*fields->third);
     return line;
 }
 
+/// One of those that an entry stands for.
+json to_json(const measure::Entry& entry, const measure::LogicalRecord& record) {
+    json line = fields_of(entry, record.entry);
+    line["index"] = record.index;
+    line["digest"] =
+        "sha256:" + measure::to_hex(measure::hash(measure::Algorithm::kSha256, record.buf));
+    line["name"] = kernel_string(record.name);
+    const auto decoded = record.name.starts_with(measure::kRecordPrefix)
+                             ? measure::from_cbor(record.buf)
+                             : Result<json>(json());
+    if (decoded && !decoded->is_null())
+        line["record"] = readable(*decoded);
+    else
+        line["buf"] = measure::to_hex(record.buf);
+    return line;
+}
+
+void print_json(const json& line) {
+    fmt::print("{}\n", line.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+void print_text(const measure::Entry& entry, std::uint64_t number, std::string_view algorithm,
+                measure::Bytes digest, std::size_t size, std::string_view name) {
+    fmt::print("{:>6}  PCR {:<2}  {}:{:.16}…  {:>7} bytes  {}\n", number, entry.pcr,
+               measure::escape_name(algorithm), measure::to_hex(digest), size,
+               measure::escape_name(name));
+}
+
+/// A batch as the records in it: that is what was measured.
 void print(const measure::Entry& entry, std::uint64_t number, const std::string& format) {
-    if (format == "json")
-        fmt::print("{}\n", to_json(entry, number)
-                               .dump(-1, ' ', false, json::error_handler_t::replace));
-    else if (format == "ima")
+    if (format == "ima") {
         fmt::print("{}", measure::text_line(entry.pcr, entry.stored_digest, entry.template_name,
                                             entry.template_data));
-    else {
-        const auto fields = measure::decode_fields(entry.template_name, entry.template_data);
-        if (!fields) {
-            fmt::print("{:>6}  PCR {:<2}  {}\n", number, entry.pcr,
-                       measure::escape_name(entry.template_name));
-            return;
-        }
-        fmt::print("{:>6}  PCR {:<2}  {}:{:.16}…  {:>7} bytes  {}\n", number, entry.pcr,
-                   measure::escape_name(fields->algorithm), measure::to_hex(fields->digest),
-                   fields->third ? fields->third->size() : 0, measure::escape_name(fields->name));
+        return;
     }
+    bool unfolded = false;
+    if (auto records = measure::Unfolded::of(entry, number))
+        while (const auto record = records->next()) {
+            unfolded = true;
+            if (format == "json")
+                print_json(to_json(entry, *record));
+            else
+                print_text(entry, number, "sha256",
+                           measure::hash(measure::Algorithm::kSha256, record->buf),
+                           record->buf.size(), record->name);
+        }
+    if (unfolded) return;
+    if (format == "json") {
+        print_json(to_json(entry, number));
+        return;
+    }
+    const auto fields = measure::decode_fields(entry.template_name, entry.template_data);
+    if (fields)
+        print_text(entry, number, fields->algorithm, fields->digest,
+                   fields->third ? fields->third->size() : 0, fields->name);
+    else
+        fmt::print("{:>6}  PCR {:<2}  {}\n", number, entry.pcr,
+                   measure::escape_name(entry.template_name));
 }
 
 /// Appends what the file has beyond what is there already.
-Result<void> read_on(const UniqueFd& fd, std::vector<std::uint8_t>& bytes, const std::string& path) {
+Result<void> read_on(const UniqueFd& fd, std::vector<std::uint8_t>& bytes,
+                     const std::string& path) {
     std::array<std::uint8_t, 65536> block;
     for (;;) {
         const ssize_t got = ::read(fd.get(), block.data(), block.size());

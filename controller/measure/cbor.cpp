@@ -24,8 +24,11 @@ ordered_json in_order(const json& value) {
         return left.first.size() != right.first.size() ? left.first.size() < right.first.size()
                                                        : left.first < right.first;
     });
-    ordered_json object = ordered_json::object();
-    for (const auto& [key, member] : members) object[std::string(key)] = in_order(*member);
+    // Not by operator[], which looks for the key among all that are there.
+    ordered_json::object_t object;
+    object.reserve(members.size());
+    for (const auto& [key, member] : members)
+        object.Container::emplace_back(std::string(key), in_order(*member));
     return object;
 }
 
@@ -64,7 +67,9 @@ bool is_safe(Bytes rest) {
 
 }  // namespace
 
-std::vector<std::uint8_t> to_cbor(const json& value) { return ordered_json::to_cbor(in_order(value)); }
+std::vector<std::uint8_t> to_cbor(const json& value) {
+    return ordered_json::to_cbor(in_order(value));
+}
 
 Result<json> from_cbor(Bytes encoded) {
     if (!is_safe(encoded)) return fail("not CBOR of the kind that records have");

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace keyscribe::measure {
 
@@ -43,6 +44,8 @@ Digest hash(Algorithm algorithm, Bytes first, Bytes second = {});
 Digest filled(Algorithm algorithm, std::uint8_t value);
 
 std::string to_hex(Bytes bytes);
+/// Nothing where `text` is not pairs of hexadecimal digits.
+std::optional<std::vector<std::uint8_t>> from_hex(std::string_view text);
 
 inline Bytes as_bytes(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};

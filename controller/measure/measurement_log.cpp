@@ -11,6 +11,9 @@
 namespace keyscribe::measure {
 namespace {
 
+/// TCG PC Client Platform TPM Profile, 4.6: PCR 0 to 23.
+constexpr std::uint32_t kLastPcr = 23;
+
 PcrValues zeros(const std::vector<Algorithm>& banks) {
     PcrValues values;
     for (const Algorithm bank : banks) values[bank] = filled(bank, 0);
@@ -27,12 +30,12 @@ std::optional<PcrValues> told_by(const Entry& entry) {
 
 }  // namespace
 
-PcrValues MeasurementLog::after(const PcrValues& values, const Entry& entry) const {
+PcrValues after(const PcrValues& values, const Entry& entry) {
     const auto told = told_by(entry);
     PcrValues next;
-    for (const Algorithm bank : banks_) {
-        const PcrValues& from = told && told->contains(bank) ? *told : values;
-        next[bank] = extended(bank, from.at(bank), extend_value(entry, bank));
+    for (const auto& [bank, value] : values) {
+        const Digest& from = told && told->contains(bank) ? told->at(bank) : value;
+        next[bank] = extended(bank, from, extend_value(entry, bank));
     }
     return next;
 }
@@ -57,7 +60,14 @@ Result<MeasurementLog> MeasurementLog::open(const std::filesystem::path& directo
     recovery.entries = log.entries_ = entries->size();
 
     std::set<unsigned> pcrs{pcr};
-    for (const Entry& entry : *entries) pcrs.insert(entry.pcr);
+    for (std::size_t i = 0; i < entries->size(); ++i) {
+        const std::uint32_t named = (*entries)[i].pcr;
+        if (named <= kLastPcr)
+            pcrs.insert(named);
+        else
+            recovery.tampered.push_back("list: entry " + std::to_string(i) + " names PCR " +
+                                        std::to_string(named) + ", which no TPM has");
+    }
     for (const unsigned each : pcrs)
         if (auto done = log.recover(each, *entries, recovery); !done)
             return std::unexpected(done.error());

@@ -17,6 +17,10 @@
 
 namespace keyscribe::measure {
 
+/// A PCR's values after `entry`, in the banks of `values`. A keyscribe:foreign entry says itself what
+/// the PCR had before it.
+PcrValues after(const PcrValues& values, const Entry& entry);
+
 /// What opening found, and mended.
 struct Recovery {
     std::uint64_t entries = 0;              ///< in the list
@@ -61,6 +65,8 @@ class MeasurementLog {
     /// The values that this log has given the PCR.
     const PcrValues& values(unsigned pcr) const { return values_.at(pcr); }
     const std::vector<Algorithm>& banks() const { return banks_; }
+    /// The binary list as it stands.
+    Result<WipedBytes> list() const { return files_.read(); }
     std::uint64_t entries() const { return entries_; }
     std::uint64_t size() const { return files_.size(); }  ///< of the binary list, in bytes
     std::uint64_t extends() const { return extends_; }
@@ -69,7 +75,6 @@ class MeasurementLog {
     MeasurementLog(ListFiles files, Tpm& tpm, std::vector<Algorithm> banks)
         : files_(std::move(files)), tpm_(&tpm), banks_(std::move(banks)) {}
     Result<void> recover(unsigned pcr, const std::vector<Entry>& entries, Recovery& recovery);
-    PcrValues after(const PcrValues& values, const Entry& entry) const;
 
     ListFiles files_;
     Tpm* tpm_;

@@ -66,7 +66,8 @@ struct Proof {
 Record event_record(const KeyEvent& event, std::string_view operation, const KeyringName& keyring,
                     const Proof& proof, bool with_actor);
 
-/// keyscribe:baseline-begin. `reason`: "start", "restart" or "policy".
+/// keyscribe:baseline-begin. `reason`: "start", "restart", "policy", "order" or
+/// "loss".
 Record baseline_begin_record(std::uint64_t boot_time_ns, std::string_view reason,
                              const std::vector<KeyringName>& keyrings);
 

@@ -1,47 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/measure/tpm.h"
 
-#include <tss2/tss2_esys.h>
-#include <tss2/tss2_rc.h>
 #include <tss2/tss2_tctildr.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
-#include <thread>
+
+#include "controller/measure/esys.h"
 
 namespace keyscribe::measure {
 namespace {
 
 constexpr unsigned kPcrs = 24;
-
-struct FreeTss {
-    void operator()(void* memory) const { Esys_Free(memory); }
-};
-template <class T>
-using Owned = std::unique_ptr<T, FreeTss>;
-
-std::unexpected<Error> tpm_failure(const char* command, TSS2_RC code) {
-    return fail(Tss2_RC_Decode(code), command,
-                "is the TPM there and enabled? `keyscribe doctor` looks");
-}
-
-/// The TPM asks to be asked again: TPM_RC_RETRY, _TESTING and _YIELDED (Part 2, 6.6.3).
-bool wants_retry(TSS2_RC code) {
-    return code == TPM2_RC_RETRY || code == TPM2_RC_TESTING || code == TPM2_RC_YIELDED;
-}
-
-/// A self-test takes up to a second or two.
-template <class Command>
-TSS2_RC with_retries(Command&& command) {
-    auto pause = std::chrono::milliseconds(1);
-    for (int attempt = 0;; ++attempt) {
-        const TSS2_RC code = command();
-        if (!wants_retry(code & ~TSS2_RC_LAYER_MASK) || attempt == 12) return code;
-        std::this_thread::sleep_for(pause);
-        pause *= 2;
-    }
-}
 
 TPML_PCR_SELECTION select(const std::vector<std::pair<Algorithm, std::vector<unsigned>>>& wanted) {
     TPML_PCR_SELECTION selection{.count = static_cast<UINT32>(wanted.size())};
@@ -169,9 +139,9 @@ Result<std::vector<Digest>> Tpm::read_pcrs(Algorithm bank, const std::vector<uns
                     (read->selection.pcrSelections[0].pcrSelect[pcr / 8] & (1 << (pcr % 8))))
                     found[pcr] = read->digests[next++];
             if (next == 0)
-                return fail("the TPM gives no value for a PCR of bank " +
-                                std::string(name_of(bank)),
-                            "TPM2_PCR_Read", "is the bank active? (tpm2_pcrallocate)");
+                return fail(
+                    "the TPM gives no value for a PCR of bank " + std::string(name_of(bank)),
+                    "TPM2_PCR_Read", "is the bank active? (tpm2_pcrallocate)");
         }
         if (changed) continue;
         std::vector<Digest> digests;

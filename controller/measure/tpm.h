@@ -39,6 +39,9 @@ class Tpm {
     /// "vendor, firmware a.b": for people.
     Result<std::string> description();
 
+    /// For commands that are not measuring's (esys.h).
+    ESYS_CONTEXT* esys() const { return esys_.get(); }
+
   private:
     struct Closer {
         void operator()(ESYS_CONTEXT* context) const;

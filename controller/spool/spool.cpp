@@ -219,6 +219,11 @@ void Spool::set_progress(std::uint32_t ring, std::uint64_t settled) {
     if (file_) file_->set_progress(progress_);
 }
 
+void Spool::push(Relook relook) {
+    const std::lock_guard lock(mutex_);
+    add(std::move(relook));
+}
+
 void Spool::push(PolicyChange change) {
     const std::lock_guard lock(mutex_);
     changed_.notify_one();

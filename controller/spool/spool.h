@@ -62,8 +62,13 @@ struct Detached {
     std::string what;
 };
 
-using SpoolItem =
-    std::variant<KeyEvent, PolicyChange, capture::Loss, Missed, Drop, Resume, Tampered, Detached>;
+/// What keyrings hold, looked at anew: see Pump::settle_order().
+struct Relook {
+    std::shared_ptr<const Baseline> baseline;
+};
+
+using SpoolItem = std::variant<KeyEvent, PolicyChange, capture::Loss, Missed, Drop, Resume, Tampered,
+                               Detached, Relook>;
 
 struct SpoolTotals {
     std::uint64_t waiting = 0;        ///< events in the spool
@@ -103,6 +108,7 @@ class Spool {
     Progress progress() const;
     /// From here on the ring is another one, or its numbers are settled up to `settled`.
     void set_progress(std::uint32_t ring, std::uint64_t settled);
+    void push(Relook relook);
 
     /// What was pushed reaches the file, if there is one. An error is shown in the totals.
     void flush();

@@ -22,6 +22,16 @@ measure() {
 users() { for size in "${sizes[@]}"; do measure "$1" user "$size" 50 "user $size"; done; }
 certificates() { measure "$1" asymmetric "$work/cert.der" 30 "certificate"; }
 
+# operations NAME: a row for each operation of keyctl(2) that is timed.
+operations() {
+    local name=$1 operation median
+    while read -r operation median; do
+        [[ $name != bare ]] || bare[$operation]=$median
+        awk -v name="$name" -v column="$operation" -v median="$median" -v bare="${bare[$operation]}" 'BEGIN {
+            printf "%-40s %-12s %9.0f %+9.0f %7.3f\n", name, column, median, median - bare, median / bare }'
+    done < <(/share/build/key_ops_cost 50 bench_ring)
+}
+
 policy() {
     mkdir -p /etc/keyscribe/policy.d
     printf '%s\n' "$@" >/etc/keyscribe/policy.d/10-bench.policy
@@ -36,15 +46,22 @@ echo "guest instructions per add_key(2), $(uname -r)"
 printf '%-40s %-12s %9s %9s %7s %9s\n' observer payload median more ratio mean
 users bare
 certificates bare
+/share/build/key_ops_cost 50 bench_ring >/dev/null
+operations bare
 
 policy 'measure func=KEY_CHECK keyrings=another_ring'
 systemctl start keyscribed
 keyscribe wait ready --timeout 120
 users "keyscribed, no rule for this keyring"
+policy 'measure func=KEY_CHECK keyrings=another_ring op=all'
+operations "keyscribed, no rule for this keyring"
 policy 'measure func=KEY_CHECK'
 users "keyscribed, no rule for this type"
 policy 'measure func=KEY_CHECK keyrings=bench_ring key_type=user|asymmetric'
 users "keyscribed, matching rule"
+keyscribe wait idle --timeout 300
+policy 'measure func=KEY_CHECK keyrings=bench_ring key_type=user|asymmetric op=all'
+operations "keyscribed, matching rule"
 keyscribe wait idle --timeout 300
 certificates "keyscribed, matching rule"
 keyscribe wait idle --timeout 300

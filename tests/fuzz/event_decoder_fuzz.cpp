@@ -13,7 +13,8 @@ void decode(std::span<const std::byte> record) {
     const auto event = keyscribe::capture::decode_event(record);
     if (!event) return;
     const std::size_t content = sizeof(ks_event) + event->description.size() +
-                                event->keyring.size() + event->payload.size();
+                                event->keyring.name.size() + event->from.name.size() +
+                                event->restriction.size() + event->payload.size();
     if (content > record.size()) std::abort();
     if (!event->payload.empty() && event->payload.size() != event->payload_length) std::abort();
 }
@@ -30,8 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::memcpy(&fixed, data, sizeof(fixed));
     fixed.version = KS_EVENT_VERSION;
     fixed.operation %= KS_OP_COUNT;
-    fixed.size = sizeof(fixed) + fixed.description_length + fixed.keyring_length +
-                 fixed.payload_copied;
+    fixed.size =
+        sizeof(fixed) + fixed.description_length + fixed.keyring_length + fixed.payload_copied;
     fixed.payload_length = fixed.payload_copied;
     std::memcpy(record.data(), &fixed, sizeof(fixed));
     decode(record);

@@ -142,13 +142,21 @@ evmctl_matches() {
 # The list, replayed here by sha256sum and the like, gives PCR 13 of the bank: replay BANK.
 # Independent of keyscribe and evmctl: from the text form's fields.
 replay() {
-    local bank=$1 value zeros template
-    zeros=$(printf '%0*d' "$(printf '' | "${bank}sum" | cut -d' ' -f1 | tr -d '\n' | wc -c)" 0)
-    value=$zeros
-    while read -r template; do
-        value=$( (xxd_r "$value"; xxd_r "$(xxd_r "$template" | "${bank}sum" | cut -d' ' -f1)") |
-            "${bank}sum" | cut -d' ' -f1)
-    done < <(template_data)
+    local bank=$1 value digest
+    rm -rf "$work/templates"
+    mkdir "$work/templates"
+    # A file for each: they can be longer than an argument.
+    perl -e 'local $/; open F, "<", $ARGV[0]; $_ = <F>; my ($p, $i) = (0, 0);
+        while ($p < length) {
+            my $n = unpack("V", substr($_, $p + 24, 4)); my $q = $p + 28 + $n;
+            my $m = unpack("V", substr($_, $q, 4));
+            open O, ">", sprintf("%s/%06d", $ARGV[1], $i++); print O substr($_, $q + 4, $m); close O;
+            $p = $q + 4 + $m; }' "$list" "$work/templates"
+    value=$(printf '' | "${bank}sum" | cut -d' ' -f1 | tr 0-9a-f 0)
+    while read -r digest _; do
+        value=$(perl -e 'print pack("H*", $ARGV[0])' "$value$digest" | "${bank}sum")
+        value=${value%% *}
+    done < <(find "$work/templates" -type f | sort | xargs "${bank}sum")
     echo "$value"
 }
 

@@ -224,7 +224,6 @@ equal "and events are measured" "$(digests_of watched | tail -n 1)" "sha256:$(sh
 
 echo "# what others make of it"
 check "evmctl matches the list in SHA-1 and SHA-256" evmctl_matches
-equal "sha1 of the PCR" "$(replay sha1)" "$(pcr sha1)"
 equal "sha256 of the PCR" "$(replay sha256)" "$(pcr sha256)"
 equal "status shows the same" "$(status .tpm.values.sha256)" "$(pcr sha256)"
 cp $list "$work/forged"

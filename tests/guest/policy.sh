@@ -74,10 +74,10 @@ policy 10-users 'measure func=KEY_CHECK key_type=user keyrings=shared uid=65534 
 shared=$(keyctl newring shared @u)
 keyctl setperm "$shared" 0x3f3f3f3f
 nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
-before=$(status .counters.numbered)
+before=$(status .counters.measured)
 keyctl add user by-root x "$shared" >/dev/null
 settle
-equal "another user's event is not sent" "$(status .counters.numbered)" "$before"
+equal "another user's event is not measured" "$(status .counters.measured)" "$before"
 nobody keyctl add user by-nobody x "$shared" >/dev/null || fail "add as nobody"
 settle
 equal "this user's is measured" "$(records_of create | jq -r .description | tail -n 1)" by-nobody

@@ -623,6 +623,14 @@ const std::vector<Forgery>& forgeries() {
              s.host.list.record("baseline", fields);
          },
          "key-revoked"},
+        {"a key whose timeout is over",
+         [](Setting& s) {
+             s.good();
+             json fields = s.host.key_fields("link", 300, "staging", 9, "File signer: 11");
+             fields["expiry"] = 1000;
+             s.host.list.record("link", fields);
+         },
+         "key-expired"},
         {"a blocked certificate",
          [](Setting& s) {
              s.good();
@@ -976,6 +984,29 @@ TEST(Appraise, WhatLiesBeyondTheQuoteIsLag) {
     EXPECT_EQ(result.verdict, Verdict::kAffirmed) << to_json(result, "");
     EXPECT_EQ(codes_of(result, true), "list-lag");
     EXPECT_EQ(result.entries_beyond, 2u);
+}
+
+TEST(Appraise, ABankThatTheKernelPadsIsToldAndNoMore) {
+    Setting setting;
+    setting.good();
+    evidence::PcrSet pcrs = setting.host.firmware();
+    Digest value = measure::filled(Algorithm::kSha384, 0), other = value;
+    measure::ListReader reader(setting.host.kernel.bytes);
+    for (;;) {
+        const auto entry = reader.next();
+        ASSERT_TRUE(entry);
+        if (!*entry) break;
+        Digest padded = measure::hash(Algorithm::kSha1, (*entry)->template_data);
+        padded.size = 48;
+        value = measure::extended(Algorithm::kSha384, value, padded);
+    }
+    pcrs[Algorithm::kSha384][10] = value;
+    setting.host.second_pcrs = pcrs;
+    const auto result = setting.run();
+    EXPECT_EQ(result.verdict, Verdict::kAffirmed) << to_json(result, "");
+    EXPECT_EQ(codes_of(result, true), "ima-padded");
+    setting.host.second_pcrs[Algorithm::kSha384][10] = other;
+    EXPECT_EQ(codes_of(setting.run()), "ima-replay");
 }
 
 TEST(Appraise, ManyThreadsFindTheSame) {

@@ -165,5 +165,14 @@ TEST(Cbor, DepthDoesNotTakeTheStack) {
     EXPECT_FALSE(from_cbor(deep));
 }
 
+TEST(Cbor, ManyKeysAreInOrder) {
+    json many = json::object();
+    for (int i = 0; i < 100'000; ++i) many["key " + std::to_string(i)] = i;
+    const auto encoded = to_cbor(many);
+    const auto decoded = from_cbor(encoded);
+    ASSERT_TRUE(decoded) << to_string(decoded.error());
+    EXPECT_EQ(*decoded, many);
+}
+
 }  // namespace
 }  // namespace keyscribe::measure

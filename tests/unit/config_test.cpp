@@ -112,11 +112,13 @@ TEST(Config, TheShippedFileTellsTheDefaults) {
         settings += setting;
         text += (setting ? line.substr(2) : line) + '\n';
     }
-    EXPECT_EQ(settings, 16);
+    EXPECT_EQ(settings, 18);
     const Config said = accepted(text), real;
     EXPECT_EQ(said.tpm.tcti, real.tpm.tcti);
     EXPECT_EQ(said.tpm.pcr, real.tpm.pcr);
     EXPECT_EQ(said.tpm.force_resettable_pcr, real.tpm.force_resettable_pcr);
+    EXPECT_EQ(said.attest.ak_handle, real.attest.ak_handle);
+    EXPECT_EQ(said.attest.ek, real.attest.ek);
     EXPECT_EQ(said.capture.ring_size, real.capture.ring_size);
     EXPECT_EQ(said.capture.hook, real.capture.hook);
     EXPECT_EQ(said.spool.max_size, real.spool.max_size);
@@ -137,7 +139,7 @@ TEST(Config, UnknownNamesAreRefused) {
     expect_refused({"[jurnal]\nfiles = 1\n", "1:2", "did you mean 'journal'?"});
     expect_refused({"[capture]\n  ringsize = 1\n", "2:3", "did you mean 'ring_size'?"});
     expect_refused({"[journal]\nxyzzyxyzzy = 1\n", "2:1", "known are: enabled, directory"});
-    expect_refused({"\n[frobnication]\n", "2:2", "known are: tpm, capture"});
+    expect_refused({"\n[frobnication]\n", "2:2", "known are: tpm, attest, capture"});
     expect_refused({"pcr = 13\n", "1:1", "unknown section or setting 'pcr'"});
     expect_refused({"[tpm.deeper]\npcr = 13\n", "1:6", "unknown setting 'tpm.deeper'"});
     expect_refused({"[tpm]\n\"a\\u001b[31m\" = 1\n", "2:1", "\\x1b"});
@@ -211,6 +213,21 @@ TEST(Config, Files) {
     ::unlink(name);
     ASSERT_FALSE(wrong);
     EXPECT_EQ(wrong.error().where, std::string(name) + ":2:7");
+}
+
+TEST(Config, TextThatIsNotAsciiIsRefusedOutsideOfStrings) {
+    for (const auto& [text, where] : std::vector<std::pair<std::string, std::string>>{
+             {"\xc3\xa4 = 1\n", "f:1:1"},
+             {"# \xc3\xa4\n[tpm]\npcr = \xe2\x88\x9e\n", "f:3:7"},
+             {"[log]\nlevel = \"\\\"\" \xff", "f:2:14"},
+             {"a = \'\'\'\n\xc3\xa4\'\'\'\n[\xc3\xa4]", "f:3:2"}}) {
+        const auto config = parse_config(text, "f");
+        ASSERT_FALSE(config) << text;
+        EXPECT_EQ(config.error().where, where);
+    }
+    const auto inside = parse_config("# \xc3\xa4\n[control]\ngroup = \"\xc3\xa4\"\n", "f");
+    ASSERT_TRUE(inside) << to_string(inside.error());
+    EXPECT_EQ(inside->control.group, "\xc3\xa4");
 }
 
 }  // namespace

@@ -142,7 +142,10 @@ TEST(EventDecoder, WhatBelongsToTheOperation) {
     Record executable;
     executable.fixed.operation = KS_OP_EXECUTABLE;
     executable.fixed.sequence = 0;
-    executable.extra = std::string("keyctl\0bin\0usr\0", 15);
+    for (std::string component : {"keyctl", "bin", "usr", ""}) {
+        component.resize(KS_PATH_NAME);
+        executable.extra += component;
+    }
     EXPECT_EQ(decode_event(executable.bytes())->actor.exe, "/usr/bin/keyctl");
 }
 

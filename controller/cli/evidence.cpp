@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// keyscribe evidence, evidence export.
+#include "controller/evidence/evidence.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <memory>
+#include <set>
+
+#include "controller/cli/commands.h"
+#include "controller/cli/output.h"
+#include "controller/evidence/collect.h"
+#include "controller/evidence/mapped_file.h"
+#include "controller/evidence/tpm2_tools.h"
+#include "controller/measure/list_writer.h"
+
+namespace keyscribe::cli {
+namespace {
+
+struct Wanted {
+    std::string nonce, pcrs, format = "cbor";
+    std::uint64_t since = 0;
+    std::filesystem::path output;
+};
+
+/// "0-10", "0,2,7", "0-7,10".
+Result<std::vector<unsigned>> parse_pcrs(const std::string& text) {
+    std::set<unsigned> pcrs;
+    const char* at = text.data();
+    const char* end = at + text.size();
+    while (at != end) {
+        unsigned first = 0, last = 0;
+        auto read = std::from_chars(at, end, first);
+        last = first;
+        if (read.ec == std::errc() && read.ptr != end && *read.ptr == '-')
+            read = std::from_chars(read.ptr + 1, end, last);
+        const bool more = read.ptr != end && *read.ptr == ',' && read.ptr + 1 != end;
+        if (read.ec != std::errc() || first > last || last > evidence::kMaxPcr ||
+            (read.ptr != end && !more))
+            return fail("not a list of PCRs", "--pcrs " + text, "expected is one as 0-7,10");
+        for (unsigned pcr = first; pcr <= last; ++pcr) pcrs.insert(pcr);
+        at = more ? read.ptr + 1 : end;
+    }
+    return std::vector<unsigned>(pcrs.begin(), pcrs.end());
+}
+
+int collect(const Config& config, const Wanted& wanted) {
+    const auto nonce = measure::from_hex(wanted.nonce);
+    if (!nonce || nonce->empty() || nonce->size() > 64)
+        return report(
+            {"not a nonce", "--nonce", "expected are 1 to 64 bytes in hexadecimal digits"});
+    const auto pcrs = parse_pcrs(wanted.pcrs);
+    if (!pcrs) return report(pcrs.error());
+    auto tpm = measure::Tpm::open(config.tpm.tcti);
+    if (!tpm) return report(tpm.error());
+    const evidence::Request request{
+        .nonce = *nonce,
+        .since = wanted.since,
+        .pcrs = *pcrs,
+        .pcr = config.tpm.pcr,
+        .ak_handle = config.attest.ak_handle,
+        .ek = config.attest.ek == "rsa" ? evidence::EkAlgorithm::kRsa : evidence::EkAlgorithm::kEcc,
+        .list = config.list.directory / measure::ListFiles::kBinary};
+    const auto collected = evidence::collect(*tpm, request);
+    if (!collected) return report(collected.error());
+    if (!collected->explained)
+        fmt::print(stderr,
+                   "keyscribe: warning: PCR {} has a value that the list does not explain\n",
+                   config.tpm.pcr);
+    if (collected->evidence.ima && !collected->ima_explained)
+        fmt::print(
+            stderr,
+            "keyscribe: warning: PCR 10 has a value that the kernel's list does not explain\n");
+    const evidence::Evidence& evidence = collected->evidence;
+    const auto done =
+        wanted.format == "json"
+            ? write_output(wanted.output, measure::as_bytes(evidence::encode_json(evidence)))
+            : write_output(wanted.output, evidence::encode_cbor(evidence));
+    return done ? 0 : report(done.error());
+}
+
+int export_tools(const std::filesystem::path& file, const std::filesystem::path& directory) {
+    const auto mapped = evidence::MappedFile::open(file);
+    if (!mapped) return report(mapped.error());
+    const auto document = evidence::decode(mapped->bytes());
+    if (!document) return report(document.error());
+    const auto commands = evidence::export_tpm2_tools(document->evidence, directory);
+    if (!commands) return report(commands.error());
+    fmt::print("in {}:\n", directory.string());
+    for (const std::string& command : *commands) fmt::print("    {}\n", command);
+    return 0;
+}
+
+}  // namespace
+
+void add_evidence(CLI::App& app, Context& context) {
+    CLI::App* evidence =
+        app.add_subcommand("evidence", "What an attestation service appraises: quote and list");
+    evidence->require_subcommand(0, 1);
+    const auto wanted = std::make_shared<Wanted>();
+    evidence->add_option("--nonce", wanted->nonce, "the service's, in hexadecimal digits");
+    evidence->add_option("--since", wanted->since, "only the entries from this one on (0: all)");
+    evidence->add_option("--pcrs", wanted->pcrs,
+                         "a second quote, over these PCRs, as 0-10; with 10 the kernel's IMA list");
+    evidence->add_option("--format", wanted->format, "cbor, json")
+        ->check(CLI::IsMember({"cbor", "json"}))
+        ->capture_default_str();
+    evidence->add_option("-o,--output", wanted->output, "the file; - for the standard output");
+
+    CLI::App* export_command = evidence->add_subcommand("export", "In other tools' files");
+    const auto directory = std::make_shared<std::filesystem::path>();
+    const auto file = std::make_shared<std::filesystem::path>();
+    export_command->add_option("--tpm2-tools", *directory, "folder for tpm2_checkquote's files")
+        ->required();
+    export_command->add_option("evidence", *file)->required();
+    export_command->callback(
+        [&context, directory, file] { context.exit_status = export_tools(*file, *directory); });
+
+    const auto run =
+        with_config(context, [wanted](const Config& config) { return collect(config, *wanted); });
+    evidence->callback([evidence, export_command, wanted, run] {
+        if (export_command->parsed()) return;
+        if (wanted->nonce.empty()) throw CLI::RequiredError("--nonce");
+        if (wanted->output.empty()) throw CLI::RequiredError("--output");
+        run();
+    });
+}
+
+}  // namespace keyscribe::cli

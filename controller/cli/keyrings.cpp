@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: Apache-2.0
+// keyscribe keyrings: what the watched keyrings hold, worked out from the list alone, and compared
+// with the kernel's own view.
+#include <fmt/format.h>
+#include <keyutils.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "controller/cli/commands.h"
+#include "controller/journal.h"
+#include "controller/measure/cbor.h"
+#include "controller/measure/list_writer.h"
+#include "controller/measure/records.h"
+#include "controller/measure/unfold.h"
+#include "controller/model/certificate.h"
+#include "controller/model/keyring_model.h"
+#include "controller/policy_loader.h"
+
+namespace keyscribe::cli {
+namespace {
+
+using model::Key;
+using model::KeyId;
+using model::KeyringModel;
+using nlohmann::json;
+
+struct Options {
+    std::string keyring;
+    std::string list;
+    std::uint64_t at = UINT64_MAX;
+    bool as_json = false;
+    bool verify = false;
+};
+
+/// The list and what it says.
+struct View {
+    std::vector<std::uint8_t> list;
+    KeyringModel model;
+    policy::Policy policy;  // the last one in the list
+    std::uint64_t entries = 0;
+    std::int64_t now = std::time(nullptr);
+};
+
+/// The policy in a keyscribe:policy record.
+Result<policy::Policy> policy_of_record(measure::Bytes buf) {
+    const auto record = measure::from_cbor(buf);
+    if (!record) return std::unexpected(record.error());
+    std::vector<measure::PolicyFile> files;
+    const auto text = [](const json& value) {
+        const auto& bytes = value.get_binary();
+        return std::string(bytes.begin(), bytes.end());
+    };
+    const auto found = record->find("files");
+    if (found == record->end() || !found->is_array()) return fail("a policy record without files");
+    for (const json& file : *found) {
+        if (!file.is_object() || !file.contains("name") || !file.contains("text") ||
+            !file["name"].is_binary() || !file["text"].is_binary())
+            return fail("a policy record with a file that is malformed");
+        files.push_back({text(file["name"]), text(file["text"])});
+    }
+    auto loaded = policy_of(std::move(files));
+    if (!loaded) return std::unexpected(loaded.error());
+    return std::move(loaded->policy);
+}
+
+Result<void> read_list(const std::string& path, View& view) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file)
+        return fail_errno("cannot open the list", path,
+                          errno == ENOENT ? "nothing was measured since the boot"
+                                          : "be root, or a member of the group keyscribe");
+    view.list.assign(std::istreambuf_iterator<char>(file), {});
+    return {};
+}
+
+/// Feeds the records up to the one with the sequence number `at`.
+Result<void> feed_list(std::uint64_t at, View& view) {
+    Result<void> outcome;
+    bool done = false;
+    const auto fed = measure::for_each_record(
+        measure::Bytes(view.list), [&](const measure::LogicalRecord& record) {
+            if (done || !outcome) return;
+            view.entries = record.entry + 1;
+            if (record.name == "keyscribe:policy") {
+                auto policy = policy_of_record(record.buf);
+                if (policy)
+                    view.policy = std::move(*policy);
+                else
+                    outcome = std::unexpected(policy.error());
+                return;
+            }
+            if (at != UINT64_MAX)
+                if (const auto change = model::parse_change(record.name, record.buf);
+                    change && *change && (*change)->sequence > at) {
+                    done = true;
+                    return;
+                }
+            outcome = view.model.feed(record);
+        });
+    view.model.finish();
+    if (!fed) return std::unexpected(fed.error());
+    return outcome;
+}
+
+/// The rules that measure what happens in the keyring.
+std::vector<const policy::Rule*> rules_of(const policy::Policy& policy, std::string_view keyring) {
+    std::vector<const policy::Rule*> rules;
+    for (const policy::Rule& rule : policy.rules)
+        if (rule.action == policy::Action::kMeasure &&
+            (rule.keyrings.empty() ||
+             std::ranges::find(rule.keyrings, keyring) != rule.keyrings.end()))
+            rules.push_back(&rule);
+    return rules;
+}
+
+std::vector<KeyId> watched_keyrings(const View& view, const std::string& only) {
+    std::vector<KeyId> watched;
+    for (const KeyId id : view.model.keyrings()) {
+        const Key& keyring = view.model.key(id);
+        if (!only.empty() ? keyring.description == only || std::to_string(keyring.serial) == only
+                          : !rules_of(view.policy, keyring.description).empty())
+            watched.push_back(id);
+    }
+    std::ranges::sort(watched, {}, [&](KeyId id) {
+        return std::pair(view.model.key(id).description, view.model.key(id).serial);
+    });
+    return watched;
+}
+
+measure::Bytes bytes_at(const View& view, model::Extent extent) {
+    return measure::Bytes(view.list).subspan(extent.offset, extent.size);
+}
+
+std::vector<std::string> marks_of(const Key& key, std::int64_t now) {
+    std::vector<std::string> marks;
+    if (key.marks & model::kRevoked) marks.emplace_back("revoked");
+    if (key.marks & model::kInvalidated) marks.emplace_back("invalidated");
+    if (KeyringModel::is_expired(key, now)) marks.emplace_back("expired");
+    if (key.marks & model::kNegative) marks.emplace_back("negative");
+    if (!key.withheld.empty()) marks.push_back("not measured: " + std::string(key.withheld));
+    return marks;
+}
+
+std::string day(std::int64_t seconds) {
+    const std::time_t time = seconds;
+    std::tm parts{};
+    char text[32];
+    ::gmtime_r(&time, &parts);
+    std::strftime(text, sizeof(text), "%Y-%m-%d", &parts);
+    return text;
+}
+
+/// Certificates of the list by subject, for who signed whom.
+using Signers = std::multimap<std::vector<std::uint8_t>, model::Certificate>;
+
+Signers signers_of(const View& view) {
+    Signers signers;
+    std::set<model::Sha256> seen;
+    for (const KeyId keyring : view.model.keyrings())
+        for (const model::LinkId link : view.model.contents(keyring)) {
+            const Key& key = view.model.key(view.model.link(link).key);
+            if (key.payload.size == 0) continue;
+            auto certificate = model::parse_certificate(bytes_at(view, key.payload));
+            if (certificate && seen.insert(certificate->sha256).second)
+                signers.emplace(certificate->raw_subject, std::move(*certificate));
+        }
+    return signers;
+}
+
+std::string signer_of(const View& view, const Key& key, const model::Certificate& certificate,
+                      const Signers& signers) {
+    const auto [first, last] = signers.equal_range(certificate.raw_issuer);
+    for (auto signer = first; signer != last; ++signer)
+        if (model::is_signed_by(bytes_at(view, key.payload), signer->second.public_key))
+            return signer->second.sha256 == certificate.sha256 ? "itself" : signer->second.subject;
+    return "";
+}
+
+/// One key as it stands in a keyring.
+json describe(const View& view, const model::Link& link, const Signers& signers) {
+    const Key& key = view.model.key(link.key);
+    json fields = {{"serial", key.serial},
+                   {"type", std::string(std::string_view(key.type))},
+                   {"description", kernel_string(key.description)},
+                   {"uid", key.uid},
+                   {"gid", key.gid},
+                   {"perm", fmt::format("{:08x}", key.perm)},
+                   {"marks", marks_of(key, view.now)},
+                   {"since",
+                    {{"entry", link.since.entry},
+                     {"seq", link.sequence},
+                     {"boot_time_ns", link.time},
+                     {"how", model::name_of(link.how)}}}};
+    if (key.expiry != 0) fields["expiry"] = key.expiry;
+    if (key.sha256) fields["sha256"] = measure::to_hex(*key.sha256);
+    if (key.fingerprint) fields["fingerprint"] = measure::to_hex(*key.fingerprint);
+    if (!key.algorithm.empty()) fields["algorithm"] = std::string(std::string_view(key.algorithm));
+    if (link.actor)
+        fields["actor"] = {{"pid", link.actor->pid},
+                           {"uid", link.actor->uid},
+                           {"comm", kernel_string(link.actor->comm)},
+                           {"exe", kernel_string(link.actor->exe)},
+                           {"kind", link.actor->kind}};
+    if (key.payload.size == 0) return fields;
+    const auto certificate = model::parse_certificate(bytes_at(view, key.payload));
+    if (!certificate) return fields;
+    fields["fingerprint"] = measure::to_hex(certificate->fingerprint);
+    fields["algorithm"] = certificate->algorithm;
+    fields["subject"] = certificate->subject;
+    fields["issuer"] = certificate->issuer;
+    fields["not_before"] = certificate->not_before;
+    fields["not_after"] = certificate->not_after;
+    if (const std::string signer = signer_of(view, key, *certificate, signers); !signer.empty())
+        fields["signer"] = signer;
+    return fields;
+}
+
+json to_json(const View& view, const std::vector<KeyId>& keyrings) {
+    const Signers signers = signers_of(view);
+    json list = json::array();
+    for (const KeyId id : keyrings) {
+        const Key& keyring = view.model.key(id);
+        json keys = json::array();
+        for (const model::LinkId link : view.model.contents(id))
+            keys.push_back(describe(view, view.model.link(link), signers));
+        list.push_back({{"serial", keyring.serial},
+                        {"name", kernel_string(keyring.description)},
+                        {"marks", marks_of(keyring, view.now)},
+                        {"keys", keys}});
+        if (keyring.restriction) list.back()["restriction"] = *keyring.restriction;
+    }
+    return {{"entries", view.entries}, {"keyrings", list}};
+}
+
+// ---- for people
+
+struct Paper {
+    std::size_t width = 0;  // 0: as wide as it takes
+    bool colour = false;
+};
+
+Paper paper_of_stdout() {
+    Paper paper;
+    if (::isatty(STDOUT_FILENO) == 0) return paper;
+    winsize size{};
+    paper.width =
+        ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    if (const char* columns = std::getenv("COLUMNS"))
+        if (const long asked = std::strtol(columns, nullptr, 10); asked > 0)
+            paper.width = static_cast<std::size_t>(asked);
+    paper.colour = std::getenv("NO_COLOR") == nullptr;
+    return paper;
+}
+
+/// A line, cut to the paper's width.
+void print_line(const Paper& paper, std::string text, const char* colour) {
+    if (paper.width != 0 && text.size() > paper.width) {
+        text.resize(paper.width > 1 ? paper.width - 1 : 0);
+        text += "…";
+    }
+    if (paper.colour && *colour != '\0')
+        fmt::print("\x1b[{}m{}\x1b[0m\n", colour, text);
+    else
+        fmt::print("{}\n", text);
+}
+
+std::string text_of(const json& value) {
+    return value.is_string() ? measure::escape_name(value.get<std::string>())
+                             : value.value("hex", std::string());
+}
+
+void print_key(const Paper& paper, const json& key, bool last) {
+    const std::string stem = last ? "    " : "│   ";
+    std::string marks;
+    for (const json& mark : key["marks"]) marks += " [" + mark.get<std::string>() + ']';
+    print_line(
+        paper,
+        fmt::format("{}{} {}: {}{}", last ? "└── " : "├── ", key["serial"].get<std::int32_t>(),
+                    key["type"].get<std::string>(), text_of(key["description"]), marks),
+        marks.empty() ? "" : "31");
+    if (key.contains("fingerprint"))
+        print_line(paper, stem + "  key " + key["fingerprint"].get<std::string>(), "2");
+    if (key.contains("subject")) {
+        print_line(paper, stem + "  subject " + key["subject"].get<std::string>(), "2");
+        print_line(paper,
+                   stem + "  issuer " + key["issuer"].get<std::string>() +
+                       (key.contains("signer") ? ", signed by " + key["signer"].get<std::string>()
+                                               : ", whose key is not in the list"),
+                   "2");
+        print_line(
+            paper,
+            fmt::format("{}  valid {} to {}", stem, day(key["not_before"]), day(key["not_after"])),
+            "2");
+    }
+    const json& since = key["since"];
+    std::string line =
+        fmt::format("{}  {} at entry {}, {:.3f} s after boot", stem,
+                    since["how"].get<std::string>(), since["entry"].get<std::uint32_t>(),
+                    static_cast<double>(since["boot_time_ns"].get<std::uint64_t>()) / 1e9);
+    if (key.contains("actor")) {
+        const json& actor = key["actor"];
+        const std::string exe = text_of(actor["exe"]);
+        line += fmt::format(" by {} (pid {}, uid {})", exe.empty() ? text_of(actor["comm"]) : exe,
+                            actor["pid"].get<std::uint32_t>(), actor["uid"].get<std::uint32_t>());
+    }
+    print_line(paper, line, "2");
+}
+
+void print_tree(const json& view) {
+    const Paper paper = paper_of_stdout();
+    for (const json& keyring : view["keyrings"]) {
+        std::string marks;
+        for (const json& mark : keyring["marks"]) marks += " [" + mark.get<std::string>() + ']';
+        print_line(
+            paper,
+            fmt::format("{} ({}), {} keys{}", text_of(keyring["name"]),
+                        keyring["serial"].get<std::int32_t>(), keyring["keys"].size(), marks),
+            "1;34");
+        for (std::size_t i = 0; i < keyring["keys"].size(); ++i)
+            print_key(paper, keyring["keys"][i], i + 1 == keyring["keys"].size());
+    }
+}
+
+// ---- the kernel's own view
+
+/// The types whose keys the list tells of in this keyring; empty: all. Nothing: the policy does not
+/// ask for all that changes what it holds, so there is nothing to compare.
+std::optional<std::vector<std::string>> told_types(const policy::Policy& policy,
+                                                   std::string_view keyring) {
+    std::vector<std::string> types;
+    for (const policy::Rule* rule : rules_of(policy, keyring)) {
+        const bool everybody =
+            !rule->uid && !rule->euid && !rule->gid && !rule->egid && !rule->description;
+        if (rule->operations != policy::kAllOperations || !everybody) continue;
+        if (rule->key_types.empty()) return std::vector<std::string>();
+        types.insert(types.end(), rule->key_types.begin(), rule->key_types.end());
+    }
+    if (types.empty()) return std::nullopt;
+    return types;
+}
+
+struct LiveKey {
+    std::string type;
+    std::string description;
+};
+
+/// Nothing: the key is gone or dead, or may not be looked at.
+std::optional<LiveKey> live_key(key_serial_t serial) {
+    char* text = nullptr;
+    if (keyctl_describe_alloc(serial, &text) < 0) return std::nullopt;
+    const std::unique_ptr<char, void (*)(void*)> owner(text, std::free);
+    // type;uid;gid;perm;description, where only the last can have a semicolon
+    const std::string_view line(text);
+    std::size_t at = 0;
+    for (int i = 0; i < 4; ++i) at = line.find(';', at) + 1;
+    return LiveKey{std::string(line.substr(0, line.find(';'))), std::string(line.substr(at))};
+}
+
+class Comparison {
+  public:
+    explicit Comparison(const View& view) : view_(view) {}
+
+    void compare(KeyId id) {
+        const Key& keyring = view_.model.key(id);
+        const auto types = told_types(view_.policy, keyring.description);
+        if (!types) {
+            note(keyring, "the policy does not ask for op=all here: not compared");
+            return;
+        }
+        void* buffer = nullptr;
+        const int size = keyctl_read_alloc(keyring.serial, &buffer);
+        const std::unique_ptr<void, void (*)(void*)> owner(buffer, std::free);
+        if (size < 0) {
+            const bool is_dead = KeyringModel::is_dead(keyring, view_.now);
+            if (errno == EACCES)
+                note(keyring, "cannot look into it");
+            else if (!is_dead)
+                difference(keyring, std::string("the kernel says: ") + std::strerror(errno));
+            return;
+        }
+        const auto* serials = static_cast<const key_serial_t*>(buffer);
+        const std::set<std::int32_t> live(serials, serials + size / sizeof(key_serial_t));
+        std::set<std::int32_t> told;
+        for (const model::LinkId link : view_.model.contents(id)) {
+            const Key& key = view_.model.key(view_.model.link(link).key);
+            told.insert(key.serial);
+            if (!live.contains(key.serial) && !KeyringModel::is_dead(key, view_.now))
+                difference(keyring, "the kernel does not have " +
+                                        name_of(key.serial, key.type, key.description));
+        }
+        for (const std::int32_t serial : live)
+            if (!told.contains(serial)) look_at_stranger(keyring, serial, *types);
+        ++compared_;
+    }
+
+    int finish() const {
+        fmt::print("{} keyrings compared, {} differences\n", compared_, differences_);
+        return differences_ == 0 ? 0 : 1;
+    }
+
+  private:
+    static std::string name_of(std::int32_t serial, std::string_view type,
+                               std::string_view description) {
+        return fmt::format("{} {} {}", serial, type, measure::escape_name(description));
+    }
+    void note(const Key& keyring, const std::string& what) const {
+        fmt::print("note: {} ({}): {}\n", measure::escape_name(keyring.description), keyring.serial,
+                   what);
+    }
+    void difference(const Key& keyring, const std::string& what) {
+        fmt::print("{} ({}): {}\n", measure::escape_name(keyring.description), keyring.serial,
+                   what);
+        ++differences_;
+    }
+    void look_at_stranger(const Key& keyring, std::int32_t serial,
+                          const std::vector<std::string>& types) {
+        const auto key = live_key(serial);
+        if (!key) return;  // dead, or not ours to see
+        if (types.empty() || std::ranges::find(types, key->type) != types.end())
+            difference(keyring,
+                       "the list does not have " + name_of(serial, key->type, key->description));
+    }
+
+    const View& view_;
+    std::size_t compared_ = 0;
+    std::size_t differences_ = 0;
+};
+
+int keyrings(const Config& config, const Options& options) {
+    View view;
+    const std::string path = options.list.empty()
+                                 ? (config.list.directory / measure::ListFiles::kBinary).string()
+                                 : options.list;
+    if (auto done = read_list(path, view); !done) return report(done.error());
+    if (auto done = feed_list(options.at, view); !done) return report(done.error());
+    const auto shown = watched_keyrings(view, options.keyring);
+    if (!options.keyring.empty() && shown.empty())
+        return report(fail("the list knows no such keyring", options.keyring,
+                           "`keyscribe keyrings` shows those that it knows")
+                          .error());
+    if (options.verify) {
+        Comparison comparison(view);
+        for (const KeyId id : shown) comparison.compare(id);
+        return comparison.finish();
+    }
+    const json all = to_json(view, shown);
+    if (options.as_json)
+        fmt::print("{}\n", all.dump(2, ' ', false, json::error_handler_t::replace));
+    else
+        print_tree(all);
+    return 0;
+}
+
+}  // namespace
+
+void add_keyrings(CLI::App& app, Context& context) {
+    CLI::App* command =
+        app.add_subcommand("keyrings", "What the watched keyrings hold, by the list alone");
+    const auto options = std::make_shared<Options>();
+    command->add_option("keyring", options->keyring, "one keyring: its name or serial");
+    command->add_option("--list", options->list, "another list than this boot's");
+    command->add_option("--at", options->at,
+                        "as it stood after the event with this sequence number");
+    command->add_flag("--json", options->as_json, "for programs");
+    command->add_flag("--verify", options->verify,
+                      "compare with the kernel; exit 1 where they differ");
+    command->callback(with_config(
+        context, [options](const Config& config) { return keyrings(config, *options); }));
+}
+
+}  // namespace keyscribe::cli

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/recall.h"
+
+#include "controller/measure/unfold.h"
+#include "controller/model/keyring_model.h"
+
+namespace keyscribe {
+namespace {
+
+KeyEvent as_it_stands(const model::Key& key, KeyringName keyring) {
+    KeyEvent event;
+    event.operation = KS_OP_BASELINE;
+    event.key_serial = key.serial;
+    event.key_type = std::string_view(key.type);
+    event.description = key.description;
+    event.key_uid = key.uid;
+    event.key_gid = key.gid;
+    event.key_perm = key.perm;
+    event.key_expiry = key.expiry;
+    event.keyring = std::move(keyring);
+    return event;
+}
+
+}  // namespace
+
+void recall(measure::Bytes list, KeyTable& table) {
+    model::KeyringModel model(model::KeyringModel::History::kForget);
+    (void)measure::for_each_record(
+        list, [&](const measure::LogicalRecord& record) { (void)model.feed(record); });
+    for (const model::KeyId id : model.keyrings()) {
+        const model::Key& keyring = model.key(id);
+        if (keyring.serial == 0) continue;
+        for (const model::LinkId link : model.contents(id)) {
+            const model::Key& key = model.key(model.link(link).key);
+            if (key.serial != 0)
+                table.take(as_it_stands(key, {keyring.serial, keyring.description}));
+        }
+    }
+}
+
+}  // namespace keyscribe

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a daemon that goes on with a list knows from it.
+#pragma once
+
+#include "controller/key_table.h"
+#include "controller/measure/digest.h"
+
+namespace keyscribe {
+
+/// Tells the table which keyrings hold which keys after the last entry of `list`. Entries that make
+/// no sense are passed over: whoever reads the list has to judge them.
+void recall(measure::Bytes list, KeyTable& table);
+
+}  // namespace keyscribe

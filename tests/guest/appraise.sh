@@ -1,0 +1,136 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The whole story: a host whose files are signed by a key that the build's key signed; evidence; and
+# an appraisal, by somebody with no rights and no TPM, who affirms it. Then what should not be, each
+# contraindicated for its own reason. Boot with integrity and bpf among the LSMs and without the
+# service: it is started with a ring so small that events can be lost.
+
+. "$(dirname "$0")/lib.sh"
+
+# Debian's kernel has no trusted .ima keyring: _ima is what IMA takes in its place.
+ring_policy='measure func=KEY_CHECK keyrings=build_keys|_ima'
+ima=/sys/kernel/security/ima
+chmod 755 "$work"
+mkdir -p "$work/references" "$work/files" /etc/keyscribe
+sed -i 's/^#* *ring_size *=.*/ring_size = "64 KiB"/' /etc/keyscribe/keyscribe.toml
+grep -q '^ring_size' /etc/keyscribe/keyscribe.toml ||
+    printf '[capture]\nring_size = "64 KiB"\n' >>/etc/keyscribe/keyscribe.toml
+printf '%s\n' "$ring_policy" >$policy_dir/10-appraise.policy
+check "IMA is there" test -e $ima/ascii_runtime_measurements
+check "the service starts" systemctl start keyscribed
+check "ready" keyscribe wait ready --timeout 60
+
+# signed NAME SUBJECT ISSUER: NAME.key, NAME.der, by ISSUER.
+signed() {
+    openssl req -new -newkey rsa:2048 -nodes -keyout "$work/$1.key" -subj "/CN=$2" -out "$work/$1.csr" 2>/dev/null
+    printf 'subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n' >"$work/ext"
+    openssl x509 -req -in "$work/$1.csr" -CA "$work/$3.pem" -CAkey "$work/$3.key" -CAcreateserial \
+        -days 30 -extfile "$work/ext" -outform DER -out "$work/$1.der" 2>/dev/null
+}
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/build.key" -subj /CN=build -days 30 \
+    -out "$work/build.pem" 2>/dev/null
+openssl x509 -in "$work/build.pem" -outform DER -out "$work/build.der"
+signed signer 'file signer' build
+signed rogue 'rogue' build
+cp "$work/build.pem" "$work/signer.der" "$work/references/"
+
+build_keys=$(keyctl newring build_keys @u)
+ima_keys=$(keyctl newring _ima @u)
+check "the build's key" keyctl padd asymmetric "" "$build_keys" <"$work/build.der"
+check "the files' key" keyctl padd asymmetric "" "$ima_keys" <"$work/signer.der"
+
+# Files of a user of their own are measured, whatever else runs.
+mount -t tmpfs none "$work/files"
+echo 'measure func=FILE_CHECK mask=MAY_READ fowner=4242' >$ima/policy || fail "IMA's policy"
+# evmctl reads what it signs: the file belongs to the measured user only after that.
+file() {
+    echo "$1" >"$work/files/$1"
+    evmctl ima_sign --hashalgo sha256 --key "$work/$2.key" "$work/files/$1" >/dev/null 2>&1 || fail "evmctl sign $1"
+    chown 4242 "$work/files/$1"
+    cat "$work/files/$1" >/dev/null
+}
+file good signer
+check "IMA measured it with its signature" grep -q "ima-sig sha256:$(sha256 "$work/files/good")" $ima/ascii_runtime_measurements
+settle
+
+check "the attestation key" keyscribe ak create -o "$work/ak"
+printf '[keyrings]\nwatched = ["build_keys", "_ima"]\n[chain.signers]\n_ima = ["build_keys"]\n[ima]\nrequired = true\n' \
+    >"$work/appraisal.toml"
+{ cat "$work/appraisal.toml"; printf '[host]\nallow_restart = true\n'; } >"$work/restarts.toml"
+
+# evidence NAME [OPTION...]
+evidence() {
+    local name=$1
+    shift
+    openssl rand -hex 20 >"$work/$name.nonce"
+    keyscribe evidence --nonce "$(cat "$work/$name.nonce")" --pcrs 0-10 -o "$work/$name.evidence" "$@"
+    chmod 644 "$work/$name.evidence" "$work/ak"/*
+    chmod 755 "$work/ak"
+}
+# appraised NAME [OPTION...]: the verdict and the codes that count, on one line.
+appraised() {
+    local name=$1 status=0
+    shift
+    runuser -u nobody -- keyscribe appraise "$work/$name.evidence" --nonce "$(cat "$work/$name.nonce")" \
+        --ak "$work/ak/ak.pem" --reference-values "$work/references" --json \
+        --policy "${policy_file:-$work/appraisal.toml}" "$@" >"$work/result.json" || status=$?
+    jq -r --arg status "$status" '"\($status) \(.verdict) " +
+        ([.findings[] | select(.weight != "note") | .code] | unique | join(" "))' "$work/result.json"
+}
+# verdict WHAT FOUND EXPECTED
+verdict() {
+    equal "$1" "$2" "$3"
+    [[ $2 == "$3" ]] || jq . "$work/result.json"
+}
+
+check "evidence" evidence good
+verdict "affirmed" "$(appraised good)" "0 affirmed "
+equal "the signature was verified" "$(jq .ima_signatures "$work/result.json")" 1
+equal "both keys were judged" "$(jq .keys "$work/result.json")" 2
+cp "$work/good.nonce" "$work/good.nonce.true"
+openssl rand -hex 20 >"$work/good.nonce"
+verdict "another nonce" "$(appraised good)" "2 unusable quote-nonce"
+mv "$work/good.nonce.true" "$work/good.nonce"
+
+sha256sum "$work/files/good" >"$work/blocked"
+chmod 644 "$work/blocked"
+verdict "a blocked file" "$(appraised good --blocked-files "$work/blocked")" "1 contraindicated file-blocked"
+sha256sum "$work/signer.der" >"$work/blocked-keys"
+chmod 644 "$work/blocked-keys"
+verdict "a blocked key" "$(appraised good --blocked-keys "$work/blocked-keys")" "1 contraindicated key-blocked"
+
+file other rogue
+check "evidence" evidence unsigned
+verdict "a file that another key signed" "$(appraised unsigned)" "1 contraindicated ima-signature-key"
+
+systemctl restart keyscribed
+keyscribe wait ready --timeout 60
+settle
+check "evidence" evidence restarted
+found=$(appraised restarted)
+check "a restarted daemon" grep -qw restarted <<<"$found"
+# The file stays in the kernel's list; where a restart is allowed nothing else is new.
+verdict "a restart that is allowed" "$(policy_file=$work/restarts.toml appraised restarted)" \
+    "1 contraindicated ima-signature-key"
+
+# The very key that signed the other file, too late to be welcome: it is known now, and a rogue.
+check "a rogue key" keyctl padd asymmetric "" "$ima_keys" <"$work/rogue.der"
+settle
+check "evidence" evidence rogue
+verdict "the rogue key" "$(policy_file=$work/restarts.toml appraised rogue)" "1 contraindicated key-unknown"
+
+systemctl kill -s STOP keyscribed
+for i in $(seq 300); do keyctl padd asymmetric "" "$ima_keys" <"$work/signer.der" >/dev/null; done
+systemctl kill -s CONT keyscribed
+settle
+check "evidence" evidence lost
+# An event that came without its payload, for want of room, is one more finding.
+verdict "lost events" "$(policy_file=$work/restarts.toml appraised lost | sed 's/ key-unidentified//')" \
+    "1 contraindicated events-lost key-unknown"
+
+# tpm2_checkquote agrees on what the quote is over.
+check "tpm2-tools' files" keyscribe evidence export --tpm2-tools "$work/export" "$work/lost.evidence"
+check "tpm2_checkquote agrees" tpm2_checkquote -u "$work/export/ak.pem" -m "$work/export/quote-1.msg" \
+    -s "$work/export/quote-1.sig" -f "$work/export/quote-1.pcrs" -g sha256 -q "$(cat "$work/lost.nonce")"
+finish

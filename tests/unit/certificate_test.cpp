@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/model/certificate.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <map>
+#include <memory>
+
+#include "tests/unit/support.h"
+
+namespace keyscribe::model {
+namespace {
+
+using measure::as_bytes;
+using measure::to_hex;
+using testing::read_file;
+using testing::run;
+using testing::TempDir;
+
+/// A chain of three, by openssl: an RSA root, an EC one below it, an Ed25519 one below that.
+class CertificateTest : public ::testing::Test {
+  protected:
+    static void SetUpTestSuite() {
+        folder_ = std::make_unique<TempDir>();
+        make("root", "rsa:2048", "/C=DE/O=Example, \"Ltd\"/CN=Root \xc3\xa4", "");
+        make("below", "ec -pkeyopt ec_paramgen_curve:P-256", "/CN=Below", "root");
+        make("leaf", "ed25519", "/CN=Leaf", "below");
+    }
+    static void TearDownTestSuite() { folder_.reset(); }
+
+    static void make(const std::string& name, const std::string& kind, const std::string& subject,
+                     const std::string& signer) {
+        const std::string at = folder_->path().string() + "/";
+        std::string command = "openssl req -x509 -utf8 -nodes -days 30 -newkey " + kind +
+                              " -subj '" + subject + "' -keyout " + at + name +
+                              ".key -outform DER -out " + at + name + ".der";
+        if (!signer.empty())
+            command += " -CA " + at + signer + ".pem -CAkey " + at + signer + ".key";
+        const auto made = run(command + " && openssl x509 -inform DER -in " + at + name +
+                              ".der -out " + at + name + ".pem");
+        ASSERT_EQ(made.status, 0) << made.text;
+    }
+    static std::string der(const std::string& name) {
+        return read_file(*folder_ / (name + ".der"));
+    }
+    static std::string openssl(const std::string& name, const std::string& what) {
+        std::string text = run("openssl x509 -inform DER -noout -in " +
+                               (*folder_ / (name + ".der")).string() + " " + what)
+                               .text;
+        while (text.ends_with('\n')) text.pop_back();
+        return text;
+    }
+    static std::string output(const std::string& command) {
+        std::string text = run("cd " + folder_->path().string() + " && " + command).text;
+        while (text.ends_with('\n')) text.pop_back();
+        return text;
+    }
+    static std::unique_ptr<TempDir> folder_;
+};
+std::unique_ptr<TempDir> CertificateTest::folder_;
+
+std::string with_colons(const std::vector<std::uint8_t>& bytes) {
+    std::string text;
+    for (const std::uint8_t byte : bytes) {
+        if (!text.empty()) text += ':';
+        for (const char digit : to_hex(std::array{byte}))
+            text += static_cast<char>(std::toupper(digit));
+    }
+    return text;
+}
+
+TEST_F(CertificateTest, SaysWhatOpensslSays) {
+    for (const std::string name : {"root", "below", "leaf"}) {
+        const std::string bytes = der(name);
+        const auto found = parse_certificate(as_bytes(bytes));
+        ASSERT_TRUE(found) << found.error();
+        EXPECT_EQ("subject=" + found->subject, openssl(name, "-subject -nameopt RFC2253"));
+        EXPECT_EQ("issuer=" + found->issuer, openssl(name, "-issuer -nameopt RFC2253"));
+        EXPECT_EQ("serial=" + found->serial, openssl(name, "-serial"));
+        EXPECT_EQ(to_hex(found->sha256), output("sha256sum <" + name + ".der | cut -d' ' -f1"));
+        EXPECT_NE(openssl(name, "-ext subjectKeyIdentifier,authorityKeyIdentifier")
+                      .find(with_colons(found->subject_key_id)),
+                  std::string::npos);
+        EXPECT_NE(
+            openssl(name, "-ext authorityKeyIdentifier").find(with_colons(found->authority_key_id)),
+            std::string::npos);
+        EXPECT_EQ(found->subject_key_id.size(), 20u);
+        EXPECT_EQ(found->authority_key_id.size(), 20u);
+        const auto seconds = [&](const char* what) {
+            return output("date +%s -d \"$(openssl x509 -inform DER -noout -in " + name + ".der " +
+                          what + " | cut -d= -f2)\"");
+        };
+        EXPECT_EQ(std::to_string(found->not_before), seconds("-startdate"));
+        EXPECT_EQ(std::to_string(found->not_after), seconds("-enddate"));
+        // The BIT STRING is the public key's last member: its content begins with a byte 0.
+        const std::string spki =
+            "openssl x509 -in " + name + ".pem -noout -pubkey | openssl pkey -pubin -outform DER";
+        const std::string offset =
+            output(spki + " | openssl asn1parse -inform DER | awk -F: '/BIT STRING/ {print $1}'");
+        EXPECT_EQ(to_hex(found->fingerprint),
+                  output(spki + " | openssl asn1parse -inform DER -strparse " + offset +
+                         " -noout -out bits >/dev/null 2>&1; sha256sum <bits | cut -d' ' -f1"));
+        EXPECT_EQ(to_hex(measure::hash(measure::Algorithm::kSha256, found->public_key)),
+                  output(spki + " | sha256sum | cut -d' ' -f1"));
+    }
+    EXPECT_EQ(parse_certificate(as_bytes(der("root")))->algorithm, "RSA 2048");
+    EXPECT_EQ(parse_certificate(as_bytes(der("below")))->algorithm, "EC prime256v1");
+    EXPECT_EQ(parse_certificate(as_bytes(der("leaf")))->algorithm, "ED25519");
+}
+
+TEST_F(CertificateTest, KnowsWhoSigned) {
+    std::map<std::string, Certificate> all;
+    for (const std::string name : {"root", "below", "leaf"})
+        all[name] = *parse_certificate(as_bytes(der(name)));
+    const std::map<std::string, std::string> signer = {
+        {"root", "root"}, {"below", "root"}, {"leaf", "below"}};
+    for (const auto& [name, certificate] : all)
+        for (const auto& [other, candidate] : all)
+            EXPECT_EQ(is_signed_by(as_bytes(der(name)), candidate.public_key),
+                      signer.at(name) == other)
+                << name << " by " << other;
+    std::string forged = der("below");
+    forged.back() ^= 1;
+    EXPECT_FALSE(is_signed_by(as_bytes(forged), all["root"].public_key));
+    EXPECT_FALSE(is_signed_by(as_bytes(der("below")), {}));
+    EXPECT_FALSE(is_signed_by({}, all["root"].public_key));
+}
+
+TEST_F(CertificateTest, ThePublicKeyAsTheKernelTellsIt) {
+    const auto bits = [&](const std::string& name, std::size_t header) {
+        const auto key = parse_certificate(as_bytes(der(name)))->public_key;
+        return std::vector<std::uint8_t>(key.begin() + static_cast<std::ptrdiff_t>(header),
+                                         key.end());
+    };
+    EXPECT_EQ(public_key_info("rsa", bits("root", 24)),
+              parse_certificate(as_bytes(der("root")))->public_key);
+    EXPECT_EQ(public_key_info("ecdsa-nist-p256", bits("below", 26)),
+              parse_certificate(as_bytes(der("below")))->public_key);
+    EXPECT_TRUE(public_key_info("unheard of", bits("below", 26)).empty());
+    EXPECT_TRUE(public_key_info("rsa", {}).empty());
+}
+
+TEST_F(CertificateTest, WhatIsNoneIsANormalAnswer) {
+    const std::string good = der("below");
+    EXPECT_FALSE(parse_certificate({}));
+    EXPECT_FALSE(parse_certificate(as_bytes("garbage")));
+    EXPECT_FALSE(parse_certificate(as_bytes(read_file(*folder_ / "below.pem"))));
+    EXPECT_FALSE(parse_certificate(as_bytes(good + '\0')));
+    for (std::size_t size = 0; size < good.size(); ++size)
+        EXPECT_FALSE(parse_certificate(as_bytes(good).first(size)));
+    // PKCS#8: a DER SEQUENCE too.
+    ASSERT_EQ(run("openssl pkcs8 -topk8 -nocrypt -outform DER -in " +
+                  (*folder_ / "below.key").string() + " -out " + (*folder_ / "p8").string())
+                  .status,
+              0);
+    const auto refused = parse_certificate(as_bytes(read_file(*folder_ / "p8")));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error(), "not an X.509 certificate");
+    // Each byte changed: an answer, whichever it is.
+    for (std::size_t i = 0; i < good.size(); ++i) {
+        std::string changed = good;
+        changed[i] ^= 0x41;
+        (void)parse_certificate(as_bytes(changed));
+        (void)is_signed_by(as_bytes(changed), parse_certificate(as_bytes(good))->public_key);
+    }
+}
+
+}  // namespace
+}  // namespace keyscribe::model
