@@ -211,23 +211,56 @@ Result<void> run(const std::filesystem::path& config_file) {
     auto ended = loop(pump, spool, status, *signals);
     sd_notify(0, "STOPPING=1");
     pump.refuse_requests();
+    if (ended && config->capture.detach_on_stop) return pump.detach();
     return ended;
+}
+
+/// In the initramfs: the programs record from here on, and the service adopts them.
+Result<void> attach_only(const std::filesystem::path& config_file) {
+    auto config = load_config(config_file);
+    if (!config) return std::unexpected(config.error());
+    init_log(config->log.level);
+    if (auto done = harden_process(); !done) return done;
+    auto lock = lock_out_others(config->list.directory);
+    if (!lock) return std::unexpected(lock.error());
+    auto kernel = capture::probe_kernel();
+    if (!kernel) return std::unexpected(kernel.error());
+    auto plan = capture::plan_hooks(*kernel, config->capture.hook);
+    if (!plan) return std::unexpected(plan.error());
+    auto programs = capture::Capture::attach(*plan, config->capture.ring_size, {});
+    if (!programs) return std::unexpected(programs.error());
+    if (!programs->is_pinned())
+        return fail("the programs are gone with this process", capture::kPinDirectory,
+                    "mount the BPF file system: mount -t bpf bpf /sys/fs/bpf");
+    return {};
 }
 
 }  // namespace
 }  // namespace keyscribe
 
 int main(int argc, char** argv) {
-    const std::string_view option = argc > 1 ? argv[1] : "";
-    if (option == "--version") {
-        std::puts("keyscribed " KEYSCRIBE_VERSION);
-        return 0;
+    std::filesystem::path config = keyscribe::kConfigFile;
+    auto start = keyscribe::run;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view option = argv[i];
+        if (option == "--version") {
+            std::puts("keyscribed " KEYSCRIBE_VERSION);
+            return 0;
+        }
+        if (option == "--attach") {
+            start = keyscribe::attach_only;
+        } else if (option == "--config" && i + 1 < argc) {
+            config = argv[++i];
+        } else {
+            std::fputs(
+                "usage: keyscribed [--config FILE] [--attach | --version]\n"
+                "  --attach  attach the programs, leave them in the BPF file system for the\n"
+                "            service, and exit: for an initramfs\n",
+                stderr);
+            return 2;
+        }
     }
-    if (argc > 1 && (option != "--config" || argc != 3)) {
-        std::fputs("usage: keyscribed [--config FILE | --version]\n", stderr);
-        return 2;
-    }
-    const auto ended = keyscribe::run(argc == 3 ? argv[2] : keyscribe::kConfigFile);
+    const auto ended = start(config);
     if (ended) return 0;
     const std::string why = to_string(ended.error());
     spdlog::error("{}", why);

@@ -52,6 +52,9 @@ class Pump {
     /// Where no policy could be loaded: programs of another build go all the same.
     Result<void> retire_former();
 
+    /// The programs go with this process.
+    Result<void> detach() { return programs_.detach(); }
+
     /// Once a second.
     void look_at_counters();
 

@@ -286,6 +286,9 @@ Result<Capture> Capture::attach(const HookPlan& plan, std::uint32_t ring_size,
             return std::unexpected(done.error());
         capture.set_.directory = directory;
         capture.set_.about.first = first;
+        auto about = make_about_map(capture.set_.about);
+        if (!about) return std::unexpected(about.error());
+        capture.set_.about_map = std::move(*about);
         capture.losses_ = LossTracker(first);
     }
     const std::uint32_t ring = map_id(capture.set_.ring.get());
@@ -423,6 +426,11 @@ Result<Batch> Capture::retire_former() {
 void Capture::forget_former() {
     for (const PinnedSet& former : former_) (void)unpin(former.directory);
     former_.clear();
+}
+
+Result<void> Capture::detach() {
+    pinned_ = false;
+    return unpin(set_.directory);
 }
 
 void Capture::look_after() {

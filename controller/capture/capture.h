@@ -54,6 +54,10 @@ class Capture {
 
     /// They were there before.
     bool is_adopted() const { return adopted_; }
+    /// They stay when this process ends.
+    bool is_pinned() const { return pinned_; }
+    /// They go with this process. Error: they stay.
+    Result<void> detach();
     /// What went wrong on the way, or was found missing: a sentence each, told once.
     std::vector<std::string> take_findings() { return std::exchange(findings_, {}); }
     /// Looks whether somebody interfered, and repairs what can be repaired: for take_findings().

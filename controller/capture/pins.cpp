@@ -26,20 +26,8 @@ Result<void> put(int fd, const std::filesystem::path& file) {
                       "the BPF file system has to be mounted and writable");
 }
 
-/// A map of one element with the struct in it.
-Result<UniqueFd> about_map(const About& about) {
-    UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "keyscribe_about", sizeof(std::uint32_t),
-                                sizeof(About), 1, nullptr));
-    const std::uint32_t first = 0;
-    if (!map || bpf_map_update_elem(map.get(), &first, &about, BPF_ANY) != 0)
-        return fail_errno("cannot create a map", "bpf(2)");
-    return map;
-}
-
 Result<void> pin_all(const PinnedSet& set, const std::filesystem::path& directory) {
-    auto about = about_map(set.about);
-    if (!about) return std::unexpected(about.error());
-    auto done = put(about->get(), directory / "about");
+    auto done = put(set.about_map.get(), directory / "about");
     if (done) done = put(set.ring.get(), directory / "ring");
     if (done) done = put(set.variables.get(), directory / "variables");
     for (const auto& [name, fd] : set.programs)
@@ -50,6 +38,15 @@ Result<void> pin_all(const PinnedSet& set, const std::filesystem::path& director
 }
 
 }  // namespace
+
+Result<UniqueFd> make_about_map(const About& about) {
+    UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "keyscribe_about", sizeof(std::uint32_t),
+                                sizeof(About), 1, nullptr));
+    const std::uint32_t first = 0;
+    if (!map || bpf_map_update_elem(map.get(), &first, &about, BPF_ANY) != 0)
+        return fail_errno("cannot create a map", "bpf(2)");
+    return map;
+}
 
 Result<PinnedSet> open_pinned(const std::filesystem::path& directory) {
     PinnedSet set;
@@ -68,6 +65,7 @@ Result<PinnedSet> open_pinned(const std::filesystem::path& directory) {
     if (!ring) return std::unexpected(ring.error());
     auto variables = get(directory / "variables");
     if (!variables) return std::unexpected(variables.error());
+    set.about_map = std::move(*about);
     set.ring = std::move(*ring);
     set.variables = std::move(*variables);
 

@@ -32,11 +32,15 @@ struct About {
 struct PinnedSet {
     std::filesystem::path directory;
     About about;
+    UniqueFd about_map;  ///< has it; made while the daemon may still make maps
     UniqueFd ring;
     UniqueFd variables;  ///< .bss of the programs, as an array map of one element
     std::map<std::string, UniqueFd> programs;  ///< by name
     std::map<std::string, UniqueFd> links;     ///< by their program's name
 };
+
+/// A map of one element with the struct in it. Takes CAP_BPF.
+Result<UniqueFd> make_about_map(const About& about);
 
 /// Opens what stands in the folder. Error: something is missing or makes no sense.
 Result<PinnedSet> open_pinned(const std::filesystem::path& directory);
