@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/config.h"
 
-// toml++ 3.3.0 asserts, or lets the compiler assume, what a file need not fulfil ("[#"). Without
-// either it reports an error.
-#undef NDEBUG
-#define TOML_ASSERT(expression) static_assert(true)
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -19,6 +12,7 @@
 #include <sstream>
 #include <vector>
 
+#include "controller/toml.h"
 #include "policy/text.h"
 
 namespace keyscribe {

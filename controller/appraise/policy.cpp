@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/appraise/policy.h"
 
-// See controller/config.cpp: toml++ 3.3.0 asserts, or lets the compiler assume, what a file need
-// not fulfil.
-#undef NDEBUG
-#define TOML_ASSERT(expression) static_assert(true)
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <functional>
 #include <optional>
+
+#include "controller/toml.h"
 
 namespace keyscribe::appraise {
 namespace {
