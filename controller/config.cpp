@@ -169,30 +169,6 @@ std::string at(const std::string& file, const toml::source_region& source) {
            std::to_string(source.begin.column);
 }
 
-/// Where text begins that is not ASCII, outside of strings and comments, where TOML has none; the
-/// parser (toml++ 3.3.0) takes what follows for impossible. The text's size: nowhere.
-std::size_t stray_text(std::string_view text) {
-    std::size_t i = text.starts_with("\xef\xbb\xbf") ? 3 : 0;
-    while (i < text.size()) {
-        const char c = text[i];
-        if (c == '#') {
-            i = std::min(text.find('\n', i), text.size());
-        } else if (c == '"' || c == '\'') {
-            const std::string close(text.substr(i).starts_with(std::string(3, c)) ? 3 : 1, c);
-            for (i += close.size(); i < text.size() && !text.substr(i).starts_with(close); ++i) {
-                if (close.size() == 1 && text[i] == '\n') break;
-                if (c == '"' && text[i] == '\\') ++i;
-            }
-            i += close.size();
-        } else if (static_cast<unsigned char>(c) >= 0x80) {
-            return i;
-        } else {
-            ++i;
-        }
-    }
-    return text.size();
-}
-
 /// "did you mean ...?" where one is close, else all of them.
 template <class Named>
 std::string suggestion(const std::vector<Named>& all, std::string_view name) {
@@ -212,14 +188,6 @@ const Named* find_named(const std::vector<Named>& all, std::string_view name) {
 }  // namespace
 
 Result<Config> parse_config(std::string_view text, const std::string& file) {
-    if (const std::size_t stray = stray_text(text); stray < text.size()) {
-        const std::string_view before = text.substr(0, stray);
-        const auto line = std::ranges::count(before, '\n') + 1;
-        const std::size_t column = stray - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
-        return fail("text that is not ASCII, outside of a string",
-                    file + ':' + std::to_string(line) + ':' + std::to_string(column),
-                    "put it into quotes");
-    }
     const toml::parse_result parsed = toml::parse(text, file);
     if (!parsed)
         return fail(policy::escape(parsed.error().description()), at(file, parsed.error().source()),

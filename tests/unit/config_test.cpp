@@ -219,7 +219,7 @@ TEST(Config, TextThatIsNotAsciiIsRefusedOutsideOfStrings) {
     for (const auto& [text, where] : std::vector<std::pair<std::string, std::string>>{
              {"\xc3\xa4 = 1\n", "f:1:1"},
              {"# \xc3\xa4\n[tpm]\npcr = \xe2\x88\x9e\n", "f:3:7"},
-             {"[log]\nlevel = \"\\\"\" \xff", "f:2:14"},
+             {"[log]\nlevel = \"\\\"\" \xff", "f:2:13"},
              {"a = \'\'\'\n\xc3\xa4\'\'\'\n[\xc3\xa4]", "f:3:2"}}) {
         const auto config = parse_config(text, "f");
         ASSERT_FALSE(config) << text;
