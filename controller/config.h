@@ -27,6 +27,7 @@ struct Config {
     struct {
         std::uint32_t ring_size = 8u << 20;  ///< bytes, a power of two, 64 KiB to 256 MiB
         std::string hook = "auto";           ///< "auto", "lsm", "fentry", "ima"
+        bool detach_on_stop = false;         ///< else the programs go on without the daemon
     } capture;
     struct {
         std::uint64_t max_size = 64u << 20;  ///< bytes

@@ -63,6 +63,7 @@ force_resettable_pcr = true
 [capture]
 ring_size = "64 KiB"
 hook = "fentry"
+detach_on_stop = true
 [spool]
 max_size = "1GiB"
 deadline = "5min"
@@ -86,6 +87,7 @@ level = "debug"
     EXPECT_TRUE(config.tpm.force_resettable_pcr);
     EXPECT_EQ(config.capture.ring_size, 64u << 10);
     EXPECT_EQ(config.capture.hook, "fentry");
+    EXPECT_TRUE(config.capture.detach_on_stop);
     EXPECT_EQ(config.spool.max_size, 1u << 30);
     EXPECT_EQ(config.spool.deadline, 300s);
     EXPECT_EQ(config.policy.directory, "/p");
@@ -112,7 +114,7 @@ TEST(Config, TheShippedFileTellsTheDefaults) {
         settings += setting;
         text += (setting ? line.substr(2) : line) + '\n';
     }
-    EXPECT_EQ(settings, 18);
+    EXPECT_EQ(settings, 19);
     const Config said = accepted(text), real;
     EXPECT_EQ(said.tpm.tcti, real.tpm.tcti);
     EXPECT_EQ(said.tpm.pcr, real.tpm.pcr);
@@ -121,6 +123,7 @@ TEST(Config, TheShippedFileTellsTheDefaults) {
     EXPECT_EQ(said.attest.ek, real.attest.ek);
     EXPECT_EQ(said.capture.ring_size, real.capture.ring_size);
     EXPECT_EQ(said.capture.hook, real.capture.hook);
+    EXPECT_EQ(said.capture.detach_on_stop, real.capture.detach_on_stop);
     EXPECT_EQ(said.spool.max_size, real.spool.max_size);
     EXPECT_EQ(said.spool.deadline, real.spool.deadline);
     EXPECT_EQ(said.policy.directory, real.policy.directory);
