@@ -241,6 +241,7 @@ void Capture::account_for_former(const Progress& progress) {
     std::uint64_t received = before;
     for (const KeyEvent& event : batch.events) received += event.sequence <= given_out;
     const std::uint64_t known = set_.about.first + received + reported;
+    accounted_before_ = std::min(set_.about.first + before + reported, given_out);
     if (given_out > known) {
         const std::uint64_t settled = progress.ring == ring_id_ ? progress.settled : 0;
         found_lost_.push_back({.first = std::max(settled, set_.about.first) + 1,
@@ -290,6 +291,7 @@ Result<Capture> Capture::attach(const HookPlan& plan, std::uint32_t ring_size,
         if (!about) return std::unexpected(about.error());
         capture.set_.about_map = std::move(*about);
         capture.losses_ = LossTracker(first);
+        capture.accounted_before_ = first;
     }
     const std::uint32_t ring = map_id(capture.set_.ring.get());
     if (auto done = capture.open_maps(progress.ring == ring ? progress.position : 0); !done)
@@ -436,16 +438,13 @@ Result<void> Capture::detach() {
 void Capture::look_after() {
     if (ring_->was_disturbed())
         findings_.push_back("the ring buffer was read by somebody else as well");
-    for (const auto& [name, fd] : set_.links) {
-        bpf_link_info info{};
-        __u32 size = sizeof(info);
-        if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0 || info.prog_id == 0)
-            findings_.push_back("the link of " + name + " was detached");
-    }
+    // The kernel detaches no tracing link that is still open here; only its pin can go.
     if (!pinned_) return;
     const auto missing = missing_pins(set_);
     if (missing.empty()) return;
-    findings_.insert(findings_.end(), missing.begin(), missing.end());
+    std::string names;
+    for (const std::string& name : missing) names += (names.empty() ? "" : ", ") + name;
+    findings_.push_back("pins were removed from " + set_.directory.string() + ": " + names);
     // Programs, maps and links are still open here: they are pinned anew.
     (void)unpin(set_.directory);
     if (auto done = pin(set_); !done) {
@@ -509,7 +508,7 @@ Result<std::vector<KeyEvent>> Capture::members(std::int32_t keyring, Batch& batc
 
 KernelCounters Capture::counters() const {
     KernelCounters counters{.filtered = load_counter(VARIABLES.counters[KS_COUNT_FILTERED]),
-                            .numbered = load_counter(VARIABLES.sequence),
+                            .numbered = load_counter(VARIABLES.sequence) - accounted_before_,
                             .lost = load_counter(VARIABLES.counters[KS_COUNT_LOST]),
                             .no_room = load_counter(VARIABLES.counters[KS_COUNT_NO_ROOM])};
     for (const auto& [name, program] : set_.programs) {

@@ -120,7 +120,7 @@ std::vector<std::string> missing_pins(const PinnedSet& set) {
     const auto look = [&](const std::string& name) {
         struct stat status {};
         if (::stat((set.directory / name).c_str(), &status) != 0)
-            missing.push_back("the pin " + (set.directory / name).string() + " was removed");
+            missing.push_back(name);
     };
     for (const char* name : {"about", "ring", "variables"}) look(name);
     for (const auto& [name, fd] : set.programs) look(std::string(kProgram) + name);

@@ -54,7 +54,7 @@ std::vector<std::filesystem::path> pinned_sets();
 /// The programs stay attached until whoever has their links open ends. Error: not permitted.
 Result<void> unpin(const std::filesystem::path& directory);
 
-/// What is missing of the set in its folder, as sentences. Empty: nothing.
+/// The names of what is missing of the set in its folder.
 std::vector<std::string> missing_pins(const PinnedSet& set);
 
 }  // namespace keyscribe::capture

@@ -26,6 +26,7 @@ Restart=always
 RestartSec=0
 U
 if [[ -x $bin/keyscribed-faults ]]; then
+    cp /usr/sbin/keyscribed /usr/sbin/keyscribed.product
     install $bin/keyscribed-faults /usr/sbin/keyscribed
 else
     points=()
@@ -61,6 +62,19 @@ for ((i = 0; i < kills; i++)); do
     kill -9 "$before" && injected=$((injected + 1))
     wait_for 60 another "$before" || fail "runs again after a kill"
 done
+# Another build takes the place of the running one, and is replaced in turn.
+if [[ -x $bin/keyscribed-faults ]]; then
+    for build in /usr/sbin/keyscribed.product $bin/keyscribed-faults; do
+        before=$(pid)
+        install "$build" /usr/sbin/keyscribed.new
+        mv /usr/sbin/keyscribed.new /usr/sbin/keyscribed
+        check "replaced by $(basename "$build")" systemctl restart keyscribed
+        equal "one set of programs is left" "$(find /sys/fs/bpf/keyscribe -mindepth 1 -maxdepth 1 | wc -l)" 1
+        refute "it is another one" test "$(ls /sys/fs/bpf/keyscribe)" = "${set_before:-}"
+        set_before=$(ls /sys/fs/bpf/keyscribe)
+        injected=$((injected + 1))
+    done
+fi
 kill "$loader"
 wait "$loader"
 check "all is measured in the end" keyscribe wait idle --timeout 120
@@ -74,12 +88,20 @@ echo "# somebody interferes"
 ring=$(keyctl newring load @u)
 detached() { records_of detached | grep -q "$1"; }
 rm -rf /sys/fs/bpf/keyscribe/*
-check "removed pins are noticed" wait_for 30 detached "was removed"
+check "removed pins are noticed" wait_for 30 detached "pins were removed"
 check "and put back" test -n "$(ls /sys/fs/bpf/keyscribe)"
+# The thief has to be quicker than the daemon: that stands still meanwhile.
 kill -STOP "$(pid)"
-sleep 8
+keyctl add user stolen x "$ring" >/dev/null
+check "somebody reads the ring" $bin/ring_thief /sys/fs/bpf/keyscribe/*/ring
+standing=$SECONDS
+# Longer than what a busy machine may take from it.
+while ((SECONDS < standing + 7)); do sleep 0.2; done
 kill -CONT "$(pid)"
 check "standing still is noticed" wait_for 30 detached "stood still"
+check "so is who read the ring" wait_for 30 detached "read by somebody else"
+settle
+check "what was read is still measured" sh -c 'keyscribe list --format json | grep -q stolen'
 tampered() { records_of tampered | grep -q "$1"; }
 printf '\xff' | dd of=$list bs=1 seek=300 conv=notrunc status=none
 check "a changed list is noticed" wait_for 30 tampered "repaired from its text"
@@ -91,9 +113,42 @@ settle
 check "evmctl matches" evmctl_matches
 rm -f $list_dir/spool
 check "a removed spool is noticed" wait_for 30 tampered spool
+# A foreign extend is found when the next record is extended.
 tpm2_pcrextend 13:sha256="$(printf '%064d' 7)"
-check "a foreign extend is noticed" wait_for 30 test -n "$(records_of foreign)" || wait_for 30 sh -c 'keyscribe list --format json | grep -q keyscribe:foreign'
+keyctl add user next x "$ring" >/dev/null
+foreign() { [[ $(records_of foreign) ]]; }
+check "a foreign extend is noticed" wait_for 30 foreign
 equal "the state says so" "$(status .state)" degraded
+
+echo "# disk, clock, processors"
+added() { # added NAME: the key, and nothing but the key, is told by the list
+    keyctl add user "$1" "0 9999 " "$ring" >/dev/null
+    wait_for 60 told "$1"
+}
+told() { keyscribe list --format json | grep -q "$1"; }
+rm -f $policy_dir/*.policy
+refute "a reload without a file is refused" keyscribe reload
+check "the former policy stays" added "no policy file"
+echo 'measure func=KEY_CHECK keyrings=load key_type=user op=create|update payload=full' >$policy_dir/10-load.policy
+fallocate -l "$(($(stat -f -c '%a * %S' /run) - 65536))" /run/ballast 2>/dev/null
+dd if=/dev/zero of=/run/ballast2 bs=4096 2>/dev/null
+keyctl add user "disk full" "0 9999 " "$ring" >/dev/null
+check "a full /run is shown" wait_for 30 sh -c 'keyscribe status | grep -qi "no space"'
+rm -f /run/ballast /run/ballast2
+check "and measured when there is room" wait_for 60 told "disk full"
+date -s '-1 day' >/dev/null
+check "the clock set back" added "yesterday"
+date -s '+2 days' >/dev/null
+check "the clock set forward" added "tomorrow"
+date -s '-1 day' >/dev/null
+if [[ -w /sys/devices/system/cpu/cpu1/online ]]; then
+    echo 0 >/sys/devices/system/cpu/cpu1/online
+    check "a CPU offline" added "one processor"
+    echo 1 >/sys/devices/system/cpu/cpu1/online
+    check "and back" added "two processors"
+fi
+settle
+check "evmctl matches" evmctl_matches
 
 echo "# detach"
 systemctl stop keyscribed
@@ -103,6 +158,22 @@ systemctl start keyscribed
 check "ready" keyscribe wait ready --timeout 60
 settle
 check "what happened meanwhile is measured" sh -c 'keyscribe list --format json | grep -q "while nobody runs"'
-equal "injected $injected deaths" "$(systemctl is-active keyscribed)" active
-echo "injected: $injected deaths, 7 interferences; lost: $(awk '$1 == "missing" { print $2 }' "$work/result")"
+systemctl stop keyscribed
+rm /sys/fs/bpf/keyscribe/*/link_create_or_update*
+keyctl add user "nobody sees it" x "$ring" >/dev/null
+systemctl start keyscribed
+check "ready" keyscribe wait ready --timeout 60
+check "a link that went is noticed" wait_for 30 detached "not complete"
+check "and what nobody saw stands in the baseline" told "nobody sees it"
+equal "the service is well" "$(systemctl is-active keyscribed)" active
+refute "detach is refused while it runs" keyscribe detach
+systemctl stop keyscribed
+check "detach" keyscribe detach
+equal "nothing is left" "$(find /sys/fs/bpf/keyscribe -mindepth 1 2>/dev/null)" ""
+printf '[journal]\nenabled = false\n[capture]\ndetach_on_stop = true\n' >/etc/keyscribe/keyscribe.toml
+systemctl start keyscribed
+check "programs are pinned again" test -n "$(ls /sys/fs/bpf/keyscribe)"
+systemctl stop keyscribed
+equal "stopping detaches where configured" "$(find /sys/fs/bpf/keyscribe -mindepth 1)" ""
+echo "injected: $injected deaths and replacements, 16 interferences; lost: $(awk '$1 == "missing" { print $2 }' "$work/result")"
 finish
