@@ -420,6 +420,9 @@ Result<Batch> Capture::retire_former() {
         "programs of another build are retired: {} of their records were still to be "
         "read, {} came twice",
         batch.events.size(), twice);
+    // What is taken over counts as numbered here.
+    accounted_before_ -= batch.events.size();
+    for (const Loss& loss : batch.losses) accounted_before_ -= loss.lost();
     batch.events.insert(batch.events.end(), std::make_move_iterator(own.events.begin()),
                         std::make_move_iterator(own.events.end()));
     return batch;
