@@ -16,6 +16,7 @@ struct change {
     const struct key *from; /* of a move */
     const void *payload;
     __u64 payload_length;
+    const struct ks_actor *actor; /* NULL: the controller itself, of no interest */
     const char *restrict_type, *restriction;
     __s64 argument;
     enum ks_operation operation;
@@ -356,7 +357,8 @@ static __always_inline _Bool brings_key(enum ks_operation operation)
 }
 
 /* The rules whose keyrings= is met. */
-static __always_inline __u64 rules_of_place(__u32 which, const struct change *change)
+static __always_inline __u64 rules_of_place(__u32 which, const struct change *change,
+                                            const struct key_type *type)
 {
     __u64 rules = filters[which & 1].any_keyring |
                   RULES_OF(which, change, keyring, keyring_trusted);
@@ -364,7 +366,7 @@ static __always_inline __u64 rules_of_place(__u32 which, const struct change *ch
     if (change->from) rules |= RULES_OF(which, change, from, keyring_trusted);
     /* What happens to a keyring concerns whoever names that keyring. */
     if (!is_about_keyring(change->operation) &&
-        OF_KEY(change, index_key.type) == OF_KEYRING(change, index_key.type))
+        type == OF_KEYRING(change, index_key.type))
         rules |= RULES_OF(which, change, key, key_trusted);
     return rules;
 }
@@ -381,9 +383,10 @@ static __always_inline __u32 wants_of_all(const struct ks_filter *filter, __u64 
  * The rules whose keyrings= is met, or can be: of an operation on the key itself only userspace
  * knows, so it is all rules where the key stands, or once stood, in a keyring that a rule names.
  */
-static __always_inline __u64 rules_that_may_care(__u32 which, const struct change *change)
+static __always_inline __u64 rules_that_may_care(__u32 which, const struct change *change,
+                                                  const struct key_type *type)
 {
-    if (change->keyring) return rules_of_place(which, change);
+    if (change->keyring) return rules_of_place(which, change, type);
     /* keyring_alloc() too, of a keyring in no keyring, whose own name is looked at later. */
     if (change->operation == KS_OP_INSTANTIATE || is_watched(OF_KEY(change, serial))) return ~0ull;
     return filters[which & 1].any_keyring;
@@ -395,22 +398,25 @@ static __always_inline struct verdict judge(const struct change *change, union t
     __u32 generation = *(volatile __u32 *)&active_generation;
     const struct ks_filter *filter = &filters[generation & 1];
     struct verdict verdict = {.generation = generation};
+    /* Loaded once: for a pointer in what it trusts, the verifier of 6.12 searches all of BTF four
+     * times. */
+    const struct key_type *kernel_type = OF_KEY(change, index_key.type);
     __u64 asked = 0, holders = 0, allowed;
 
     if (generation) {
-        allowed = rules_that_may_care(generation, change);
+        allowed = rules_that_may_care(generation, change, kernel_type);
         asked = allowed & filter->operations[change->operation];
         if (ks_changes_holders(change->operation)) holders = allowed & filter->holders;
         if (!(asked | holders)) {
             if ((change->operation != KS_OP_CREATE && change->operation != KS_OP_INSTANTIATE) ||
                 !filter->remember ||
-                (const void *)OF_KEY(change, index_key.type) != asymmetric_type)
+                (const void *)kernel_type != asymmetric_type)
                 return verdict;
             verdict.wanted = WANT_RECORD | WANT_PAYLOAD | WANT_REMEMBER;
         }
     }
 
-    read_type_name(type, OF_KEY(change, index_key.type), change->key_trusted);
+    read_type_name(type, kernel_type, change->key_trusted);
 
     if (!generation) {
         if (is_public_type(type)) verdict.wanted = WANT_RECORD | WANT_PAYLOAD;

@@ -60,7 +60,8 @@ static __always_inline void fill_fixed_part(struct ks_event *event, const struct
     event->argument = change->argument;
     __builtin_memcpy(event->key_type, type->name, sizeof(event->key_type));
     event->reserved2 = 0;
-    fill_actor(event);
+    if (change->actor) event->actor = *change->actor;
+    else __builtin_memset(&event->actor, 0, sizeof(event->actor));
 }
 
 /* Returns the bytes copied: `length`, or 0 where it does not fit or cannot be read. */
@@ -254,12 +255,14 @@ static __always_inline void record_with_payload(struct change *change)
 {
     union type_name type;
     struct verdict verdict = judge(change, &type);
+    struct ks_actor actor = {};
 
     if (!verdict.wanted) {
         count(KS_COUNT_FILTERED);
         return;
     }
-    announce_if_new();
+    find_actor(&actor);
+    change->actor = &actor;
     if (brings_key(change->operation) && !(verdict.wanted & WANT_REMEMBER))
         watch(OF_KEY(change, serial));
     change->payload = (const void *)argument(change->ctx, change->payload_argument - 1);
@@ -268,17 +271,19 @@ static __always_inline void record_with_payload(struct change *change)
 }
 
 /* Those that put a key that is there into a keyring: with what is left of what it was made from. */
-static __always_inline void record_with_public_key(const struct change *change)
+static __always_inline void record_with_public_key(struct change *change)
 {
     union type_name type;
     struct verdict verdict = judge(change, &type);
+    struct ks_actor actor = {};
     __u64 number;
 
     if (!verdict.wanted) {
         count(KS_COUNT_FILTERED);
         return;
     }
-    announce_if_new();
+    find_actor(&actor);
+    change->actor = &actor;
     if (brings_key(change->operation)) watch(OF_KEY(change, serial));
     number = __sync_fetch_and_add(&sequence, 1) + 1;
     if ((verdict.wanted & WANT_PAYLOAD) && is_asymmetric(&type) && !is_private_key(ADDRESS_OF(change, key)) &&
@@ -288,16 +293,18 @@ static __always_inline void record_with_public_key(const struct change *change)
 }
 
 /* All others. */
-static __always_inline void record(const struct change *change)
+static __always_inline void record(struct change *change)
 {
     union type_name type;
     struct verdict verdict = judge(change, &type);
+    struct ks_actor actor = {};
 
     if (!verdict.wanted) {
         count(KS_COUNT_FILTERED);
         return;
     }
-    announce_if_new();
+    find_actor(&actor);
+    change->actor = &actor;
     if (!send_without(change, &type, &verdict, __sync_fetch_and_add(&sequence, 1) + 1, 0))
         count(KS_COUNT_LOST);
 }
