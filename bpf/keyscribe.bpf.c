@@ -42,7 +42,7 @@ static __always_inline void record_create_or_update(context *ctx)
         .keyring_argument = ARGUMENT(0),
         .key_argument = ARGUMENT(1),
         .payload_argument = ARGUMENT(2),
-        .operation = (__u8)argument(ctx, 5) ? KS_OP_CREATE : KS_OP_UPDATE,
+        .operation = (__u8)ctx[5] ? KS_OP_CREATE : KS_OP_UPDATE,
     };
     record_with_payload(&change);
 }

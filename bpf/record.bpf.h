@@ -28,15 +28,17 @@ struct size_class {
 
 #define PUBLIC_KEY_SIZE (sizeof(struct ks_public_key) + KS_PUBLIC_KEY_MAX)
 
+/* Without a branch: each would double what the verifier has to walk. */
 static __always_inline __u32 key_state(const struct change *change)
 {
-    /* KEY_FLAG_DEAD, KEY_FLAG_REVOKED, KEY_FLAG_INVALIDATED of <linux/key.h> */
-    unsigned long flags = OF_KEY(change, flags);
-    short state = OF_KEY(change, state);
+    /* KEY_FLAG_DEAD 0, KEY_FLAG_REVOKED 1, KEY_FLAG_INVALIDATED 5 of <linux/key.h> */
+    __u64 flags = OF_KEY(change, flags);
+    __u64 state = (__u16)OF_KEY(change, state); /* KEY_IS_UNINSTANTIATED 0; an error: negative */
+    __u64 uninstantiated = state - 1;
 
-    return (flags & 1 ? KS_KEY_DEAD : 0) | (flags & 2 ? KS_KEY_REVOKED : 0) |
-           (flags & 32 ? KS_KEY_INVALIDATED : 0) | (state < 0 ? KS_KEY_NEGATIVE : 0) |
-           (state == 0 ? KS_KEY_UNINSTANTIATED : 0);
+    barrier_var(uninstantiated); /* or the compiler makes a comparison of it */
+    return (flags & (KS_KEY_DEAD | KS_KEY_REVOKED)) | (flags >> 3 & KS_KEY_INVALIDATED) |
+           (state >> 12 & KS_KEY_NEGATIVE) | (uninstantiated >> 59 & KS_KEY_UNINSTANTIATED);
 }
 
 static __always_inline void fill_fixed_part(struct ks_event *event, const struct change *change,
@@ -266,7 +268,7 @@ static __always_inline void record_with_payload(struct change *change)
     if (brings_key(change->operation) && !(verdict.wanted & WANT_REMEMBER))
         watch(OF_KEY(change, serial));
     change->payload = (const void *)argument(change->ctx, change->payload_argument - 1);
-    if (change->payload) change->payload_length = argument(change->ctx, change->payload_argument);
+    if (change->payload) change->payload_length = ((const __u64 *)change->ctx)[change->payload_argument];
     send_with_payload(change, &type, &verdict, payload_flags(change, &type, &verdict));
 }
 
