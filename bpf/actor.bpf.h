@@ -72,8 +72,8 @@ __noinline int announce_executable(__u64 ino, __u64 dev)
     }
     event->version = KS_EVENT_VERSION;
     event->operation = KS_OP_EXECUTABLE;
-    event->exe_ino = ino;
-    event->exe_dev = dev;
+    event->actor.exe_ino = ino;
+    event->actor.exe_dev = dev;
     event->extra_length = KS_PATH_DEPTH * KS_PATH_NAME;
     event->size = sizeof(*event) + KS_PATH_DEPTH * KS_PATH_NAME;
     bpf_ringbuf_submit(event, 0);
@@ -82,57 +82,61 @@ __noinline int announce_executable(__u64 ino, __u64 dev)
     return 0;
 }
 
-/* Before the record of its first operation, so that the reader has it by then. */
-static __always_inline void announce_if_new(void)
-{
-    struct task_struct *task = bpf_get_current_task_btf();
-    struct mm_struct *mm = task->mm;
-    struct inode *inode;
-    __u64 ino, dev;
-
-    if ((task->flags & PF_KTHREAD) || !mm || !mm->exe_file) return;
-    inode = mm->exe_file->f_inode;
-    ino = inode->i_ino;
-    dev = inode->i_sb->s_dev;
-    if (place_of(ino)->ino != ino || place_of(ino)->dev != dev) announce_executable(ino, dev);
-}
-
-static __always_inline void fill_actor(struct ks_event *event)
+/*
+ * One look at the task serves the record and the path of its executable: 1, its path was not sent
+ * yet. A global function, as that above.
+ */
+__noinline int look_at_task(struct ks_actor *actor)
 {
     struct task_struct *task = bpf_get_current_task_btf();
     const struct cred *cred = task->cred;
     struct nsproxy *spaces = task->nsproxy;
     struct mm_struct *mm = task->mm;
-    __u64 pid_tgid = bpf_get_current_pid_tgid();
     const _Bool kernel_thread = task->flags & PF_KTHREAD;
 
-    event->pid = pid_tgid >> 32;
-    event->tid = (__u32)pid_tgid;
-    event->ppid = task->real_parent->tgid;
-    event->uid = cred->uid.val;
-    event->gid = cred->gid.val;
-    event->euid = cred->euid.val;
-    event->egid = cred->egid.val;
-    event->login_uid = bpf_core_field_exists(task->loginuid) ? task->loginuid.val : (__u32)-1;
-    event->session = bpf_core_field_exists(task->sessionid) ? task->sessionid : (__u32)-1;
-    event->syscall =
+    if (!actor) return 0; /* the verifier does not know that it never is */
+    actor->pid = task->tgid;
+    actor->tid = task->pid;
+    actor->ppid = task->real_parent->tgid;
+    actor->uid = cred->uid.val;
+    actor->gid = cred->gid.val;
+    actor->euid = cred->euid.val;
+    actor->egid = cred->egid.val;
+    actor->login_uid = bpf_core_field_exists(task->loginuid) ? task->loginuid.val : (__u32)-1;
+    actor->session = bpf_core_field_exists(task->sessionid) ? task->sessionid : (__u32)-1;
+    actor->syscall =
         kernel_thread ? -1 : SYSCALL_OF((struct pt_regs *)bpf_task_pt_regs(task));
-    event->cgroup_id = bpf_get_current_cgroup_id();
-    event->exe_ino = 0;
-    event->exe_dev = 0;
+    actor->cgroup_id = bpf_get_current_cgroup_id();
+    actor->user_ns = cred->user_ns->ns.inum;
+    /* A task that is ending has none. */
+    actor->mnt_ns = actor->pid_ns = actor->net_ns = 0;
+    if (spaces) {
+        actor->mnt_ns = spaces->mnt_ns->ns.inum;
+        actor->pid_ns = spaces->pid_ns_for_children->ns.inum;
+        actor->net_ns = spaces->net_ns->ns.inum;
+    }
+    actor->reserved = 0;
+    /* Two words: quicker than bpf_get_current_comm(). */
+    *(__u64 *)&actor->comm[0] = *(const __u64 *)&task->comm[0];
+    *(__u64 *)&actor->comm[8] = *(const __u64 *)&task->comm[8];
+
+    actor->exe_ino = 0;
+    actor->exe_dev = 0;
     if (!kernel_thread && mm && mm->exe_file) {
         struct inode *inode = mm->exe_file->f_inode;
+        __u64 ino = inode->i_ino, dev = inode->i_sb->s_dev;
 
-        event->exe_ino = inode->i_ino;
-        event->exe_dev = inode->i_sb->s_dev;
+        actor->exe_ino = ino;
+        actor->exe_dev = dev;
+        return place_of(ino)->ino != ino || place_of(ino)->dev != dev;
     }
-    /* A task that is ending has none. */
-    event->mnt_ns = spaces ? spaces->mnt_ns->ns.inum : 0;
-    event->pid_ns = spaces ? spaces->pid_ns_for_children->ns.inum : 0;
-    event->net_ns = spaces ? spaces->net_ns->ns.inum : 0;
-    event->user_ns = cred->user_ns->ns.inum;
-    event->reserved = 0;
-    bpf_get_current_comm(event->comm, sizeof(event->comm));
+    return 0;
+}
+
+/* Before the record is reserved, so that the reader has the executable's path by then. */
+static __always_inline void find_actor(struct ks_actor *actor)
+{
+    if (look_at_task(actor)) announce_executable(actor->exe_ino, actor->exe_dev);
 }
 
 #endif

@@ -127,6 +127,29 @@ enum ks_key_state {
     KS_KEY_UNINSTANTIATED = 1u << 4,
 };
 
+/* Who asked for an operation. */
+struct ks_actor {
+    ks_u32 pid; /* thread group */
+    ks_u32 tid;
+    ks_u32 ppid;
+    ks_u32 uid;
+    ks_u32 gid;
+    ks_u32 euid;
+    ks_u32 egid;
+    ks_u32 login_uid; /* 4294967295: none */
+    ks_u32 session; /* of the login (audit); 4294967295: none */
+    ks_s32 syscall; /* number of the system call that the task is in; -1: a kernel thread */
+    ks_u64 cgroup_id;
+    ks_u64 exe_ino; /* 0: none, as kernel threads have */
+    ks_u32 exe_dev; /* major << 20 | minor, as the kernel keeps it */
+    ks_u32 mnt_ns; /* inode numbers of namespaces */
+    ks_u32 pid_ns;
+    ks_u32 net_ns;
+    ks_u32 user_ns;
+    ks_u32 reserved;
+    char comm[KS_COMM_SIZE];
+};
+
 struct ks_event {
     ks_u16 version; /* KS_EVENT_VERSION */
     ks_u8 operation; /* enum ks_operation */
@@ -147,25 +170,7 @@ struct ks_event {
     ks_s64 key_expiry; /* seconds since 1970; 0 or INT64_MAX: never */
     ks_s64 argument; /* see enum ks_operation */
 
-    ks_u32 pid; /* thread group */
-    ks_u32 tid;
-    ks_u32 ppid;
-    ks_u32 uid;
-    ks_u32 gid;
-    ks_u32 euid;
-    ks_u32 egid;
-    ks_u32 login_uid; /* 4294967295: none */
-    ks_u32 session; /* of the login (audit); 4294967295: none */
-    ks_s32 syscall; /* number of the system call that the task is in; -1: a kernel thread */
-    ks_u64 cgroup_id;
-    ks_u64 exe_ino; /* 0: none, as kernel threads have */
-    ks_u32 exe_dev; /* major << 20 | minor, as the kernel keeps it */
-    ks_u32 mnt_ns; /* inode numbers of namespaces */
-    ks_u32 pid_ns;
-    ks_u32 net_ns;
-    ks_u32 user_ns;
-    ks_u32 reserved;
-    char comm[KS_COMM_SIZE];
+    struct ks_actor actor;
 
     char key_type[KS_TYPE_NAME_SIZE];
 

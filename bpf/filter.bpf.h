@@ -16,6 +16,7 @@ struct change {
     const struct key *from; /* of a move */
     const void *payload;
     __u64 payload_length;
+    const struct ks_actor *actor; /* NULL: the controller itself, of no interest */
     const char *restrict_type, *restriction;
     __s64 argument;
     enum ks_operation operation;
@@ -73,7 +74,7 @@ union type_name {
     __u64 word[KS_TYPE_NAME_SIZE / 8];
 };
 
-_Static_assert(KS_TYPE_NAME_SIZE % 8 == 0, "compared in words");
+_Static_assert(KS_TYPE_NAME_SIZE == 3 * 8, "compared in words");
 
 #define WORD(a, b, c, d, e, f, g, h)                                                       \
     ((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | \
@@ -175,20 +176,29 @@ static __always_inline __u64 first_word(const struct key *keyring, _Bool trusted
     return word;
 }
 
+/*
+ * Newer verifiers (7.3 does, 6.12 does not) take a string's address for a pointer, which a global
+ * function may not be given as a number. Negated it is a number to all of them.
+ */
+static __always_inline __u64 as_number(const void *pointer)
+{
+    __u64 number = (__u64)pointer;
+
+    asm volatile("%0 = -%0" : "+r"(number));
+    return -number;
+}
+
 /* The second look at a keyring's name, for those of more than six bytes. */
-__noinline __u64 rules_of_long_name(__u32 which, __u64 word, __u64 address)
+__noinline __u64 rules_of_long_name(__u32 which, __u64 word, __u64 description)
 {
     const struct ks_filter *filter = &filters[which & 1];
-    const struct key *keyring = (const void *)address;
-    const char *description = 0;
     __u64 name[KS_NAME_WORDS] = {word};
     __u32 behind = (__u16)word - KS_NAME_HEAD;
     __u32 start;
 
     barrier_var(behind); /* so that what is checked is what is used */
     if (behind > sizeof(name) - sizeof(name[0])) behind = sizeof(name) - sizeof(name[0]);
-    bpf_core_read(&description, sizeof(description), &keyring->index_key.description);
-    bpf_probe_read_kernel(&name[1], behind, description + KS_NAME_HEAD);
+    bpf_probe_read_kernel(&name[1], behind, (const char *)description + KS_NAME_HEAD);
     start = (ks_name_hash_word(name) * filter->name_multiplier) >> (64 - KS_NAME_SLOTS_BITS);
 #pragma unroll
     for (__u32 probe = 0; probe < KS_PROBES; probe++) {
@@ -226,7 +236,10 @@ static __always_inline __u64 rules_of_word(__u32 which, __u64 word)
         __u64 word_ = first_word((change)->pointer, (change)->trusted);                  \
         __u64 rules_ = rules_of_word(which, word_);                                      \
         if (rules_ && (__u16)word_ > KS_NAME_HEAD)                                       \
-            rules_ = rules_of_long_name(which, word_, ADDRESS_OF(change, pointer));      \
+            rules_ = rules_of_long_name(                                                 \
+                which, word_,                                                            \
+                as_number(READ_KEY((change)->pointer, (change)->trusted,                  \
+                                   index_key.description)));                              \
         rules_;                                                                          \
     })
 
@@ -282,8 +295,7 @@ __noinline __u32 walk_rules(__u32 slot, __u64 rules)
 {
     struct walk walk = {.rules = rules, .slot = slot};
 
-    /* The first candidate decides nearly always; the loop is for the rest. */
-    if (!try_rule(0, &walk)) bpf_loop(KS_RULES_MAX - 1, try_rule, &walk, 0);
+    bpf_loop(KS_RULES_MAX, try_rule, &walk, 0);
     return walk.wanted;
 }
 
@@ -314,7 +326,7 @@ static __always_inline __u64 until_zero(__u64 word)
 /* Zero-filled, from struct key_type's name: quicker than bpf_probe_read_kernel_str. */
 static __always_inline void read_name(union type_name *type, const char *name)
 {
-    __u64 ended = 0;
+    __u64 ended;
 
     if (bpf_probe_read_kernel(type, sizeof(*type), name)) {
         /* The last string before an unmapped page. */
@@ -322,14 +334,16 @@ static __always_inline void read_name(union type_name *type, const char *name)
         bpf_probe_read_kernel_str(type->name, sizeof(type->name), name);
         return;
     }
-#pragma unroll
-    for (__u32 i = 0; i < KS_TYPE_NAME_SIZE / 8; i++) {
-        __u64 word = until_zero(type->word[i]) & (ended - 1);
-
-        type->word[i] = word;
-        /* A word that is not full to its last byte ends the name. */
-        ended |= word >> 56 == 0;
+    type->word[0] = until_zero(type->word[0]);
+    /* A word that is not full to its last byte ends the name. */
+    ended = type->word[0] >> 56 == 0;
+    if (ended) {
+        type->word[1] = type->word[2] = 0;
+        return;
     }
+    type->word[1] = until_zero(type->word[1]);
+    ended = type->word[1] >> 56 == 0;
+    type->word[2] = until_zero(type->word[2]) & (ended - 1);
 }
 
 static __always_inline void read_type_name(union type_name *type, const struct key_type *kernel,
@@ -356,7 +370,8 @@ static __always_inline _Bool brings_key(enum ks_operation operation)
 }
 
 /* The rules whose keyrings= is met. */
-static __always_inline __u64 rules_of_place(__u32 which, const struct change *change)
+static __always_inline __u64 rules_of_place(__u32 which, const struct change *change,
+                                            const struct key_type *type)
 {
     __u64 rules = filters[which & 1].any_keyring |
                   RULES_OF(which, change, keyring, keyring_trusted);
@@ -364,26 +379,45 @@ static __always_inline __u64 rules_of_place(__u32 which, const struct change *ch
     if (change->from) rules |= RULES_OF(which, change, from, keyring_trusted);
     /* What happens to a keyring concerns whoever names that keyring. */
     if (!is_about_keyring(change->operation) &&
-        OF_KEY(change, index_key.type) == OF_KEYRING(change, index_key.type))
+        type == OF_KEYRING(change, index_key.type))
         rules |= RULES_OF(which, change, key, key_trusted);
     return rules;
 }
 
-/* Where the place is open: whatever any rule that is left wants; userspace decides. */
+/* 1 where any bit is set, without a branch. */
+static __always_inline __u32 any(__u64 bits)
+{
+    __u64 negative = -bits;
+
+    barrier_var(negative); /* or the compiler makes a comparison of it */
+    return (bits | negative) >> 63;
+}
+
+/* Whatever any of these rules, which measure, wants. */
 static __always_inline __u32 wants_of_all(const struct ks_filter *filter, __u64 rules)
 {
-    if (!rules) return 0;
-    return WANT_RECORD | (rules & filter->payload ? WANT_PAYLOAD : 0) |
-           (rules & filter->secrets ? WANT_SECRET : 0);
+    return any(rules) * WANT_RECORD | any(rules & filter->payload) * WANT_PAYLOAD |
+           any(rules & filter->secrets) * WANT_SECRET;
+}
+
+/* The first rule nearly always decides; the walk is for the rest. */
+static __always_inline __u32 wants_of_first(__u32 which, __u64 rules)
+{
+    const struct ks_filter *filter = &filters[which & 1];
+    __u64 first = rules & -rules;
+
+    if (first & filter->conditional) return walk_rules(which, rules);
+    return wants_of_all(filter, first & filter->holders);
 }
 
 /*
  * The rules whose keyrings= is met, or can be: of an operation on the key itself only userspace
  * knows, so it is all rules where the key stands, or once stood, in a keyring that a rule names.
  */
-static __always_inline __u64 rules_that_may_care(__u32 which, const struct change *change)
+static __always_inline __u64 rules_that_may_care(__u32 which, const struct change *change,
+                                                  const struct key_type *type)
 {
-    if (change->keyring) return rules_of_place(which, change);
+    if (change->keyring) return rules_of_place(which, change, type);
     /* keyring_alloc() too, of a keyring in no keyring, whose own name is looked at later. */
     if (change->operation == KS_OP_INSTANTIATE || is_watched(OF_KEY(change, serial))) return ~0ull;
     return filters[which & 1].any_keyring;
@@ -395,22 +429,25 @@ static __always_inline struct verdict judge(const struct change *change, union t
     __u32 generation = *(volatile __u32 *)&active_generation;
     const struct ks_filter *filter = &filters[generation & 1];
     struct verdict verdict = {.generation = generation};
+    /* Loaded once: for a pointer in what it trusts, the verifier of 6.12 searches all of BTF four
+     * times. */
+    const struct key_type *kernel_type = OF_KEY(change, index_key.type);
     __u64 asked = 0, holders = 0, allowed;
 
     if (generation) {
-        allowed = rules_that_may_care(generation, change);
+        allowed = rules_that_may_care(generation, change, kernel_type);
         asked = allowed & filter->operations[change->operation];
         if (ks_changes_holders(change->operation)) holders = allowed & filter->holders;
         if (!(asked | holders)) {
             if ((change->operation != KS_OP_CREATE && change->operation != KS_OP_INSTANTIATE) ||
                 !filter->remember ||
-                (const void *)OF_KEY(change, index_key.type) != asymmetric_type)
+                (const void *)kernel_type != asymmetric_type)
                 return verdict;
             verdict.wanted = WANT_RECORD | WANT_PAYLOAD | WANT_REMEMBER;
         }
     }
 
-    read_type_name(type, OF_KEY(change, index_key.type), change->key_trusted);
+    read_type_name(type, kernel_type, change->key_trusted);
 
     if (!generation) {
         if (is_public_type(type)) verdict.wanted = WANT_RECORD | WANT_PAYLOAD;
@@ -428,8 +465,9 @@ static __always_inline struct verdict judge(const struct change *change, union t
                    (is_keyring(type) ? RULES_OF(generation, change, key, key_trusted) : 0);
     asked &= allowed;
     if (asked)
-        verdict.wanted = change->keyring ? walk_rules(generation, asked)
-                                         : wants_of_all(filter, asked);
+        /* Where the place is open, userspace decides. */
+        verdict.wanted = change->keyring ? wants_of_first(generation, asked)
+                                         : WANT_RECORD | wants_of_all(filter, asked);
     if (!verdict.wanted && (holders & allowed)) verdict.wanted = WANT_RECORD;
     return verdict;
 }

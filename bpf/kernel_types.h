@@ -187,6 +187,7 @@ struct mm_struct {
 
 struct task_struct {
     unsigned int flags;
+    int pid;
     int tgid;
     struct task_struct *real_parent;
     const struct cred *cred;
@@ -194,6 +195,7 @@ struct task_struct {
     struct mm_struct *mm;
     kuid_t loginuid;
     unsigned int sessionid;
+    char comm[16];
 } KERNEL_TYPE;
 
 #ifdef __TARGET_ARCH_x86

@@ -42,7 +42,7 @@ static __always_inline void record_create_or_update(context *ctx)
         .keyring_argument = ARGUMENT(0),
         .key_argument = ARGUMENT(1),
         .payload_argument = ARGUMENT(2),
-        .operation = (__u8)argument(ctx, 5) ? KS_OP_CREATE : KS_OP_UPDATE,
+        .operation = (__u8)ctx[5] ? KS_OP_CREATE : KS_OP_UPDATE,
     };
     record_with_payload(&change);
 }
@@ -291,6 +291,7 @@ static __always_inline void record_serial(context *ctx, enum ks_operation operat
     const struct ks_filter *filter = &filters[generation & 1];
     __s32 serial = serial_of((__s32)argument(ctx, 0));
     __u64 rules = filter->operations[operation];
+    struct ks_actor actor = {};
     struct ks_event *event;
     __u64 number;
 
@@ -299,7 +300,7 @@ static __always_inline void record_serial(context *ctx, enum ks_operation operat
         count(KS_COUNT_FILTERED);
         return;
     }
-    announce_if_new();
+    find_actor(&actor);
     number = __sync_fetch_and_add(&sequence, 1) + 1;
     event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
     if (!event) {
@@ -317,7 +318,7 @@ static __always_inline void record_serial(context *ctx, enum ks_operation operat
     event->key_perm = perm;
     event->argument = value;
     event->size = sizeof(*event);
-    fill_actor(event);
+    event->actor = actor;
     bpf_ringbuf_submit(event, 0);
 }
 

@@ -28,15 +28,17 @@ struct size_class {
 
 #define PUBLIC_KEY_SIZE (sizeof(struct ks_public_key) + KS_PUBLIC_KEY_MAX)
 
+/* Without a branch: each would double what the verifier has to walk. */
 static __always_inline __u32 key_state(const struct change *change)
 {
-    /* KEY_FLAG_DEAD, KEY_FLAG_REVOKED, KEY_FLAG_INVALIDATED of <linux/key.h> */
-    unsigned long flags = OF_KEY(change, flags);
-    short state = OF_KEY(change, state);
+    /* KEY_FLAG_DEAD 0, KEY_FLAG_REVOKED 1, KEY_FLAG_INVALIDATED 5 of <linux/key.h> */
+    __u64 flags = OF_KEY(change, flags);
+    __u64 state = (__u16)OF_KEY(change, state); /* KEY_IS_UNINSTANTIATED 0; an error: negative */
+    __u64 uninstantiated = state - 1;
 
-    return (flags & 1 ? KS_KEY_DEAD : 0) | (flags & 2 ? KS_KEY_REVOKED : 0) |
-           (flags & 32 ? KS_KEY_INVALIDATED : 0) | (state < 0 ? KS_KEY_NEGATIVE : 0) |
-           (state == 0 ? KS_KEY_UNINSTANTIATED : 0);
+    barrier_var(uninstantiated); /* or the compiler makes a comparison of it */
+    return (flags & (KS_KEY_DEAD | KS_KEY_REVOKED)) | (flags >> 3 & KS_KEY_INVALIDATED) |
+           (state >> 12 & KS_KEY_NEGATIVE) | (uninstantiated >> 59 & KS_KEY_UNINSTANTIATED);
 }
 
 static __always_inline void fill_fixed_part(struct ks_event *event, const struct change *change,
@@ -60,7 +62,8 @@ static __always_inline void fill_fixed_part(struct ks_event *event, const struct
     event->argument = change->argument;
     __builtin_memcpy(event->key_type, type->name, sizeof(event->key_type));
     event->reserved2 = 0;
-    fill_actor(event);
+    if (change->actor) event->actor = *change->actor;
+    else __builtin_memset(&event->actor, 0, sizeof(event->actor));
 }
 
 /* Returns the bytes copied: `length`, or 0 where it does not fit or cannot be read. */
@@ -254,31 +257,35 @@ static __always_inline void record_with_payload(struct change *change)
 {
     union type_name type;
     struct verdict verdict = judge(change, &type);
+    struct ks_actor actor = {};
 
     if (!verdict.wanted) {
         count(KS_COUNT_FILTERED);
         return;
     }
-    announce_if_new();
+    find_actor(&actor);
+    change->actor = &actor;
     if (brings_key(change->operation) && !(verdict.wanted & WANT_REMEMBER))
         watch(OF_KEY(change, serial));
     change->payload = (const void *)argument(change->ctx, change->payload_argument - 1);
-    if (change->payload) change->payload_length = argument(change->ctx, change->payload_argument);
+    if (change->payload) change->payload_length = ((const __u64 *)change->ctx)[change->payload_argument];
     send_with_payload(change, &type, &verdict, payload_flags(change, &type, &verdict));
 }
 
 /* Those that put a key that is there into a keyring: with what is left of what it was made from. */
-static __always_inline void record_with_public_key(const struct change *change)
+static __always_inline void record_with_public_key(struct change *change)
 {
     union type_name type;
     struct verdict verdict = judge(change, &type);
+    struct ks_actor actor = {};
     __u64 number;
 
     if (!verdict.wanted) {
         count(KS_COUNT_FILTERED);
         return;
     }
-    announce_if_new();
+    find_actor(&actor);
+    change->actor = &actor;
     if (brings_key(change->operation)) watch(OF_KEY(change, serial));
     number = __sync_fetch_and_add(&sequence, 1) + 1;
     if ((verdict.wanted & WANT_PAYLOAD) && is_asymmetric(&type) && !is_private_key(ADDRESS_OF(change, key)) &&
@@ -288,16 +295,18 @@ static __always_inline void record_with_public_key(const struct change *change)
 }
 
 /* All others. */
-static __always_inline void record(const struct change *change)
+static __always_inline void record(struct change *change)
 {
     union type_name type;
     struct verdict verdict = judge(change, &type);
+    struct ks_actor actor = {};
 
     if (!verdict.wanted) {
         count(KS_COUNT_FILTERED);
         return;
     }
-    announce_if_new();
+    find_actor(&actor);
+    change->actor = &actor;
     if (!send_without(change, &type, &verdict, __sync_fetch_and_add(&sequence, 1) + 1, 0))
         count(KS_COUNT_LOST);
 }

@@ -160,6 +160,7 @@ std::expected<std::unique_ptr<ks_filter>, std::string> compile(const Policy& pol
             if (rule.operations & operation_bit(static_cast<ks_operation>(operation)))
                 filter->operations[operation] |= bit;
         if (rule.action == Action::kMeasure) filter->holders |= bit;
+        if (compiled[i].flags & (KS_RULE_IDS | KS_RULE_UNDECIDED)) filter->conditional |= bit;
         if (compiled[i].flags & KS_RULE_PAYLOAD) filter->payload |= bit;
         if ((compiled[i].flags & KS_RULE_PAYLOAD) && (compiled[i].flags & KS_RULE_BY_TYPE))
             filter->secrets |= bit;

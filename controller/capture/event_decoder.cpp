@@ -98,26 +98,27 @@ Result<KeyEvent> decode_event(std::span<const std::byte> record) {
     event.key_state = raw.key_state;
     event.key_expiry = raw.key_expiry;
     event.argument = raw.argument;
-    event.actor = {.pid = raw.pid,
-                   .tid = raw.tid,
-                   .uid = raw.uid,
-                   .gid = raw.gid,
-                   .euid = raw.euid,
-                   .egid = raw.egid,
-                   .login_uid = raw.login_uid,
-                   .ppid = raw.ppid,
-                   .session = raw.session,
-                   .syscall = raw.syscall,
-                   .cgroup_id = raw.cgroup_id,
+    const ks_actor& actor = raw.actor;
+    event.actor = {.pid = actor.pid,
+                   .tid = actor.tid,
+                   .uid = actor.uid,
+                   .gid = actor.gid,
+                   .euid = actor.euid,
+                   .egid = actor.egid,
+                   .login_uid = actor.login_uid,
+                   .ppid = actor.ppid,
+                   .session = actor.session,
+                   .syscall = actor.syscall,
+                   .cgroup_id = actor.cgroup_id,
                    .cgroup = {},
-                   .exe_ino = raw.exe_ino,
-                   .exe_dev = raw.exe_dev,
+                   .exe_ino = actor.exe_ino,
+                   .exe_dev = actor.exe_dev,
                    .exe = {},
-                   .mnt_ns = raw.mnt_ns,
-                   .pid_ns = raw.pid_ns,
-                   .net_ns = raw.net_ns,
-                   .user_ns = raw.user_ns,
-                   .comm = bounded_string(raw.comm, sizeof(raw.comm))};
+                   .mnt_ns = actor.mnt_ns,
+                   .pid_ns = actor.pid_ns,
+                   .net_ns = actor.net_ns,
+                   .user_ns = actor.user_ns,
+                   .comm = bounded_string(actor.comm, sizeof(actor.comm))};
     if (raw.operation == KS_OP_MOVE) event.from = {raw.from_serial, std::string(extra)};
     if (raw.operation == KS_OP_RESTRICT) event.restriction = extra;
     if (raw.operation == KS_OP_EXECUTABLE) event.actor.exe = path_of(extra);

@@ -80,6 +80,24 @@ systemctl show -p ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic 
     awk -F= '{ t[$1] = $2 } END { printf "from exec to attached: %.2f s at one instruction a nanosecond\n",
         (t["ActiveEnterTimestampMonotonic"] - t["ExecMainStartTimestampMonotonic"]) / 1e6 }'
 systemctl stop keyscribed
+
+# What is the kernel's of that: the verifier works in BPF_PROG_LOAD, attaching waits for RCU.
+mkdir -p /run/keyscribe
+strace -f -ttt -T -e trace=execve,bpf -o "$work/start" keyscribed >/dev/null 2>&1 &
+while kill -0 $! 2>/dev/null && ! keyscribe wait ready --timeout 120 >/dev/null 2>&1; do sleep 0.1; done
+pkill -x keyscribed
+wait
+awk '{ sub(/^[0-9]+ +/, ""); at = $1 }
+    /execve\(/ && !started { started = at }
+    match($0, /BPF_[A-Z_]+/) && /<[0-9.]+>$/ {
+        command = substr($0, RSTART, RLENGTH); took = $NF; gsub(/[<>]/, "", took)
+        part = command == "BPF_PROG_LOAD" ? "load" : command ~ /LINK_CREATE|TRACEPOINT_OPEN/ ? "attach" : "other"
+        seconds[part] += took; calls[part]++
+        if (part == "attach") attached = at + took
+    }
+    END { printf "of that (under strace): %.2f s; programs loaded %.2f s (%d calls), attached %.2f s (%d), other bpf(2) %.2f s, the daemon itself and libbpf %.2f s\n",
+        attached - started, seconds["load"], calls["load"], seconds["attach"], calls["attach"], seconds["other"],
+        attached - started - seconds["load"] - seconds["attach"] - seconds["other"] }' "$work/start"
 echo
 users "bare, again"
 certificates "bare, again"

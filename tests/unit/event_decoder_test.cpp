@@ -22,9 +22,9 @@ struct Record {
         fixed.sequence = 7;
         fixed.generation = 3;
         fixed.key_serial = -5;
-        fixed.pid = 42;
+        fixed.actor.pid = 42;
         fixed.cgroup_id = 1ull << 40;
-        std::strcpy(fixed.comm, "keyctl");
+        std::strcpy(fixed.actor.comm, "keyctl");
         std::strcpy(fixed.key_type, "asymmetric");
     }
 
@@ -92,7 +92,7 @@ TEST(EventDecoder, KeepsAnyBytesOfNames) {
 
 TEST(EventDecoder, ToleratesNamesWithoutTerminator) {
     const auto event = decode_event(with(Record(), [](ks_event& raw) {
-        std::memset(raw.comm, 'c', sizeof(raw.comm));
+        std::memset(raw.actor.comm, 'c', sizeof(raw.actor.comm));
         std::memset(raw.key_type, 't', sizeof(raw.key_type));
     }));
     ASSERT_TRUE(event);

@@ -105,6 +105,7 @@ Verdict kernel_verdict(const ks_filter& filter, const Subject& subject) {
                           (is_about_keyring(subject.operation)
                                ? ~0ull
                                : filter.any_type | rules_of_type(filter, subject.key_type));
+    const std::uint64_t first = rules & -rules;
     for (; rules != 0; rules &= rules - 1) {
         const ks_rule& rule = filter.rule[std::countr_zero(rules)];
         const bool ids = in_range(subject.uid, rule.uid) && in_range(subject.euid, rule.euid) &&
@@ -119,6 +120,13 @@ Verdict kernel_verdict(const ks_filter& filter, const Subject& subject) {
         }
         if (!(rule.flags & KS_RULE_UNDECIDED)) break;
         verdict.open = true;
+    }
+    // The programs' short way, where the first rule decides by itself.
+    if (!(first & filter.conditional)) {
+        const std::uint64_t measures = first & filter.holders;
+        EXPECT_EQ(verdict.send, measures != 0);
+        EXPECT_EQ(verdict.payload, (measures & filter.payload) != 0);
+        EXPECT_EQ(verdict.secret, (measures & filter.secrets) != 0);
     }
     // Who holds which key: told in any case, for userspace to judge.
     if (ks_changes_holders(subject.operation) && !verdict.send) verdict.open = verdict.send = true;
