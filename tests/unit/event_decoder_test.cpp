@@ -23,7 +23,7 @@ struct Record {
         fixed.generation = 3;
         fixed.key_serial = -5;
         fixed.actor.pid = 42;
-        fixed.cgroup_id = 1ull << 40;
+        fixed.actor.cgroup_id = 1ull << 40;
         std::strcpy(fixed.actor.comm, "keyctl");
         std::strcpy(fixed.key_type, "asymmetric");
     }
