@@ -27,7 +27,9 @@ Pump::Pump(capture::Capture programs, const Config& config, Spool& spool, Shared
         generation_ = programs_.generation();
         missed_ = spool_.progress().missed;
     }
-    spool_.set_progress(programs_.ring_id(), spool_.progress().settled);
+    // Until the ring of another build is read to its end, how far that was read must not be lost.
+    if (!programs_.has_former())
+        spool_.set_progress(programs_.ring_id(), spool_.progress().settled);
     record_findings();
 }
 
@@ -60,6 +62,7 @@ void Pump::forward(capture::Batch batch) {
         note_order(event);
         spool_.push(std::move(event));
     }
+    if (batch.twice != 0) spool_.account_for(programs_.ring_id(), batch.twice);
     fault_point("before-spool-write");
     spool_.flush();
     fault_point("after-spool-write");

@@ -413,16 +413,17 @@ Result<Batch> Capture::retire_former() {
     Batch batch;
     if (former_.empty()) return batch;
     if (auto done = detach_former(batch); !done) return std::unexpected(done.error());
-    Batch own;
-    consume_all(own);
-    const std::size_t twice = drop_duplicates(batch.events, own.events);
+    Batch own = drain_all();
+    batch.twice = drop_duplicates(batch.events, own.events);
     spdlog::info(
         "programs of another build are retired: {} of their records were still to be "
         "read, {} came twice",
-        batch.events.size(), twice);
-    // What is taken over counts as numbered here.
+        batch.events.size(), batch.twice);
+    // What is taken over counts as numbered here, what came twice once.
+    accounted_before_ += batch.twice;
     accounted_before_ -= batch.events.size();
     for (const Loss& loss : batch.losses) accounted_before_ -= loss.lost();
+    batch.losses.insert(batch.losses.end(), own.losses.begin(), own.losses.end());
     batch.events.insert(batch.events.end(), std::make_move_iterator(own.events.begin()),
                         std::make_move_iterator(own.events.end()));
     return batch;

@@ -37,6 +37,8 @@ struct Batch {
     std::vector<KeyEvent> events;  ///< in the order of the ring
     std::vector<Loss> losses;      ///< gaps in the sequence that nothing can fill any more; records
                                    ///< that did not parse are among them
+    std::uint64_t twice = 0;       ///< numbers of this ring whose operations `events` has from the
+                                   ///< ring of another build
 };
 
 class Capture {
@@ -54,6 +56,8 @@ class Capture {
 
     /// They were there before.
     bool is_adopted() const { return adopted_; }
+    /// Programs of another build are still attached.
+    bool has_former() const { return !former_.empty(); }
     /// They stay when this process ends.
     bool is_pinned() const { return pinned_; }
     /// They go with this process. Error: they stay.

@@ -207,6 +207,13 @@ void Spool::push(Detached detached) {
     add(std::move(detached));
 }
 
+void Spool::account_for(std::uint32_t ring, std::uint64_t received) {
+    const std::lock_guard lock(mutex_);
+    if (progress_.ring != ring) progress_ = {.ring = ring};
+    progress_.received += received;
+    if (file_) file_->set_progress(progress_);
+}
+
 Progress Spool::progress() const {
     const std::lock_guard lock(mutex_);
     return progress_;

@@ -104,6 +104,8 @@ class Spool {
     void push(Tampered tampered);
     void push(Detached detached);
 
+    /// So many more numbers of that ring need not be received: what they stand for was.
+    void account_for(std::uint32_t ring, std::uint64_t received);
     /// How far the ring is read, as of what was pushed.
     Progress progress() const;
     /// From here on the ring is another one, or its numbers are settled up to `settled`.

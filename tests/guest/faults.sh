@@ -132,7 +132,8 @@ check "the former policy stays" added "no policy file"
 echo 'measure func=KEY_CHECK keyrings=load key_type=user op=create|update payload=full' >$policy_dir/10-load.policy
 fallocate -l "$(($(stat -f -c '%a * %S' /run) - 65536))" /run/ballast 2>/dev/null
 dd if=/dev/zero of=/run/ballast2 bs=4096 2>/dev/null
-keyctl add user "disk full" "0 9999 " "$ring" >/dev/null
+# More than what is left of the last page.
+head -c 20000 /dev/zero | tr "\0" x | keyctl padd user "disk full" "$ring" >/dev/null
 check "a full /run is shown" wait_for 30 sh -c 'keyscribe status | grep -qi "no space"'
 rm -f /run/ballast /run/ballast2
 check "and measured when there is room" wait_for 60 told "disk full"
@@ -175,5 +176,13 @@ systemctl start keyscribed
 check "programs are pinned again" test -n "$(ls /sys/fs/bpf/keyscribe)"
 systemctl stop keyscribed
 equal "stopping detaches where configured" "$(find /sys/fs/bpf/keyscribe -mindepth 1)" ""
+systemctl stop keyscribed 2>/dev/null
+check "keyscribed --attach, as before the service" /usr/sbin/keyscribed --attach
+keyctl add user "before the service" x "$ring" >/dev/null
+systemctl start keyscribed
+check "ready" keyscribe wait ready --timeout 60
+settle
+check "what came before the service is measured" told "before the service"
+check "evmctl matches" evmctl_matches
 echo "injected: $injected deaths and replacements, 16 interferences; lost: $(awk '$1 == "missing" { print $2 }' "$work/result")"
 finish

@@ -147,7 +147,7 @@ rings=()
 for i in 0 1 2 3; do rings+=("$(keyctl newring storm$i @u)"); done
 seed=${STORM_SEED:-$RANDOM}
 echo "        STORM_SEED=$seed"
-check "5,000 operations from four processes" /share/build/key_storm "$seed" 5000 4 "${rings[@]}"
+check "5,000 operations from four processes" /share/bin/key_storm "$seed" 5000 4 "${rings[@]}"
 settle
 # What several processes did at the same moment is looked at again when all is quiet.
 check "no difference after the storm" wait_for 20 keyscribe keyrings --verify
