@@ -113,7 +113,7 @@ settle
 check "evmctl matches" evmctl_matches
 rm -f $list_dir/spool
 check "a removed spool is noticed" wait_for 30 tampered spool
-# A foreign extend is found when the next record is extended.
+# From here on no list gives the PCR. A foreign extend is found when the next record is extended.
 tpm2_pcrextend 13:sha256="$(printf '%064d' 7)"
 keyctl add user next x "$ring" >/dev/null
 foreign() { [[ $(records_of foreign) ]]; }
@@ -149,7 +149,6 @@ if [[ -w /sys/devices/system/cpu/cpu1/online ]]; then
     check "and back" added "two processors"
 fi
 settle
-check "evmctl matches" evmctl_matches
 
 echo "# detach"
 systemctl stop keyscribed
@@ -183,6 +182,5 @@ systemctl start keyscribed
 check "ready" keyscribe wait ready --timeout 60
 settle
 check "what came before the service is measured" told "before the service"
-check "evmctl matches" evmctl_matches
 echo "injected: $injected deaths and replacements, 16 interferences; lost: $(awk '$1 == "missing" { print $2 }' "$work/result")"
 finish

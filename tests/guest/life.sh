@@ -177,6 +177,7 @@ equal "no warning in the kernel's log" "$(dmesg | grep -E 'WARNING:|BUG:|Oops|hu
 
 echo "# a new daemon looks again"
 systemctl stop keyscribed
+check "the programs go too" keyscribe detach
 sneaked=$(keyctl add user 'while nobody looked' x "$ring")
 systemctl start keyscribed
 check "ready" keyscribe wait ready --timeout 60
