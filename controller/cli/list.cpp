@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "controller/cli/commands.h"
+#include "controller/cli/output.h"
 #include "controller/journal.h"
 #include "controller/measure/cbor.h"
+#include "controller/measure/cel.h"
 #include "controller/measure/list_reader.h"
 #include "controller/measure/list_writer.h"
 #include "controller/measure/records.h"
@@ -175,17 +177,45 @@ int show_list(const Config& config, const std::string& format, bool follow) {
     }
 }
 
+/// The whole list as a canonical event log, with the digests of every bank that a TPM may have.
+int show_cel(const Config& config, measure::CelFormat format) {
+    const auto path = config.list.directory / measure::ListFiles::kBinary;
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd)
+        return report(fail_errno("cannot open the list", path.string(),
+                                 errno == ENOENT ? "nothing was measured since the boot"
+                                                 : "be root, or a member of the group keyscribe")
+                          .error());
+    std::vector<std::uint8_t> bytes;
+    if (auto done = read_on(fd, bytes, path.string()); !done) return report(done.error());
+    const auto entries = measure::read_list(bytes);
+    if (!entries) return report(entries.error());
+    using enum measure::Algorithm;
+    const auto log = measure::write_cel(*entries, {kSha1, kSha256, kSha384, kSha512}, format);
+    if (!log) return report(log.error());
+    const auto done = write_output("-", *log);
+    return done ? 0 : report(done.error());
+}
+
 }  // namespace
 
 void add_list(CLI::App& app, Context& context) {
     CLI::App* list = app.add_subcommand("list", "The measurement list of this boot");
     const auto format = std::make_shared<std::string>("text");
     const auto follow = std::make_shared<bool>(false);
-    list->add_option("--format", *format, "text, json (a line each), ima (the kernel's ASCII form)")
-        ->check(CLI::IsMember({"text", "json", "ima"}))
+    list->add_option("--format", *format,
+                     "text, json (a line each), ima (the kernel's ASCII form), cel-json, cel-cbor, "
+                     "cel-tlv (TCG Canonical Event Log)")
+        ->check(CLI::IsMember({"text", "json", "ima", "cel-json", "cel-cbor", "cel-tlv"}))
         ->capture_default_str();
     list->add_flag("--follow", *follow, "go on with what is added");
     list->callback(with_config(context, [format, follow](const Config& config) {
+        if (const auto cel = measure::cel_format_named(*format)) {
+            if (*follow)
+                return report(
+                    {"a canonical event log is written whole", "--follow", "leave it out"});
+            return show_cel(config, *cel);
+        }
         return show_list(config, *format, *follow);
     }));
 }

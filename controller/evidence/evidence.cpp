@@ -4,51 +4,25 @@
 #include <algorithm>
 
 #include "controller/evidence/evidence_json.h"
+#include "controller/measure/cbor_stream.h"
 
 namespace keyscribe::evidence {
 namespace {
 
-// RFC 8949, 3.1
-enum Major : unsigned { kUint = 0, kBytes = 2, kText = 3, kArray = 4, kMap = 5 };
+using measure::CborReader;
+using measure::CborType;
+using measure::CborWriter;
 
-class Writer {
-  public:
-    explicit Writer(std::size_t size) { bytes_.reserve(size); }
-    void head(Major major, std::uint64_t argument) {
-        const auto first = static_cast<std::uint8_t>(major << 5);
-        if (argument < 24) return bytes_.push_back(first | static_cast<std::uint8_t>(argument));
-        const unsigned log = argument <= 0xff ? 0 : argument <= 0xffff ? 1 : argument >> 32 ? 3 : 2;
-        bytes_.push_back(first | static_cast<std::uint8_t>(24 + log));
-        for (int shift = (8 << log) - 8; shift >= 0; shift -= 8)
-            bytes_.push_back(static_cast<std::uint8_t>(argument >> shift));
-    }
-    void text(std::string_view text) {
-        head(kText, text.size());
-        bytes_.insert(bytes_.end(), text.begin(), text.end());
-    }
-    void bytes(Bytes bytes) {
-        head(kBytes, bytes.size());
-        bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-    }
-    void member(std::string_view key, std::uint64_t value) { text(key), head(kUint, value); }
-    void member(std::string_view key, std::string_view value) { text(key), text(value); }
-    void member(std::string_view key, Bytes value) { text(key), bytes(value); }
-    std::vector<std::uint8_t> take() { return std::move(bytes_); }
-
-  private:
-    std::vector<std::uint8_t> bytes_;
-};
-
-void write(Writer& writer, const Quote& quote) {
-    writer.head(kMap, 3);
+void write(CborWriter& writer, const Quote& quote) {
+    writer.head(CborType::kMap, 3);
     writer.text("pcrs");
-    writer.head(kMap, quote.pcrs.size());
+    writer.head(CborType::kMap, quote.pcrs.size());
     // Algorithm's order is that of the names' encodings: sha1 is the shortest.
     for (const auto& [bank, values] : quote.pcrs) {
         writer.text(measure::name_of(bank));
-        writer.head(kMap, values.size());
+        writer.head(CborType::kMap, values.size());
         for (const auto& [pcr, value] : values) {
-            writer.head(kUint, pcr);
+            writer.head(CborType::kUint, pcr);
             writer.bytes(value);
         }
     }
@@ -56,83 +30,7 @@ void write(Writer& writer, const Quote& quote) {
     writer.member("signature", quote.signature);
 }
 
-/// Reads CBOR in its deterministic form and remembers the first thing that is wrong. What it gives
-/// after that is empty, so that the caller need ask only once, at the end.
-class Reader {
-  public:
-    explicit Reader(Bytes input) : input_(input) {}
-
-    std::uint64_t uint() { return head(kUint); }
-    std::uint64_t array() { return head(kArray); }
-    std::uint64_t map() { return head(kMap); }
-    Bytes bytes(std::size_t limit) { return take(head(kBytes), limit); }
-    std::string_view text() {
-        const Bytes taken = take(head(kText), kMaxText);
-        return {reinterpret_cast<const char*>(taken.data()), taken.size()};
-    }
-
-    /// A map with texts as keys, in order: calls `read(key)` for each, which is false for a key
-    /// that is not known.
-    template <class Read>
-    void members(Read read) {
-        const std::uint64_t size = map();
-        std::string_view last;
-        for (std::uint64_t i = 0; i < size && !error_; ++i) {
-            const std::string_view key = text();
-            if (last.size() != key.size() ? last.size() > key.size() : last >= key)
-                refuse("a map whose keys are not in order");
-            last = key;
-            if (!error_ && !read(key))
-                refuse("a member that is not known: \"" + escaped(key) + '"');
-        }
-    }
-
-    void refuse(std::string why) {
-        if (!error_) error_ = Error{std::move(why), "byte " + std::to_string(offset_), {}};
-    }
-    bool at_end() const { return offset_ == input_.size(); }
-    const std::optional<Error>& error() const { return error_; }
-
-  private:
-    static std::string escaped(std::string_view key) {
-        std::string text(key);
-        for (char& letter : text)
-            if (letter < ' ' || letter > '~') letter = '?';
-        return text;
-    }
-    std::uint64_t head(unsigned major) {
-        if (error_) return 0;
-        if (at_end()) return refuse("cut short"), 0;
-        const std::uint8_t first = input_[offset_];
-        if (first >> 5 != major) return refuse("an item of another type than expected"), 0;
-        const unsigned info = first & 31;
-        if (info < 24) return ++offset_, info;
-        if (info > 27) return refuse("an indefinite or reserved length"), 0;
-        const std::size_t size = std::size_t{1} << (info - 24);
-        if (input_.size() - offset_ - 1 < size) return refuse("cut short"), 0;
-        std::uint64_t argument = 0;
-        for (const std::uint8_t byte : input_.subspan(offset_ + 1, size))
-            argument = argument << 8 | byte;
-        const std::uint64_t least = size == 1 ? 24 : std::uint64_t{1} << (4 * size);
-        if (argument < least) return refuse("a number that is not in its shortest form"), 0;
-        offset_ += 1 + size;
-        return argument;
-    }
-    Bytes take(std::uint64_t size, std::size_t limit) {
-        if (error_) return {};
-        if (size > input_.size() - offset_) return refuse("cut short"), Bytes();
-        if (size > limit) return refuse("longer than allowed"), Bytes();
-        const Bytes taken = input_.subspan(offset_, static_cast<std::size_t>(size));
-        offset_ += taken.size();
-        return taken;
-    }
-
-    Bytes input_;
-    std::size_t offset_ = 0;
-    std::optional<Error> error_;
-};
-
-std::map<unsigned, Digest> read_values(Reader& reader, Algorithm bank) {
+std::map<unsigned, Digest> read_values(CborReader& reader, Algorithm bank) {
     std::map<unsigned, Digest> values;
     const std::uint64_t size = reader.map();
     for (std::uint64_t i = 0; i < size && !reader.error(); ++i) {
@@ -150,7 +48,7 @@ std::map<unsigned, Digest> read_values(Reader& reader, Algorithm bank) {
     return values;
 }
 
-Quote read_quote(Reader& reader) {
+Quote read_quote(CborReader& reader) {
     Quote quote;
     const auto read_bank = [&](std::string_view name) {
         const auto bank = measure::algorithm_named(name);
@@ -171,7 +69,7 @@ Quote read_quote(Reader& reader) {
     return quote;
 }
 
-List read_list(Reader& reader) {
+List read_list(CborReader& reader) {
     List list;
     unsigned seen = 0;
     reader.members([&](std::string_view key) {
@@ -192,7 +90,7 @@ List read_list(Reader& reader) {
     return list;
 }
 
-ImaList read_ima(Reader& reader) {
+ImaList read_ima(CborReader& reader) {
     ImaList list;
     unsigned seen = 0;
     reader.members([&](std::string_view key) {
@@ -202,7 +100,7 @@ ImaList read_ima(Reader& reader) {
         else if (key == "entries")
             list.entries = reader.uint();
         else if (key == "algorithm") {
-            const auto algorithm = measure::algorithm_named(reader.text());
+            const auto algorithm = measure::algorithm_named(reader.text(kMaxText));
             if (!algorithm) return reader.refuse("a digest of an unknown algorithm"), true;
             list.algorithm = *algorithm;
         } else
@@ -213,7 +111,7 @@ ImaList read_ima(Reader& reader) {
     return list;
 }
 
-std::vector<Quote> read_quotes(Reader& reader) {
+std::vector<Quote> read_quotes(CborReader& reader) {
     std::vector<Quote> quotes;
     const std::uint64_t size = reader.array();
     for (std::uint64_t i = 0; i < size && i <= kMaxQuotes && !reader.error(); ++i)
@@ -222,7 +120,7 @@ std::vector<Quote> read_quotes(Reader& reader) {
 }
 
 Result<Document> decode_cbor(Bytes input) {
-    Reader reader(input);
+    CborReader reader(input);
     Document document;
     Evidence& evidence = document.evidence;
     std::string_view format;
@@ -242,19 +140,19 @@ Result<Document> decode_cbor(Bytes input) {
         else if (key == "time")
             evidence.time = reader.uint();
         else if (key == "format")
-            format = reader.text();
+            format = reader.text(kMaxText);
         else if (key == "kernel")
-            evidence.kernel = reader.text();
+            evidence.kernel = reader.text(kMaxText);
         else if (key == "quotes")
             evidence.quotes = read_quotes(reader);
         else if (key == "ak_name")
             --seen, evidence.ak_name = reader.bytes(kMaxStructure);
         else if (key == "boot_id")
-            evidence.boot_id = reader.text();
+            evidence.boot_id = reader.text(kMaxText);
         else if (key == "version")
             version = reader.uint();
         else if (key == "software")
-            evidence.software = reader.text();
+            evidence.software = reader.text(kMaxText);
         else if (key == "boot_time")
             evidence.boot_time = reader.uint();
         else if (key == "ek_certificate")
@@ -325,21 +223,21 @@ Result<void> check(const Evidence& evidence) {
 
 std::vector<std::uint8_t> encode_cbor(const Evidence& evidence) {
     const std::size_t ima_size = evidence.ima ? evidence.ima->data.size() : 0;
-    Writer writer(evidence.list.data.size() + ima_size + 65536);
-    writer.head(kMap, 11u + evidence.ima.has_value() + evidence.ak_name.has_value() +
-                          evidence.ek_certificate.has_value());
+    CborWriter writer(evidence.list.data.size() + ima_size + 65536);
+    writer.head(CborType::kMap, 11u + evidence.ima.has_value() + evidence.ak_name.has_value() +
+                                    evidence.ek_certificate.has_value());
     // Keys in the order of their encodings: shorter ones first.
     writer.member("ak", evidence.ak);
     if (evidence.ima) {
         writer.text("ima");
-        writer.head(kMap, 3);
+        writer.head(CborType::kMap, 3);
         writer.member("data", evidence.ima->data);
         writer.member("entries", evidence.ima->entries);
         writer.member("algorithm", measure::name_of(evidence.ima->algorithm));
     }
     writer.member("pcr", evidence.pcr);
     writer.text("list");
-    writer.head(kMap, 4);
+    writer.head(CborType::kMap, 4);
     writer.member("data", evidence.list.data);
     writer.member("offset", evidence.list.offset);
     writer.member("entries", evidence.list.entries);
@@ -348,7 +246,7 @@ std::vector<std::uint8_t> encode_cbor(const Evidence& evidence) {
     writer.member("format", kFormat);
     writer.member("kernel", evidence.kernel);
     writer.text("quotes");
-    writer.head(kArray, evidence.quotes.size());
+    writer.head(CborType::kArray, evidence.quotes.size());
     for (const Quote& quote : evidence.quotes) write(writer, quote);
     if (evidence.ak_name) writer.member("ak_name", *evidence.ak_name);
     writer.member("boot_id", evidence.boot_id);

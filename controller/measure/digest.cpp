@@ -101,22 +101,4 @@ std::string to_hex(Bytes bytes) {
     return text;
 }
 
-std::optional<std::vector<std::uint8_t>> from_hex(std::string_view text) {
-    if (text.size() % 2 != 0) return std::nullopt;
-    std::vector<std::uint8_t> bytes;
-    bytes.reserve(text.size() / 2);
-    for (std::size_t i = 0; i < text.size(); i += 2) {
-        std::uint8_t byte = 0;
-        for (const char digit : text.substr(i, 2)) {
-            const bool upper = digit >= 'A' && digit <= 'F';
-            const bool lower = digit >= 'a' && digit <= 'f';
-            if (!upper && !lower && (digit < '0' || digit > '9')) return std::nullopt;
-            const int value = upper ? digit - 'A' + 10 : lower ? digit - 'a' + 10 : digit - '0';
-            byte = static_cast<std::uint8_t>(byte << 4 | value);
-        }
-        bytes.push_back(byte);
-    }
-    return bytes;
-}
-
 }  // namespace keyscribe::measure

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -45,7 +46,16 @@ Digest filled(Algorithm algorithm, std::uint8_t value);
 
 std::string to_hex(Bytes bytes);
 /// Nothing where `text` is not pairs of hexadecimal digits.
-std::optional<std::vector<std::uint8_t>> from_hex(std::string_view text);
+template <class Buffer = std::vector<std::uint8_t>>
+std::optional<Buffer> from_hex(std::string_view text) {
+    if (text.size() % 2 != 0) return std::nullopt;
+    Buffer bytes(text.size() / 2);
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        const char* at = text.data() + 2 * i;
+        if (std::from_chars(at, at + 2, bytes[i], 16).ptr != at + 2) return std::nullopt;
+    }
+    return bytes;
+}
 
 inline Bytes as_bytes(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};

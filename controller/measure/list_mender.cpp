@@ -15,16 +15,6 @@
 namespace keyscribe::measure {
 namespace {
 
-std::optional<WipedBytes> bytes_of_hex(std::string_view hex) {
-    if (hex.size() % 2 != 0) return std::nullopt;
-    WipedBytes bytes(hex.size() / 2);
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-        const char* at = hex.data() + 2 * i;
-        if (std::from_chars(at, at + 2, bytes[i], 16).ptr != at + 2) return std::nullopt;
-    }
-    return bytes;
-}
-
 /// The inverse of escape_name().
 std::optional<std::string> unescape_name(std::string_view text) {
     std::string name;
@@ -130,7 +120,7 @@ std::optional<NewEntry> entry_of_line(std::string_view line) {
     if (pcr.empty() || std::from_chars(pcr.data(), pcr.data() + pcr.size(), entry.pcr).ptr !=
                            pcr.data() + pcr.size())
         return std::nullopt;
-    const auto stored = bytes_of_hex(next_word(line));
+    const auto stored = from_hex<WipedBytes>(next_word(line));
     entry.template_name = next_word(line);
     const bool buf = entry.template_name == "ima-buf";
     if (!stored || (!buf && entry.template_name != "ima-ng")) return std::nullopt;
@@ -139,11 +129,11 @@ std::optional<NewEntry> entry_of_line(std::string_view line) {
     const std::size_t colon = digest.find(':');
     if (colon == std::string_view::npos) return std::nullopt;
     const auto algorithm = algorithm_named(digest.substr(0, colon));
-    const auto value = bytes_of_hex(digest.substr(colon + 1));
+    const auto value = from_hex<WipedBytes>(digest.substr(colon + 1));
     const auto name = unescape_name(next_word(line));
     if (!algorithm || !value || !name) return std::nullopt;
     if (buf) {
-        const auto bytes = bytes_of_hex(line);
+        const auto bytes = from_hex<WipedBytes>(line);
         if (!bytes) return std::nullopt;
         entry.template_data = encode_ima_buf(*name, *bytes);
     } else {

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arbitrary bytes as a canonical event log: the first byte says in which format.
+#include <cstdlib>
+
+#include "controller/measure/cel.h"
+
+using namespace keyscribe::measure;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size == 0) return 0;
+    const auto format = static_cast<CelFormat>(data[0] % 3);
+    const auto records = read_cel({data + 1, size - 1}, format);
+    if (!records) return 0;
+    for (const CelRecord& record : *records)
+        if (record.digests.empty() || record.template_name.empty()) std::abort();
+    return 0;
+}
