@@ -49,6 +49,8 @@ certificates bare
 /share/build/key_ops_cost 50 bench_ring >/dev/null
 operations bare
 
+# What is bare has to be bare again, and a start has to load the programs.
+printf '[capture]\ndetach_on_stop = true\n' >/etc/keyscribe/keyscribe.toml
 policy 'measure func=KEY_CHECK keyrings=another_ring'
 systemctl start keyscribed
 keyscribe wait ready --timeout 120

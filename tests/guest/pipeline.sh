@@ -229,5 +229,15 @@ equal "status shows the same" "$(status .tpm.values.sha256)" "$(pcr sha256)"
 cp $list "$work/forged"
 printf 'X' | dd of="$work/forged" bs=1 seek=$(($(stat -c %s "$work/forged") - 1)) conv=notrunc 2>/dev/null
 refute "evmctl does not match a forged one" evmctl_matches "$work/forged"
+# A canonical event log has the same template data, in JSON.
+keyscribe list --format cel-json >"$work/cel.json"
+equal "CEL has the list's entries" "$(jq -r '.[].content.template_data' "$work/cel.json" | sha256sum)" \
+    "$(template_data | sha256sum)"
+equal "and the digests that were extended" \
+    "$(jq -r '.[].digests[] | select(.hashAlg == "sha256") | .digest' "$work/cel.json")" \
+    "$(cd "$work/templates" && find . -type f | sort | xargs sha256sum | cut -d' ' -f1)"
+equal "numbered from 0" "$(jq '[.[].recnum] == [range(length)]' "$work/cel.json")" true
+check "as CBOR" keyscribe list --format cel-cbor
+check "as TLV" keyscribe list --format cel-tlv
 
 finish
