@@ -312,7 +312,8 @@ bool Measurer::begin_list(const PolicyChange& change) {
 bool Measurer::resume(const Resume& resume) {
     if (!begin_list({.loaded = resume.loaded}) || !record_foreign()) return false;
     policy_ = resume.loaded;
-    if (resume.baseline != nullptr) table_.take(*resume.baseline);
+    // By what the list says; where it says nothing yet, by what the keyrings hold now.
+    if (resume.baseline != nullptr && table_.keys() == 0) table_.take(*resume.baseline);
     return true;
 }
 
