@@ -165,6 +165,22 @@ std::optional<std::uint64_t> take_over_spool(Spool& spool, const std::filesystem
     return list->size;
 }
 
+struct Attached {
+    capture::KernelFeatures kernel;
+    capture::HookPlan plan;
+    capture::Capture programs;
+};
+
+Result<Attached> attach_programs(const Config& config, const Progress& progress) {
+    auto kernel = capture::probe_kernel();
+    if (!kernel) return std::unexpected(kernel.error());
+    auto plan = capture::plan_hooks(*kernel, config.capture.hook);
+    if (!plan) return std::unexpected(plan.error());
+    auto programs = capture::Capture::attach(*plan, config.capture.ring_size, progress);
+    if (!programs) return std::unexpected(programs.error());
+    return Attached{std::move(*kernel), std::move(*plan), std::move(*programs)};
+}
+
 Result<void> run(const std::filesystem::path& config_file) {
     keep_heap_small();
     auto config = load_config(config_file);
@@ -179,21 +195,21 @@ Result<void> run(const std::filesystem::path& config_file) {
     auto signals = take_signals();
     if (!signals) return std::unexpected(signals.error());
 
-    auto kernel = capture::probe_kernel();
-    if (!kernel) return std::unexpected(kernel.error());
-    auto plan = capture::plan_hooks(*kernel, config->capture.hook);
-    if (!plan) return std::unexpected(plan.error());
     Spool spool(config->spool.max_size, config->spool.deadline);
     const auto list_size = take_over_spool(spool, config->list.directory);
-    auto programs =
-        capture::Capture::attach(*plan, config->capture.ring_size, spool.progress());
-    if (!programs) return std::unexpected(programs.error());
+    auto attached = attach_programs(*config, spool.progress());
+    if (!attached) return std::unexpected(attached.error());
     if (auto done = drop_capabilities(); !done) return done;
+    const capture::KernelFeatures& kernel = attached->kernel;
+    const capture::HookPlan& plan = attached->plan;
+    const bool adopted = attached->programs.is_adopted();
 
     SharedStatus status;
-    status.update([&](Status& now) { now = initial_status(*kernel, *plan, config->tpm.pcr); });
-    const bool adopted = programs->is_adopted();
-    Pump pump(std::move(*programs), *config, spool, status);
+    status.update([&](Status& now) {
+        now = initial_status(kernel, plan, config->tpm.pcr);
+        now.spool = spool.totals();
+    });
+    Pump pump(std::move(attached->programs), *config, spool, status);
     pump.reload();
     if (auto done = pump.retire_former(); !done) return done;
 
@@ -201,10 +217,10 @@ Result<void> run(const std::filesystem::path& config_file) {
                                          control::routes(status, pump));
     if (!server) return std::unexpected(server.error());
     std::jthread measurer([&](std::stop_token stop) {
-        run_measurer({*config, spool, status, describe_speaker(*kernel, *plan), list_size}, stop);
+        run_measurer({*config, spool, status, describe_speaker(kernel, plan), list_size}, stop);
     });
-    log_event(LogLevel::kInfo, (adopted ? "adopted: " : "attached: ") + plan->front().attach_point,
-              {{"KEYSCRIBE_STATE", "capturing"}, {"KEYSCRIBE_HOOK", plan->front().attach_point}});
+    log_event(LogLevel::kInfo, (adopted ? "adopted: " : "attached: ") + plan.front().attach_point,
+              {{"KEYSCRIBE_STATE", "capturing"}, {"KEYSCRIBE_HOOK", plan.front().attach_point}});
     give_back_startup_pages();
     sd_notify(0, "READY=1");
 
@@ -223,13 +239,9 @@ Result<void> attach_only(const std::filesystem::path& config_file) {
     if (auto done = harden_process(); !done) return done;
     auto lock = lock_out_others(config->list.directory);
     if (!lock) return std::unexpected(lock.error());
-    auto kernel = capture::probe_kernel();
-    if (!kernel) return std::unexpected(kernel.error());
-    auto plan = capture::plan_hooks(*kernel, config->capture.hook);
-    if (!plan) return std::unexpected(plan.error());
-    auto programs = capture::Capture::attach(*plan, config->capture.ring_size, {});
-    if (!programs) return std::unexpected(programs.error());
-    if (!programs->is_pinned())
+    auto attached = attach_programs(*config, {});
+    if (!attached) return std::unexpected(attached.error());
+    if (!attached->programs.is_pinned())
         return fail("the programs are gone with this process", capture::kPinDirectory,
                     "mount the BPF file system: mount -t bpf bpf /sys/fs/bpf");
     return {};

@@ -84,6 +84,7 @@ nlohmann::json to_json(const Status& status) {
           {"numbered", status.kernel_counters.numbered},
           {"matched", status.counters.matched},
           {"unmatched", status.counters.unmatched},
+          {"restored", status.spool.restored},
           {"measured", status.counters.measured},
           {"waiting", status.spool.waiting},
           {"waiting_bytes", status.spool.waiting_bytes},
@@ -110,6 +111,8 @@ std::string to_prometheus(const Status& status) {
            status.policy.generation);
     metric("events_captured_total", "counter", "Events received from the kernel.",
            status.counters.captured);
+    metric("events_restored_total", "counter", "Events that a former process left unmeasured.",
+           status.spool.restored);
     metric("events_filtered_total", "counter", "Operations that no rule can match, not sent.",
            status.kernel_counters.filtered);
     metric("events_matched_total", "counter", "Events that a measure rule decided.",

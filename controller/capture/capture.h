@@ -25,11 +25,10 @@ namespace keyscribe::capture {
 /// Since the programs were loaded, but for `numbered`.
 struct KernelCounters {
     std::uint64_t filtered = 0;  ///< no rule could match: not sent
-    std::uint64_t numbered =
-        0;                      ///< sequence numbers given out that no former process accounted for
-    std::uint64_t lost = 0;     ///< the ring was full
-    std::uint64_t no_room = 0;  ///< sent without the payload, since the ring was full
-    std::uint64_t missed = 0;   ///< the kernel skipped the program (bpf_prog_info, recursion)
+    std::uint64_t numbered = 0;  ///< given out, and for this process to receive or to report
+    std::uint64_t lost = 0;      ///< the ring was full
+    std::uint64_t no_room = 0;   ///< sent without the payload, since the ring was full
+    std::uint64_t missed = 0;    ///< the kernel skipped the program (bpf_prog_info, recursion)
 };
 
 /// What one look at the ring gave.
@@ -136,7 +135,7 @@ class Capture {
     bool adopted_ = false;
     bool pinned_ = false;
     LossTracker losses_;
-    std::uint64_t accounted_before_ = 0;  // the last number that a former process answered for
+    std::uint64_t accounted_before_ = 0;  // numbers that are not for this process; modulo 2^64
     std::uint64_t malformed_ = 0;         // records that never became events, since the start
     std::uint64_t reported_ = 0;          // sequence numbers reported as lost, since the start
     std::chrono::steady_clock::time_point settled_at_;

@@ -128,6 +128,15 @@ void print(const measure::Entry& entry, std::uint64_t number, const std::string&
                    measure::escape_name(entry.template_name));
 }
 
+Result<UniqueFd> open_list(const std::filesystem::path& path) {
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd)
+        return fail_errno("cannot open the list", path.string(),
+                          errno == ENOENT ? "nothing was measured since the boot"
+                                          : "be root, or a member of the group keyscribe");
+    return fd;
+}
+
 /// Appends what the file has beyond what is there already.
 Result<void> read_on(const UniqueFd& fd, std::vector<std::uint8_t>& bytes,
                      const std::string& path) {
@@ -142,12 +151,8 @@ Result<void> read_on(const UniqueFd& fd, std::vector<std::uint8_t>& bytes,
 
 int show_list(const Config& config, const std::string& format, bool follow) {
     const auto path = config.list.directory / measure::ListFiles::kBinary;
-    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd)
-        return report(fail_errno("cannot open the list", path.string(),
-                                 errno == ENOENT ? "nothing was measured since the boot"
-                                                 : "be root, or a member of the group keyscribe")
-                          .error());
+    const auto fd = open_list(path);
+    if (!fd) return report(fd.error());
     UniqueFd watch(::inotify_init1(IN_CLOEXEC));
     if (follow && ::inotify_add_watch(watch.get(), path.c_str(), IN_MODIFY) < 0)
         return report(fail_errno("cannot watch the list", path.string()).error());
@@ -155,7 +160,7 @@ int show_list(const Config& config, const std::string& format, bool follow) {
     std::vector<std::uint8_t> bytes;
     std::uint64_t number = 0;
     for (;;) {
-        if (auto done = read_on(fd, bytes, path.string()); !done) return report(done.error());
+        if (auto done = read_on(*fd, bytes, path.string()); !done) return report(done.error());
         measure::ListReader reader(bytes);
         std::size_t whole = 0;
         for (;;) {
@@ -180,14 +185,10 @@ int show_list(const Config& config, const std::string& format, bool follow) {
 /// The whole list as a canonical event log, with the digests of every bank that a TPM may have.
 int show_cel(const Config& config, measure::CelFormat format) {
     const auto path = config.list.directory / measure::ListFiles::kBinary;
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd)
-        return report(fail_errno("cannot open the list", path.string(),
-                                 errno == ENOENT ? "nothing was measured since the boot"
-                                                 : "be root, or a member of the group keyscribe")
-                          .error());
+    const auto fd = open_list(path);
+    if (!fd) return report(fd.error());
     std::vector<std::uint8_t> bytes;
-    if (auto done = read_on(fd, bytes, path.string()); !done) return report(done.error());
+    if (auto done = read_on(*fd, bytes, path.string()); !done) return report(done.error());
     const auto entries = measure::read_list(bytes);
     if (!entries) return report(entries.error());
     using enum measure::Algorithm;

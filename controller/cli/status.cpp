@@ -43,10 +43,10 @@ void print_status(const json& status) {
     line("since", text_of(status["since"]));
     const json& policy = status["policy"];
     if (policy["loaded"])
-        line("policy", fmt::format("generation {}, {} rules, {} skipped, digest {}",
-                                   policy["generation"].get<unsigned>(),
-                                   policy["rules"].get<unsigned>(),
-                                   policy["skipped"].get<unsigned>(), text_of(policy["digest"])));
+        line("policy",
+             fmt::format("generation {}, {} rules, {} skipped, digest {}",
+                         policy["generation"].get<unsigned>(), policy["rules"].get<unsigned>(),
+                         policy["skipped"].get<unsigned>(), text_of(policy["digest"])));
     else
         line("policy", "none");
     if (!policy["error"].is_null()) line("", "! " + text_of(policy["error"]));
@@ -56,16 +56,18 @@ void print_status(const json& status) {
         line(fmt::format("PCR {}", tpm["pcr"].get<unsigned>()), bank + ' ' + text_of(value));
     if (!status["list"]["error"].is_null()) line("list", "! " + text_of(status["list"]["error"]));
     line("list", fmt::format("{} entries", status["list"]["entries"].get<std::uint64_t>()));
-    for (const char* name : {"captured", "filtered", "matched", "unmatched", "measured", "waiting",
-                             "dropped", "lost", "missed", "no_room"})
+    for (const char* name : {"captured", "restored", "filtered", "matched", "unmatched", "measured",
+                             "waiting", "dropped", "lost", "missed", "no_room"})
         line(name, std::to_string(status["counters"][name].get<std::uint64_t>()));
 }
 
 int show_status(const Config& config, bool as_json) {
     const auto status = ask(config, "GET", "/v1/status");
     if (!status) return report(status.error());
-    if (as_json) fmt::print("{}\n", status->dump(2));
-    else print_status(*status);
+    if (as_json)
+        fmt::print("{}\n", status->dump(2));
+    else
+        print_status(*status);
     return 0;
 }
 
@@ -87,7 +89,8 @@ bool reached(const json& status, bool idle) {
         return status["counters"][name].get<std::uint64_t>();
     };
     return count("captured") + count("lost") >= count("numbered") &&
-           count("measured") + count("unmatched") + count("dropped") >= count("captured");
+           count("measured") + count("unmatched") + count("dropped") >=
+               count("captured") + count("restored");
 }
 
 int wait_for(const Config& config, bool idle, unsigned seconds) {
@@ -102,7 +105,8 @@ int wait_for(const Config& config, bool idle, unsigned seconds) {
             std::string missing;
             for (const json& one : (*status)["waiting_for"])
                 missing += (missing.empty() ? "" : ", ") + one.get<std::string>();
-            why = {missing.empty() ? "events are still being measured" : "still waiting for " + missing,
+            why = {missing.empty() ? "events are still being measured"
+                                   : "still waiting for " + missing,
                    "", "keyscribe status"};
         }
         if (std::chrono::steady_clock::now() >= deadline) return report(why);

@@ -39,7 +39,8 @@ TEST(Spool, TheFirstPolicyGoesBeforeWhatWaitedForIt) {
     spool.push(first_policy());
     spool.push(event(3));
     EXPECT_TRUE(std::holds_alternative<PolicyChange>(spool.pop(0s).value()));
-    for (const std::uint64_t sequence : {1u, 2u, 3u}) EXPECT_EQ(sequence_of(spool.pop(0s)), sequence);
+    for (const std::uint64_t sequence : {1u, 2u, 3u})
+        EXPECT_EQ(sequence_of(spool.pop(0s)), sequence);
     EXPECT_FALSE(spool.pop(0s));
     EXPECT_EQ(spool.totals().waiting, 0u);
     EXPECT_EQ(spool.totals().waiting_bytes, 0u);
@@ -120,6 +121,22 @@ TEST(Spool, TwoThreads) {
             last = taken->sequence;
         }
     EXPECT_EQ(last, 20000u);
+}
+
+TEST(Spool, HowFarARingIsReadIsOfThatRingAlone) {
+    Spool spool(1 << 20, 0s);
+    KeyEvent event;
+    event.ring = 5;
+    event.ring_position = 100;
+    spool.push(event);
+    spool.account_for(5, 2);
+    EXPECT_EQ(spool.progress().received, 3u);
+    EXPECT_EQ(spool.progress().position, 100u);
+    // The ring of another build takes its place, with what came twice.
+    spool.account_for(6, 4);
+    EXPECT_EQ(spool.progress().ring, 6u);
+    EXPECT_EQ(spool.progress().received, 4u);
+    EXPECT_EQ(spool.progress().position, 0u);
 }
 
 }  // namespace
