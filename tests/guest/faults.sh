@@ -50,7 +50,7 @@ pid() { systemctl show -p MainPID --value keyscribed; }
 # another PID: the service runs again under a new process.
 another() { local now; now=$(pid); [[ $now != 0 && $now != "$1" ]] && systemctl is-active -q keyscribed; }
 
-"$bin/keyload" load 2 0 100 10000 >"$work/load" &
+"$bin/keyload" load 2 0 100 30000 >"$work/load" &
 loader=$!
 for point in "${points[@]}"; do
     before=$(pid)
