@@ -7,12 +7,12 @@
 #include <array>
 #include <chrono>
 #include <condition_variable>
-#include <ctime>
 #include <memory>
 #include <optional>
 #include <set>
 #include <span>
 
+#include "controller/boot_time.h"
 #include "controller/concern.h"
 #include "controller/fault_point.h"
 #include "controller/journal.h"
@@ -56,13 +56,6 @@ struct Group {
     bool each = false;                    // a rule wants extends of their own
     std::vector<nlohmann::json> journal;  // a line an event
 };
-
-std::uint64_t boot_time_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_BOOTTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 /// The TPM and the list that goes with it: opened together, given up together.
 struct Backend {

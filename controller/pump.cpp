@@ -5,10 +5,10 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
-#include <ctime>
 #include <deque>
 #include <set>
 
+#include "controller/boot_time.h"
 #include "controller/fault_point.h"
 #include "controller/log.h"
 #include "controller/policy_loader.h"
@@ -79,13 +79,6 @@ bool is_watched(const policy::Policy& policy, const std::string& keyring) {
                (rule.keyrings.empty() ||
                 std::ranges::find(rule.keyrings, keyring) != rule.keyrings.end());
     });
-}
-
-std::uint64_t boot_time_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_BOOTTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace

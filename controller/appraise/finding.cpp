@@ -5,6 +5,13 @@
 
 namespace keyscribe::appraise {
 
+std::string printable(std::string_view text) {
+    std::string safe(text.substr(0, 200));
+    for (char& letter : safe)
+        if (letter < ' ' || letter > '~') letter = '?';
+    return safe;
+}
+
 Findings::Count& Findings::count(std::string_view code) {
     const auto found = std::ranges::find(counts_, code, &Count::code);
     if (found != counts_.end()) return *found;

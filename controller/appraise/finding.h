@@ -26,6 +26,9 @@ struct Finding {
     std::optional<std::uint64_t> entry;  ///< of that list, from 0
 };
 
+/// What foreign text looks like in a sentence: printable ASCII, and not too much of it.
+std::string printable(std::string_view text);
+
 /// A code and what it weighs, unless the appraisal policy says otherwise.
 struct Code {
     std::string_view name;

@@ -30,13 +30,6 @@ std::uint32_t load_be32(Bytes from) {
            std::uint32_t{from[2]} << 8 | from[3];
 }
 
-std::string printable(std::string_view text) {
-    std::string safe(text.substr(0, 200));
-    for (char& letter : safe)
-        if (letter < ' ' || letter > '~') letter = '?';
-    return safe;
-}
-
 std::string key_id_text(std::uint32_t id) {
     const std::uint8_t bytes[] = {
         static_cast<std::uint8_t>(id >> 24), static_cast<std::uint8_t>(id >> 16),

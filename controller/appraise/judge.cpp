@@ -15,13 +15,6 @@ constexpr std::string_view kRecordPrefix = "keyscribe:";
 // memory.
 constexpr std::size_t kMaxMaterials = 30'000;
 
-std::string printable(std::string_view text) {
-    std::string safe(text.substr(0, 120));
-    for (char& letter : safe)
-        if (letter < ' ' || letter > '~') letter = '?';
-    return safe;
-}
-
 std::string hex(const Sha256& digest) { return measure::to_hex(digest); }
 
 std::string hex(Bytes digest) { return measure::to_hex(digest); }

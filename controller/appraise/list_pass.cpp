@@ -17,10 +17,6 @@ constexpr std::size_t kWindow = 2048;           // entries that are hashed ahead
 constexpr std::size_t kChunk = 64;              // entries that a thread takes at once
 constexpr std::size_t kWorthThreads = 1 << 20;  // bytes
 
-std::string_view as_text(Bytes bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 std::optional<Bytes> take_field(Bytes& rest) {
     if (rest.size() < 4) return std::nullopt;
     const std::uint32_t length = measure::load_le32(rest.data());
@@ -43,7 +39,7 @@ bool take_digest(Bytes field, bool typed, TemplateFields& fields) {
     const auto end = std::ranges::find(field, std::uint8_t{0});
     if (end == field.end()) return false;
     const std::size_t size = static_cast<std::size_t>(end - field.begin());
-    std::string_view prefix = as_text(field.first(size));
+    std::string_view prefix = measure::as_text(field.first(size));
     if (!prefix.ends_with(':')) return false;
     prefix.remove_suffix(1);
     if (typed) {
@@ -218,7 +214,7 @@ std::optional<TemplateFields> take_apart(std::string_view template_name, Bytes d
         Bytes rest = data.subspan(20);
         const auto name = take_field(rest);
         if (!name || !rest.empty()) return std::nullopt;
-        fields.name = as_text(*name);
+        fields.name = measure::as_text(*name);
         fields.name = fields.name.substr(0, fields.name.find('\0'));
         return fields;
     }
@@ -230,7 +226,7 @@ std::optional<TemplateFields> take_apart(std::string_view template_name, Bytes d
     const auto name = take_field(data);
     if (!name || name->empty() || std::ranges::find(*name, std::uint8_t{0}) != name->end() - 1)
         return std::nullopt;
-    fields.name = as_text(name->first(name->size() - 1));
+    fields.name = measure::as_text(name->first(name->size() - 1));
     for (; fields.count < *behind; ++fields.count) {
         const auto field = take_field(data);
         if (!field) return std::nullopt;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 
+#include "controller/appraise/finding.h"
 #include "controller/toml.h"
 
 namespace keyscribe::appraise {
@@ -155,13 +156,6 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
 std::string at(const std::string& file, const toml::source_region& source) {
     return file + ':' + std::to_string(source.begin.line) + ':' +
            std::to_string(source.begin.column);
-}
-
-std::string printable(std::string_view text) {
-    std::string safe(text.substr(0, 80));
-    for (char& letter : safe)
-        if (letter < ' ' || letter > '~') letter = '?';
-    return safe;
 }
 
 /// "known are: a, b, c".

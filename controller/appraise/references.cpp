@@ -15,10 +15,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kPemBegin = "-----BEGIN ";
 
-std::string_view as_text(Bytes bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 /// The certificates of a PEM file. Anything else in it is an error: a key that was meant to be a
 /// certificate must not be passed over.
 Result<std::vector<std::vector<std::uint8_t>>> from_pem(Bytes content, const std::string& file) {
@@ -85,17 +81,10 @@ Result<void> each_line(std::string_view text, const std::string& file, std::stri
 
 }  // namespace
 
-Sha256 sha256(Bytes bytes) {
-    const measure::Digest digest = measure::hash(measure::Algorithm::kSha256, bytes);
-    Sha256 result;
-    std::copy_n(digest.bytes.begin(), result.size(), result.begin());
-    return result;
-}
-
 Result<void> ReferenceValues::add(Bytes content, const std::string& file,
                                   const std::string& keyring) {
     std::vector<std::vector<std::uint8_t>> certificates;
-    if (as_text(content).find(kPemBegin) != std::string_view::npos) {
+    if (measure::as_text(content).find(kPemBegin) != std::string_view::npos) {
         auto found = from_pem(content, file);
         if (!found) return std::unexpected(found.error());
         certificates = std::move(*found);

@@ -16,7 +16,7 @@
 
 namespace keyscribe::appraise {
 
-using Sha256 = std::array<std::uint8_t, 32>;
+using measure::Sha256;
 
 /// For hash tables whose keys are digests already.
 struct DigestHash {
@@ -27,7 +27,7 @@ struct DigestHash {
     }
 };
 
-Sha256 sha256(Bytes bytes);
+using measure::sha256;
 
 /// A certificate that may stand in a watched keyring.
 struct Reference {

@@ -89,10 +89,6 @@ std::optional<Item> take(Bytes& rest, unsigned depth) {
     }
 }
 
-std::string_view as_text(Bytes bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 }  // namespace
 
 std::optional<std::uint64_t> Item::uint() const {

@@ -84,6 +84,12 @@ Digest hash(Algorithm algorithm, Bytes first, Bytes second) {
     return digest;
 }
 
+Sha256 sha256(Bytes bytes) {
+    Sha256 digest;
+    std::ranges::copy(Bytes(hash(Algorithm::kSha256, bytes)), digest.begin());
+    return digest;
+}
+
 Digest filled(Algorithm algorithm, std::uint8_t value) {
     Digest digest{.size = size_of(algorithm)};
     std::fill_n(digest.bytes.begin(), digest.size, value);

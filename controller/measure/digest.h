@@ -41,6 +41,9 @@ struct Digest {
 /// The digest of `first` followed by `second`.
 Digest hash(Algorithm algorithm, Bytes first, Bytes second = {});
 
+using Sha256 = std::array<std::uint8_t, 32>;
+Sha256 sha256(Bytes bytes);
+
 /// `size` bytes of `value`: a PCR's start, or what a violation extends.
 Digest filled(Algorithm algorithm, std::uint8_t value);
 
@@ -55,6 +58,10 @@ std::optional<Buffer> from_hex(std::string_view text) {
         if (std::from_chars(at, at + 2, bytes[i], 16).ptr != at + 2) return std::nullopt;
     }
     return bytes;
+}
+
+inline std::string_view as_text(Bytes bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 inline Bytes as_bytes(std::string_view text) {

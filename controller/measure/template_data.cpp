@@ -45,10 +45,6 @@ std::optional<Bytes> take_field(Bytes& rest) {
     return field;
 }
 
-std::string_view as_text(Bytes bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 }  // namespace
 
 WipedBytes encode_ima_buf(std::string_view name, Bytes buf) {

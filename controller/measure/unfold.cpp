@@ -13,10 +13,6 @@ constexpr std::string_view kBatch = "keyscribe:batch";
 // A replay goes on from its values, so it stands alone.
 constexpr std::string_view kForeign = "keyscribe:foreign";
 
-std::string_view as_text(Bytes bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 struct Member {
     std::string_view name;
     Bytes buf;

@@ -87,18 +87,12 @@ std::string algorithm_text(const X509* certificate) {
     return name != nullptr ? name : "unknown";
 }
 
-Sha256 sha256(Bytes bytes) {
-    Sha256 digest;
-    std::ranges::copy(Bytes(measure::hash(measure::Algorithm::kSha256, bytes)), digest.begin());
-    return digest;
-}
-
 bool read_public_key(X509_PUBKEY* key, Certificate& certificate) {
     const unsigned char* bits = nullptr;
     int size = 0;
     if (key == nullptr || X509_PUBKEY_get0_param(nullptr, &bits, &size, nullptr, key) != 1)
         return false;
-    certificate.fingerprint = sha256({bits, static_cast<std::size_t>(size)});
+    certificate.fingerprint = measure::sha256({bits, static_cast<std::size_t>(size)});
     unsigned char* der = nullptr;
     const int length = i2d_X509_PUBKEY(key, &der);
     const Owned<unsigned char> owner(der);
@@ -129,7 +123,7 @@ std::expected<Certificate, std::string> parse_certificate(Bytes payload) {
     certificate.subject_key_id = bytes_of(X509_get0_subject_key_id(x509.get()));
     certificate.authority_key_id = bytes_of(X509_get0_authority_key_id(x509.get()));
     certificate.algorithm = algorithm_text(x509.get());
-    certificate.sha256 = sha256(payload);
+    certificate.sha256 = measure::sha256(payload);
     return certificate;
 }
 

@@ -15,7 +15,7 @@
 namespace keyscribe::model {
 
 using measure::Bytes;
-using Sha256 = std::array<std::uint8_t, 32>;
+using measure::Sha256;
 
 enum class Operation : std::uint8_t {
     kPlain,  ///< an entry that is a key's payload; the record behind it says whose

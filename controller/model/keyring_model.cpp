@@ -12,12 +12,6 @@ std::uint64_t pair_of(std::int32_t keyring, std::int32_t key) {
            static_cast<std::uint32_t>(key);
 }
 
-Sha256 sha256(Bytes bytes) {
-    Sha256 digest;
-    std::ranges::copy(Bytes(measure::hash(measure::Algorithm::kSha256, bytes)), digest.begin());
-    return digest;
-}
-
 std::unique_ptr<const Actor> owned(const std::optional<ActorView>& actor) {
     if (!actor) return nullptr;
     return std::make_unique<const Actor>(Actor{actor->pid, actor->uid, actor->euid,
@@ -192,7 +186,7 @@ void KeyringModel::describe(Key& key, const Change& change, Extent payload, Exte
     if (payload.size != 0) key.payload = payload;
     if (!change.withheld.empty()) key.withheld = intern(change.withheld);
     if (change.public_key.empty()) return;
-    key.fingerprint = std::make_unique<const Sha256>(sha256(change.public_key));
+    key.fingerprint = std::make_unique<const Sha256>(measure::sha256(change.public_key));
     key.public_key = public_key;
     key.algorithm = intern(change.algorithm);
 }
