@@ -7,7 +7,7 @@
 
 set -euo pipefail
 release=$1
-modules='virtio_blk ext4 9p 9pnet_virtio'
+modules=(virtio_blk ext4 9p 9pnet_virtio)
 mkdir -p /etc/site /usr/lib/dracut/modules.d/90site
 openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj /CN=early -days 30 -outform DER \
     -out /etc/site/early.der 2>/dev/null
@@ -54,6 +54,6 @@ END_OF_SCRIPT
 # The kernel's package brings this file; mkinitramfs reads in it what the kernel can unpack.
 echo CONFIG_RD_GZIP=y >"/boot/config-$release"
 printf 'MODULES=list\nCOMPRESS=gzip\nCOMPRESSLEVEL=1\n' >/etc/initramfs-tools/conf.d/site
-printf '%s\n' $modules >/etc/initramfs-tools/modules
+printf '%s\n' "${modules[@]}" >/etc/initramfs-tools/modules
 mkinitramfs -o /boot/initramfs-tools.img "$release"
-dracut --quiet --force --no-hostonly --no-compress --drivers "$modules" /boot/dracut.img "$release"
+dracut --quiet --force --no-hostonly --no-compress --drivers "${modules[*]}" /boot/dracut.img "$release"
