@@ -6,22 +6,6 @@
 
 . "$(dirname "$0")/lib.sh"
 
-# SHA-256 of the subjectPublicKey BIT STRING's bytes of a certificate in DER, by openssl.
-fingerprint() {
-    local der=$work/spki.der offset
-    openssl x509 -inform DER -in "$1" -noout -pubkey | openssl pkey -pubin -outform DER -out "$der"
-    offset=$(openssl asn1parse -inform DER -in "$der" | awk -F: '/BIT STRING/ { print $1 + 0; exit }')
-    openssl asn1parse -inform DER -in "$der" -strparse "$offset" -noout -out "$work/spki.key"
-    sha256 "$work/spki.key"
-}
-
-# Those of all public keys of a kind of record, from the hexadecimal form.
-public_keys_of() {
-    records_of "$1" | jq -r "select($2) | .public_key // empty" | while read -r key; do
-        xxd_r "$key" | sha256sum | cut -d' ' -f1
-    done
-}
-
 last() { records_of "$1" | tail -n 1; }
 key_in() { jq -r '"\(.key) \(.keyring_name)"' <<<"$1"; }
 
@@ -50,15 +34,7 @@ equal "other types: who, what, permissions" \
     "$(keyctl rdescribe "$plain" | awk -F';' '{ print $1 ";" $2 ";" $3 ";" $5 }')"
 equal "keyrings of other users" "$(records_of baseline | jq -r 'select(.keyring_name == "_uid.1234") | .description + " " + (.uid | tostring)')" "theirs 1234"
 equal "no payload of theirs" "$(keyscribe list --format json | jq -r 'select(.name == "_uid.1234") | .buf')" ""
-# The certificates that were built into the kernel, from its image.
-perl -e 'local $/; open F, "<", $ARGV[0]; $_ = <F>; my $n = 0;
-    while (/\x30\x82(..)\x30\x82(..)\xa0\x03\x02\x01\x02\x02/gs) {
-        my ($size, $at) = (unpack("n", $1) + 4, $-[0]); next if unpack("n", $2) + 4 > $size;
-        open O, ">", "$ARGV[1]/builtin" . $n++ . ".der"; print O substr($_, $at, $size); close O; }' \
-    /harness/vmlinux "$work"
-for der in "$work"/builtin*.der; do
-    openssl x509 -inform DER -in "$der" -noout 2>/dev/null && fingerprint "$der"
-done >"$work/built-in"
+built_in_certificates >"$work/built-in"
 builtin=$(public_keys_of baseline '.keyring_name == ".builtin_trusted_keys"')
 check "there are built-in certificates" test -n "$builtin"
 equal "each is one that openssl finds in the kernel's image" \
