@@ -56,6 +56,15 @@ said() {
 }
 of() { for der; do fingerprint "$der"; done | sort; }
 
+# The kernel's name for a public key's.
+algorithm() {
+    if [[ $(openssl pkey -pubin -inform DER -in "$1" -noout -text) == *prime256v1* ]]; then
+        echo ecdsa-nist-p256
+    else
+        echo rsa
+    fi
+}
+
 echo "# what this kernel has"
 equal "Secure Boot" "$(od -An -tx1 -j4 $efi/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c | tr -d ' ')" 01
 check "the kernel is locked down" grep -F '[integrity]' /sys/kernel/security/lockdown
@@ -116,8 +125,7 @@ for der in "$work"/db/*.der "$work"/mok/*.der "${verity[@]}" "$work"/{vendor,ima
     key=$(jq -cn --arg public "$(od -An -tx1 -v "$work/spki.key" | tr -d ' \n')" \
         'first(inputs | select(.public_key == $public))' "$work/baseline")
     equal "$(openssl x509 -inform DER -in "$der" -noout -subject): algorithm" "$(jq -r .algorithm <<<"$key")" \
-        "$(openssl pkey -pubin -inform DER -in "$work/spki.der" -noout -text |
-            sed -n '1s/.*/rsa/; s/^ASN1 OID: prime256v1/ecdsa-nist-p256/; /^ecdsa/p; /^Exponent/ { s/.*/rsa/; p }' | tail -n 1)"
+        "$(algorithm "$work/spki.der")"
     skid=$(openssl x509 -inform DER -in "$der" -noout -ext subjectKeyIdentifier | tail -n 1 | tr -d ' :' | tr 'A-F' 'a-f')
     check "and key identifier" jq -e --arg skid "$skid" '.ids | index($skid)' <<<"$key"
 done
