@@ -182,7 +182,9 @@ storm=$!
 half_done() { (($(status .counters.captured) > $1)); }
 check "it goes on" wait_for 60 half_done $(($(status .counters.captured) + 1000))
 check "a policy meanwhile" keyscribe reload
-check "5,000 operations from four processes" wait $storm
+wait $storm
+equal "5,000 operations from four processes" $? 0
+cat "$work/storm"
 settle
 # What several processes did at the same moment is looked at again when all is quiet.
 check "no difference after the storm" wait_for 20 keyscribe keyrings --verify
