@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/measurer.h"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -43,6 +44,8 @@ constexpr std::uint64_t kManyWait = 8;
 /// What may share one: an entry that others read at one go.
 constexpr std::size_t kGroupRecords = 1024;
 constexpr std::size_t kGroupBytes = 1 << 20;
+/// A baseline of more records than these is a group, too: an extend of a TPM can take 10 ms.
+constexpr std::size_t kAlone = 256;
 
 /// Payloads of asymmetric keys that are kept for the day on which they are linked or moved.
 constexpr std::size_t kMaterialBytes = 16u << 20;
@@ -272,14 +275,17 @@ bool Measurer::commit_is_due() {
 bool Measurer::commit() {
     if (group_.records.empty()) return true;
     done_ = group_.taken;
-    const bool alone = group_.each || group_.events <= 1;
+    const bool alone = group_.each || (group_.events <= 1 && group_.records.size() <= kAlone);
     if (!append(alone ? measure::single_entries(group_.records)
                       : measure::batch_entries(group_.records)))
         return false;
     fault_point("before-journal");
     write_journal();
     status_.update([&](Status& status) { status.counters.measured += group_.events; });
+    const bool large = group_.bytes > 4 * kGroupBytes;
     group_ = {};
+    // A baseline of many keys is rare, and takes more than all that stays.
+    if (large) ::malloc_trim(0);
     fault_point("after-commit");
     return true;
 }
