@@ -46,6 +46,8 @@ constexpr std::size_t kGroupRecords = 1024;
 constexpr std::size_t kGroupBytes = 1 << 20;
 /// A baseline of more records than these is a group, too: an extend of a TPM can take 10 ms.
 constexpr std::size_t kAlone = 256;
+/// A baseline of more keys takes more memory than all that stays.
+constexpr std::size_t kManyKeys = 1000;
 
 /// Payloads of asymmetric keys that are kept for the day on which they are linked or moved.
 constexpr std::size_t kMaterialBytes = 16u << 20;
@@ -122,6 +124,7 @@ class Measurer {
     std::optional<Journal> journal_;
     bool journal_failed_ = false;
     KeyTable table_{kMaterialBytes};
+    bool trim_ = false;                       // there is much memory to be given back
     bool recalled_ = false;                   // the table has what a former daemon's list says
     bool introduced_ = false;                 // the list says that this process is speaking
     bool published_ = false;                  // the PCR's values in the status are those of now
@@ -274,6 +277,7 @@ bool Measurer::commit_is_due() {
 /// False: has to be tried again.
 bool Measurer::commit() {
     if (group_.records.empty()) return true;
+    if (!backend_) return false;
     done_ = group_.taken;
     const bool alone = group_.each || (group_.events <= 1 && group_.records.size() <= kAlone);
     if (!append(alone ? measure::single_entries(group_.records)
@@ -282,10 +286,8 @@ bool Measurer::commit() {
     fault_point("before-journal");
     write_journal();
     status_.update([&](Status& status) { status.counters.measured += group_.events; });
-    const bool large = group_.bytes > 4 * kGroupBytes;
     group_ = {};
-    // A baseline of many keys is rare, and takes more than all that stays.
-    if (large) ::malloc_trim(0);
+    if (std::exchange(trim_, false)) ::malloc_trim(0);
     fault_point("after-commit");
     return true;
 }
@@ -440,7 +442,13 @@ bool Measurer::take_baseline(const Baseline& baseline) {
     if (!introduced_) return true;
     const std::string reason = restarted_ ? "restart" : baseline.reason;
     collect(measure::baseline_begin_record(baseline.boot_time_ns, reason, baseline.keyrings));
-    for (const KeyEvent& key : baseline.keys) collect(measure::baseline_record(key));
+    for (const KeyEvent& key : baseline.keys) {
+        collect(measure::baseline_record(key));
+        // A daemon that dies in the midst of one is followed by one that begins with another. What
+        // fails here stays in the group.
+        if (group_.records.size() >= kGroupRecords || group_.bytes >= kGroupBytes) commit();
+    }
+    trim_ = baseline.keys.size() > kManyKeys;
     std::optional<measure::Difference> unseen;
     if (restarted_) unseen = {change.appeared, change.vanished};
     if (restarted_ && change.appeared + change.vanished != 0)
