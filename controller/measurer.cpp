@@ -46,8 +46,8 @@ constexpr std::size_t kGroupRecords = 1024;
 constexpr std::size_t kGroupBytes = 1 << 20;
 /// A baseline of more records than these is a group, too: an extend of a TPM can take 10 ms.
 constexpr std::size_t kAlone = 256;
-/// A baseline of more keys takes more memory than all that stays.
-constexpr std::size_t kManyKeys = 1000;
+/// So many events, or keys of a baseline, can leave more free memory behind than what stays.
+constexpr std::uint64_t kTrimAfter = 1000;
 
 /// Payloads of asymmetric keys that are kept for the day on which they are linked or moved.
 constexpr std::size_t kMaterialBytes = 16u << 20;
@@ -124,7 +124,7 @@ class Measurer {
     std::optional<Journal> journal_;
     bool journal_failed_ = false;
     KeyTable table_{kMaterialBytes};
-    bool trim_ = false;                       // there is much memory to be given back
+    std::uint64_t untrimmed_ = 0;             // events and keys since free memory was given back
     bool recalled_ = false;                   // the table has what a former daemon's list says
     bool introduced_ = false;                 // the list says that this process is speaking
     bool published_ = false;                  // the PCR's values in the status are those of now
@@ -287,7 +287,6 @@ bool Measurer::commit() {
     write_journal();
     status_.update([&](Status& status) { status.counters.measured += group_.events; });
     group_ = {};
-    if (std::exchange(trim_, false)) ::malloc_trim(0);
     fault_point("after-commit");
     return true;
 }
@@ -411,6 +410,7 @@ std::vector<std::pair<Concern, const policy::Rule*>> Measurer::wanted(const KeyE
 
 bool Measurer::take_event(const KeyEvent& received) {
     KeyEvent event = received;
+    ++untrimmed_;
     table_.complete(event);
     const auto measured = wanted(event);
     const bool each = std::ranges::any_of(
@@ -448,7 +448,7 @@ bool Measurer::take_baseline(const Baseline& baseline) {
         // fails here stays in the group.
         if (group_.records.size() >= kGroupRecords || group_.bytes >= kGroupBytes) commit();
     }
-    trim_ = baseline.keys.size() > kManyKeys;
+    untrimmed_ += baseline.keys.size();
     std::optional<measure::Difference> unseen;
     if (restarted_) unseen = {change.appeared, change.vanished};
     if (restarted_ && change.appeared + change.vanished != 0)
@@ -490,7 +490,8 @@ bool Measurer::process(const SpoolItem& item) {
     return true;
 }
 
-/// When nothing waits: shows the PCR, and sees now and then whether somebody else was there.
+/// When nothing waits: shows the PCR, sees now and then whether somebody else was there, and gives
+/// back the memory that a burst took.
 void Measurer::settle() {
     if (!published_) {
         published_ = true;
@@ -508,6 +509,10 @@ void Measurer::settle() {
     }
     if (Clock::now() - looked_at_pcr_ < kLookAtPcr) return;
     looked_at_pcr_ = Clock::now();
+    if (untrimmed_ >= kTrimAfter) {
+        ::malloc_trim(0);
+        untrimmed_ = 0;
+    }
     auto foreign = backend_->log->foreign_extends();
     if (!foreign) {
         give_up_backend(foreign.error());
