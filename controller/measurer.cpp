@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/measurer.h"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -43,6 +44,10 @@ constexpr std::uint64_t kManyWait = 8;
 /// What may share one: an entry that others read at one go.
 constexpr std::size_t kGroupRecords = 1024;
 constexpr std::size_t kGroupBytes = 1 << 20;
+/// A baseline of more records than these is a group, too: an extend of a TPM can take 10 ms.
+constexpr std::size_t kAlone = 256;
+/// So many events, or keys of a baseline, can leave more free memory behind than what stays.
+constexpr std::uint64_t kTrimAfter = 1000;
 
 /// Payloads of asymmetric keys that are kept for the day on which they are linked or moved.
 constexpr std::size_t kMaterialBytes = 16u << 20;
@@ -112,6 +117,7 @@ class Measurer {
     std::optional<Journal> journal_;
     bool journal_failed_ = false;
     KeyTable table_{kMaterialBytes};
+    std::uint64_t untrimmed_ = 0;             // events and keys since free memory was given back
     bool recalled_ = false;                   // the table has what a former daemon's list says
     bool introduced_ = false;                 // the list says that this process is speaking
     bool published_ = false;                  // the PCR's values in the status are those of now
@@ -264,8 +270,9 @@ bool Measurer::commit_is_due() {
 /// False: has to be tried again.
 bool Measurer::commit() {
     if (group_.records.empty()) return true;
+    if (!backend_) return false;
     done_ = group_.taken;
-    const bool alone = group_.each || group_.events <= 1;
+    const bool alone = group_.each || (group_.events <= 1 && group_.records.size() <= kAlone);
     if (!append(alone ? measure::single_entries(group_.records)
                       : measure::batch_entries(group_.records)))
         return false;
@@ -396,6 +403,7 @@ std::vector<std::pair<Concern, const policy::Rule*>> Measurer::wanted(const KeyE
 
 bool Measurer::take_event(const KeyEvent& received) {
     KeyEvent event = received;
+    ++untrimmed_;
     table_.complete(event);
     const auto measured = wanted(event);
     const bool each = std::ranges::any_of(
@@ -427,7 +435,13 @@ bool Measurer::take_baseline(const Baseline& baseline) {
     if (!introduced_) return true;
     const std::string reason = restarted_ ? "restart" : baseline.reason;
     collect(measure::baseline_begin_record(baseline.boot_time_ns, reason, baseline.keyrings));
-    for (const KeyEvent& key : baseline.keys) collect(measure::baseline_record(key));
+    for (const KeyEvent& key : baseline.keys) {
+        collect(measure::baseline_record(key));
+        // A daemon that dies in the midst of one is followed by one that begins with another. What
+        // fails here stays in the group.
+        if (group_.records.size() >= kGroupRecords || group_.bytes >= kGroupBytes) commit();
+    }
+    untrimmed_ += baseline.keys.size();
     std::optional<measure::Difference> unseen;
     if (restarted_) unseen = {change.appeared, change.vanished};
     if (restarted_ && change.appeared + change.vanished != 0)
@@ -469,7 +483,8 @@ bool Measurer::process(const SpoolItem& item) {
     return true;
 }
 
-/// When nothing waits: shows the PCR, and sees now and then whether somebody else was there.
+/// When nothing waits: shows the PCR, sees now and then whether somebody else was there, and gives
+/// back the memory that a burst took.
 void Measurer::settle() {
     if (!published_) {
         published_ = true;
@@ -487,6 +502,10 @@ void Measurer::settle() {
     }
     if (Clock::now() - looked_at_pcr_ < kLookAtPcr) return;
     looked_at_pcr_ = Clock::now();
+    if (untrimmed_ >= kTrimAfter) {
+        ::malloc_trim(0);
+        untrimmed_ = 0;
+    }
     auto foreign = backend_->log->foreign_extends();
     if (!foreign) {
         give_up_backend(foreign.error());

@@ -42,11 +42,18 @@ struct Options {
     bool verify = false;
 };
 
+/// A key without its certificate, as a record tells it; views into the list.
+struct BareKey {
+    std::string_view algorithm, description;
+    measure::Bytes public_key;
+};
+
 /// The list and what it says.
 struct View {
     std::vector<std::uint8_t> list;
     KeyringModel model;
-    policy::Policy policy;  // the last one in the list
+    std::multimap<std::string_view, BareKey> bare_keys;  // by each of their key identifiers
+    policy::Policy policy;                               // the last one in the list
     std::uint64_t entries = 0;
     std::int64_t now = std::time(nullptr);
 };
@@ -83,6 +90,16 @@ Result<void> read_list(const std::string& path, View& view) {
     return {};
 }
 
+std::string_view as_text(measure::Bytes bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void remember_ids(const model::Change& change, View& view) {
+    for (const measure::Bytes id : change.ids)
+        view.bare_keys.emplace(as_text(id),
+                               BareKey{change.algorithm, change.description, change.public_key});
+}
+
 /// Feeds the records up to the one with the sequence number `at`.
 Result<void> feed_list(std::uint64_t at, View& view) {
     Result<void> outcome;
@@ -99,11 +116,14 @@ Result<void> feed_list(std::uint64_t at, View& view) {
                     outcome = std::unexpected(policy.error());
                 return;
             }
-            if (at != UINT64_MAX)
+            if (record.name.starts_with("keyscribe:"))
                 if (const auto change = model::parse_change(record.name, record.buf);
-                    change && *change && (*change)->sequence > at) {
-                    done = true;
-                    return;
+                    change && *change) {
+                    if ((*change)->sequence > at) {
+                        done = true;
+                        return;
+                    }
+                    remember_ids(**change, view);
                 }
             outcome = view.model.feed(record);
         });
@@ -183,6 +203,13 @@ std::string signer_of(const View& view, const Key& key, const model::Certificate
     for (auto signer = first; signer != last; ++signer)
         if (model::is_signed_by(bytes_at(view, key.payload), signer->second.public_key))
             return signer->second.sha256 == certificate.sha256 ? "itself" : signer->second.subject;
+    // Of keys that were there before the daemon the list has no certificate, but what verifies.
+    const auto bare = view.bare_keys.equal_range(as_text(certificate.authority_key_id));
+    for (auto signer = bare.first; signer != bare.second; ++signer)
+        if (model::is_signed_by(
+                bytes_at(view, key.payload),
+                model::public_key_info(signer->second.algorithm, signer->second.public_key)))
+            return measure::escape_name(signer->second.description);
     return "";
 }
 
@@ -262,10 +289,18 @@ Paper paper_of_stdout() {
     return paper;
 }
 
+/// UTF-8's first `columns` characters: a column each, as nothing wider is printed here.
+std::size_t size_of_columns(std::string_view text, std::size_t columns) {
+    std::size_t at = 0;
+    for (; at < text.size(); ++at)
+        if ((static_cast<unsigned char>(text[at]) & 0xc0) != 0x80 && columns-- == 0) break;
+    return at;
+}
+
 /// A line, cut to the paper's width.
 void print_line(const Paper& paper, std::string text, const char* colour) {
-    if (paper.width != 0 && text.size() > paper.width) {
-        text.resize(paper.width > 1 ? paper.width - 1 : 0);
+    if (paper.width != 0 && size_of_columns(text, paper.width) < text.size()) {
+        text.resize(size_of_columns(text, paper.width - 1));
         text += "…";
     }
     if (paper.colour && *colour != '\0')

@@ -65,8 +65,12 @@ std::vector<NewEntry> single_entries(const std::vector<NamedBuf>& records) {
 std::vector<NewEntry> batch_entries(const std::vector<NamedBuf>& records) {
     std::vector<NewEntry> entries;
     for (std::span rest(records); !rest.empty();) {
-        const auto end = std::ranges::find_if(
-            rest, [&](const NamedBuf& record) { return record.pcr != rest.front().pcr; });
+        std::size_t bytes = 0;
+        const auto end = std::ranges::find_if(rest, [&](const NamedBuf& record) {
+            bytes += record.name.size() + record.buf.size();
+            return &record != &rest.front() &&
+                   (record.pcr != rest.front().pcr || bytes > kMaxBatchBytes);
+        });
         const auto together = rest.first(static_cast<std::size_t>(end - rest.begin()));
         rest = rest.subspan(together.size());
         if (together.size() == 1)

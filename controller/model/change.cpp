@@ -116,6 +116,17 @@ void read_states(Members& members, Change& change) {
     }
 }
 
+void read_ids(Members& members, Change& change) {
+    const auto ids = members.map()["ids"];
+    if (!ids) return;
+    if (ids->kind != cbor::Kind::kArray) return members.wrong("ids");
+    for (Bytes rest = ids->content; !rest.empty();) {
+        const cbor::Item id = cbor::next(rest);
+        if (id.kind != cbor::Kind::kBytes) return members.wrong("ids");
+        change.ids.push_back(id.content);
+    }
+}
+
 void read_keyrings(Members& members, Change& change) {
     const auto rings = members.map()["keyrings"];
     if (!rings || rings->kind != cbor::Kind::kArray) return members.wrong("keyrings");
@@ -144,6 +155,7 @@ void read_key(Members& members, Change& change) {
     members.may("withheld", change.withheld);
     members.may("public_key", change.public_key);
     members.may("algorithm", change.algorithm);
+    read_ids(members, change);
     read_digest(members, change);
 }
 

@@ -86,6 +86,7 @@ struct Change {
     std::string_view withheld;     ///< why the payload is not there
     Bytes public_key;              ///< subjectPublicKey's bytes
     std::string_view algorithm;    ///< the kernel's name for public_key's
+    std::vector<Bytes> ids;        ///< of public_key: what certificates name their signer by
     std::optional<ActorView> actor;
 
     std::vector<KeyringName> keyrings;  ///< baseline-begin

@@ -170,3 +170,33 @@ template_data() {
             my $m = unpack("V", substr($_, $q, 4));
             print unpack("H*", substr($_, $q + 4, $m)), "\n"; $p = $q + 4 + $m; }' "$list"
 }
+
+# SHA-256 of the subjectPublicKey BIT STRING's bytes of a certificate in DER, by openssl.
+fingerprint() {
+    local der=$work/spki.der offset
+    openssl x509 -inform DER -in "$1" -noout -pubkey | openssl pkey -pubin -outform DER -out "$der"
+    offset=$(openssl asn1parse -inform DER -in "$der" | awk -F: '/BIT STRING/ { print $1 + 0; exit }')
+    openssl asn1parse -inform DER -in "$der" -strparse "$offset" -noout -out "$work/spki.key"
+    sha256 "$work/spki.key"
+}
+
+# Those of all public keys of a kind of record, from the hexadecimal form.
+public_keys_of() {
+    records_of "$1" | jq -r "select($2) | .public_key // empty" | while read -r key; do
+        xxd_r "$key" | sha256sum | cut -d' ' -f1
+    done
+}
+
+# Fingerprints of the certificates that were built into the kernel, from its image.
+built_in_certificates() {
+    local der
+    mkdir -p "$work/built-in-certificates"
+    perl -e 'local $/; open F, "<", $ARGV[0]; $_ = <F>; my $n = 0;
+        while (/\x30\x82(..)\x30\x82(..)\xa0\x03\x02\x01\x02\x02/gs) {
+            my ($size, $at) = (unpack("n", $1) + 4, $-[0]); next if unpack("n", $2) + 4 > $size;
+            open O, ">", "$ARGV[1]/" . $n++ . ".der"; print O substr($_, $at, $size); close O; }' \
+        /harness/vmlinux "$work/built-in-certificates"
+    for der in "$work"/built-in-certificates/*.der; do
+        openssl x509 -inform DER -in "$der" -noout 2>/dev/null && fingerprint "$der"
+    done
+}

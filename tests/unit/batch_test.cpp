@@ -49,5 +49,21 @@ TEST(Batch, NeighboursOfOnePcrShareOne) {
     EXPECT_EQ(singles[4].template_data, encode_ima_buf("e", records[4].buf));
 }
 
+// As many as a baseline can have: readers take entries of a bounded size.
+TEST(Batch, IsBounded) {
+    std::vector<NamedBuf> records;
+    for (int i = 0; i < 10; ++i) records.push_back(record(13, "a", kMaxBatchBytes / 4));
+    records.push_back(record(13, "larger", 2 * kMaxBatchBytes));
+    records.push_back(record(13, "last", 1));
+    const auto made = batch_entries(records);
+    ASSERT_EQ(made.size(), 6u);
+    EXPECT_EQ(made[4].template_data, encode_ima_buf("larger", records[10].buf));
+    EXPECT_EQ(made[5].template_data, encode_ima_buf("last", records[11].buf));
+    std::size_t bytes = 0;
+    for (const NewEntry& entry : made) bytes += entry.template_data.size();
+    for (const NamedBuf& each : records) bytes -= each.buf.size();
+    EXPECT_LT(bytes, 1000u);
+}
+
 }  // namespace
 }  // namespace keyscribe::measure
