@@ -31,7 +31,7 @@ boot_waited() {
 
 echo "# $1: before the root is mounted"
 attaching=$(said 'keyscribe: attaching')
-attached=$(said 'keyscribe: attached: ')
+attached=$(said 'keyscribe: attached')
 earlier "attached" "$attaching" "$attached"
 earlier "then udev has the root's driver loaded" "$attached" "$(said ' \[vda\] ')"
 earlier "and the root is mounted" "$attached" "$(said 'EXT4-fs \(vda\): mounted')"
@@ -42,7 +42,7 @@ refute "our script fails nowhere" said 'site: .*failed'
 echo "# the service"
 check "has adopted the programs" sh -c 'journalctl -b -u keyscribed -o cat | grep "^adopted: "'
 equal "there is one set of them" "$(find /sys/fs/bpf/keyscribe -mindepth 1 -maxdepth 1 | wc -l)" 1
-equal "for root alone" "$(stat -c %a /sys/fs/bpf /sys/fs/bpf/keyscribe | tr '\n' ' ')" "700 700 "
+equal "for root alone" "$(stat -c %a /sys/fs/bpf /sys/fs/bpf/keyscribe | tr '\n' ' ')" "1700 700 "
 equal "is up, and waits for a policy" "$(systemctl is-active keyscribed) $(status '.waiting_for | index("policy") != null')" "active true"
 certificate late
 keyctl padd asymmetric "" %:early <"$work/late.der" >/dev/null
