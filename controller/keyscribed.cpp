@@ -237,7 +237,6 @@ Result<void> attach_only(const std::filesystem::path& config_file) {
     if (!config) return std::unexpected(config.error());
     init_log(config->log.level);
     if (auto done = harden_process(); !done) return done;
-    ::umask(0077);
     auto lock = lock_out_others(config->list.directory);
     if (!lock) return std::unexpected(lock.error());
     auto attached = attach_programs(*config, {});
@@ -245,7 +244,6 @@ Result<void> attach_only(const std::filesystem::path& config_file) {
     if (!attached->programs.is_pinned())
         return fail("the programs are gone with this process", capture::kPinDirectory,
                     "mount the BPF file system: mount -t bpf bpf /sys/fs/bpf");
-    spdlog::info("attached: {}", attached->plan.front().attach_point);
     return {};
 }
 
