@@ -23,6 +23,7 @@
 #include "bpf/filter.h"
 #include "controller/capture/duplicates.h"
 #include "controller/capture/event_decoder.h"
+#include "controller/fault_point.h"
 #include "keyscribe.skel.h"
 
 namespace keyscribe::capture {
@@ -286,13 +287,12 @@ void Capture::keep_former(const Keep& keep, std::stop_token stop) {
         if (progress_.ring == id) ring->skip_to(progress_.position);
         while (!stop.stop_requested()) {
             auto events = events_of(*ring, id, kBatch);
-            if (events.empty()) {
-                std::this_thread::sleep_for(kNap);
-                continue;
-            }
+            const bool none = events.empty();
             kept_ += events.size();
-            progress_ = keep(std::move(events));
+            if (!none) progress_ = keep(std::move(events));
+            fault_point("before-former-release");
             ring->release();
+            if (none) std::this_thread::sleep_for(kNap);
         }
         return;
     }
@@ -473,9 +473,9 @@ Result<Batch> Capture::retire_former() {
     Batch own = drain_all();
     batch.twice = drop_duplicates(batch.events, own.events);
     spdlog::info(
-        "programs of another build are retired: {} of their records were still to be "
-        "read, {} came twice",
-        batch.events.size(), batch.twice);
+        "programs of another build are retired: {} of their records were read while these loaded, "
+        "{} were still to be read, {} came twice",
+        kept_, batch.events.size(), batch.twice);
     // What is taken over counts as numbered here, what came twice once.
     accounted_before_ += batch.twice;
     accounted_before_ -= batch.events.size();

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The daemon dies at every named point of the pipeline and at random moments, always under load:
-# afterwards the list replays in every bank, and each event stands in it exactly once and in order
-# (run with tests/guest/share as the share, and --no-service).
+# The daemon dies at every named point of the pipeline and at random moments, always under load, and is
+# replaced by another build: afterwards the list replays in every bank, and each event stands in it
+# exactly once and in order (run with tests/guest/share as the share, and --no-service).
 # KILLS: at how many random moments (10). PAUSE: between two events of one process, microseconds (30000).
 
 . "$(dirname "$0")/lib.sh"
@@ -53,6 +53,13 @@ for build in /usr/sbin/keyscribed.product $bin/keyscribed-faults; do
     set_before=$(ls /sys/fs/bpf/keyscribe)
     install "$build" /usr/sbin/keyscribed.new
     mv /usr/sbin/keyscribed.new /usr/sbin/keyscribed
+    if [[ $build == *-faults ]]; then
+        echo "before-former-release 50" >$faults/fault
+        inject systemctl restart keyscribed 2>/dev/null
+        check "died while the new build loads" wait_for 60 test -e $faults/fault.done
+        rm -f $faults/fault $faults/fault.done
+        check "and begins again by itself" wait_for 60 systemctl is-active -q keyscribed
+    fi
     check "replaced by $(basename "$build")" inject systemctl restart keyscribed
     equal "one set of programs is left" "$(find /sys/fs/bpf/keyscribe -mindepth 1 -maxdepth 1 | wc -l)" 1
     refute "it is another one" test "$(ls /sys/fs/bpf/keyscribe)" = "$set_before"
