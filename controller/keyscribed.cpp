@@ -10,15 +10,18 @@
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <systemd/sd-daemon.h>
 
 #include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "controller/capture/capture.h"
+#include "controller/cgroup_path.h"
 #include "controller/config.h"
 #include "controller/control/routes.h"
 #include "controller/control/server.h"
@@ -171,33 +174,46 @@ struct Attached {
     capture::Capture programs;
 };
 
-Result<Attached> attach_programs(const Config& config, const Progress& progress) {
+Result<Attached> attach_programs(const Config& config, const Progress& progress,
+                                 const capture::Keep& keep) {
     auto kernel = capture::probe_kernel();
     if (!kernel) return std::unexpected(kernel.error());
     auto plan = capture::plan_hooks(*kernel, config.capture.hook);
     if (!plan) return std::unexpected(plan.error());
-    auto programs = capture::Capture::attach(*plan, config.capture.ring_size, progress);
+    auto programs = capture::Capture::attach(*plan, config.capture.ring_size, progress, keep);
     if (!programs) return std::unexpected(programs.error());
     return Attached{std::move(*kernel), std::move(*plan), std::move(*programs)};
 }
 
-Result<void> run(const std::filesystem::path& config_file) {
-    keep_heap_small();
-    auto config = load_config(config_file);
-    if (!config) return std::unexpected(config.error());
+/// What the file says, if it can be used.
+Result<Config> accept_config(const std::filesystem::path& file) {
+    auto config = load_config(file);
+    if (!config) return config;
     init_log(config->log.level);
     if (auto done = measure::check_pcr(config->tpm.pcr, config->tpm.force_resettable_pcr); !done)
-        return done;
+        return std::unexpected(done.error());
+    return config;
+}
+
+Result<void> run(const Config& config) {
     if (auto done = harden_process(); !done) return done;
     ::umask(0027);
-    auto lock = lock_out_others(config->list.directory);
+    auto lock = lock_out_others(config.list.directory);
     if (!lock) return std::unexpected(lock.error());
     auto signals = take_signals();
     if (!signals) return std::unexpected(signals.error());
 
-    Spool spool(config->spool.max_size, config->spool.deadline);
-    const auto list_size = take_over_spool(spool, config->list.directory);
-    auto attached = attach_programs(*config, spool.progress());
+    Spool spool(config.spool.max_size, config.spool.deadline);
+    const auto list_size = take_over_spool(spool, config.list.directory);
+    const auto keep = [&spool, cgroups = CgroupPaths()](std::vector<KeyEvent> events) mutable {
+        for (KeyEvent& event : events) {
+            event.actor.cgroup = cgroups.path(event.actor.cgroup_id);
+            spool.push(std::move(event));
+        }
+        spool.flush();
+        return spool.progress();
+    };
+    auto attached = attach_programs(config, spool.progress(), keep);
     if (!attached) return std::unexpected(attached.error());
     if (auto done = drop_capabilities(); !done) return done;
     const capture::KernelFeatures& kernel = attached->kernel;
@@ -206,18 +222,18 @@ Result<void> run(const std::filesystem::path& config_file) {
 
     SharedStatus status;
     status.update([&](Status& now) {
-        now = initial_status(kernel, plan, config->tpm.pcr);
+        now = initial_status(kernel, plan, config.tpm.pcr);
         now.spool = spool.totals();
     });
-    Pump pump(std::move(attached->programs), *config, spool, status);
+    Pump pump(std::move(attached->programs), config, spool, status);
     pump.reload();
     if (auto done = pump.retire_former(); !done) return done;
 
-    auto server = control::Server::start(config->control.socket, config->control.group,
+    auto server = control::Server::start(config.control.socket, config.control.group,
                                          control::routes(status, pump));
     if (!server) return std::unexpected(server.error());
     std::jthread measurer([&](std::stop_token stop) {
-        run_measurer({*config, spool, status, describe_speaker(kernel, plan), list_size}, stop);
+        run_measurer({config, spool, status, describe_speaker(kernel, plan), list_size}, stop);
     });
     log_event(LogLevel::kInfo, (adopted ? "adopted: " : "attached: ") + plan.front().attach_point,
               {{"KEYSCRIBE_STATE", "capturing"}, {"KEYSCRIBE_HOOK", plan.front().attach_point}});
@@ -227,19 +243,16 @@ Result<void> run(const std::filesystem::path& config_file) {
     auto ended = loop(pump, spool, status, *signals);
     sd_notify(0, "STOPPING=1");
     pump.refuse_requests();
-    if (ended && config->capture.detach_on_stop) return pump.detach();
+    if (ended && config.capture.detach_on_stop) return pump.detach();
     return ended;
 }
 
 /// In the initramfs: the programs record from here on, and the service adopts them.
-Result<void> attach_only(const std::filesystem::path& config_file) {
-    auto config = load_config(config_file);
-    if (!config) return std::unexpected(config.error());
-    init_log(config->log.level);
+Result<void> attach_only(const Config& config) {
     if (auto done = harden_process(); !done) return done;
-    auto lock = lock_out_others(config->list.directory);
+    auto lock = lock_out_others(config.list.directory);
     if (!lock) return std::unexpected(lock.error());
-    auto attached = attach_programs(*config, {});
+    auto attached = attach_programs(config, {}, nullptr);
     if (!attached) return std::unexpected(attached.error());
     if (!attached->programs.is_pinned())
         return fail("the programs are gone with this process", capture::kPinDirectory,
@@ -251,7 +264,7 @@ Result<void> attach_only(const std::filesystem::path& config_file) {
 }  // namespace keyscribe
 
 int main(int argc, char** argv) {
-    std::filesystem::path config = keyscribe::kConfigFile;
+    std::filesystem::path file = keyscribe::kConfigFile;
     auto start = keyscribe::run;
     for (int i = 1; i < argc; ++i) {
         const std::string_view option = argv[i];
@@ -262,7 +275,7 @@ int main(int argc, char** argv) {
         if (option == "--attach") {
             start = keyscribe::attach_only;
         } else if (option == "--config" && i + 1 < argc) {
-            config = argv[++i];
+            file = argv[++i];
         } else {
             std::fputs(
                 "usage: keyscribed [--config FILE] [--attach | --version]\n"
@@ -272,10 +285,13 @@ int main(int argc, char** argv) {
             return 2;
         }
     }
-    const auto ended = start(config);
+    keyscribe::keep_heap_small();
+    const auto config = keyscribe::accept_config(file);
+    const keyscribe::Result<void> ended = config ? start(*config) : std::unexpected(config.error());
     if (ended) return 0;
     const std::string why = to_string(ended.error());
     spdlog::error("{}", why);
     sd_notifyf(0, "STATUS=%s", why.c_str());
-    return 1;
+    // The service is not started again with a configuration that is refused.
+    return config ? EXIT_FAILURE : EX_CONFIG;
 }

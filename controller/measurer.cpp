@@ -349,7 +349,11 @@ void Measurer::write_journal() {
     if (failed != 0)
         status_.update([failed](Status& status) { status.counters.journal_failed += failed; });
     // Said once, not for every event; the list does not depend on it.
-    if (!done && !journal_failed_) spdlog::error("{}", to_string(done.error()));
+    if (!done != journal_failed_) {
+        const std::string why = done ? "" : to_string(done.error());
+        if (!done) spdlog::error("{}", why);
+        status_.update([&](Status& status) { status.journal_error = why; });
+    }
     journal_failed_ = !done;
 }
 
@@ -402,9 +406,10 @@ std::vector<std::pair<Concern, const policy::Rule*>> Measurer::wanted(const KeyE
 }
 
 bool Measurer::take_event(const KeyEvent& received) {
-    KeyEvent event = received;
     ++untrimmed_;
-    table_.complete(event);
+    std::optional<KeyEvent> completed;
+    if (received.flags & KS_EVENT_SERIAL_ONLY) table_.complete(completed.emplace(received));
+    const KeyEvent& event = completed ? *completed : received;
     const auto measured = wanted(event);
     const bool each = std::ranges::any_of(
         measured, [](const auto& one) { return one.second->commit == policy::Commit::kEach; });

@@ -33,7 +33,22 @@ Result<LoadedPolicy> parse(std::vector<measure::PolicyFile> files,
     return LoadedPolicy{.files = std::move(files), .policy = std::move(*parsed)};
 }
 
+/// Those that there are, in the directory's order.
+std::vector<std::filesystem::path> policy_files_in(const std::filesystem::path& directory,
+                                                   std::error_code& error) {
+    std::vector<std::filesystem::path> files;
+    for (std::filesystem::directory_iterator each(directory, error), end; !error && each != end;
+         each.increment(error))
+        if (each->path().extension() == ".policy") files.push_back(each->path());
+    return files;
+}
+
 }  // namespace
+
+bool has_policy_file(const std::filesystem::path& directory) {
+    std::error_code error;
+    return !policy_files_in(directory, error).empty();
+}
 
 Result<LoadedPolicy> policy_of(std::vector<measure::PolicyFile> files) {
     std::vector<policy::Source> sources;
@@ -55,10 +70,7 @@ Result<LoadedPolicy> load_policy_files(const std::vector<std::filesystem::path>&
 
 Result<std::optional<LoadedPolicy>> load_policy(const std::filesystem::path& directory) {
     std::error_code error;
-    std::vector<std::filesystem::path> files;
-    for (std::filesystem::directory_iterator each(directory, error), end; !error && each != end;
-         each.increment(error))
-        if (each->path().extension() == ".policy") files.push_back(each->path());
+    auto files = policy_files_in(directory, error);
     if (error && error != std::errc::no_such_file_or_directory)
         return fail("cannot read the policy directory: " + error.message(), directory.string());
     if (files.empty()) return std::nullopt;

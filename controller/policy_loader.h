@@ -31,6 +31,9 @@ Result<LoadedPolicy> load_policy_files(const std::vector<std::filesystem::path>&
 /// The same for texts that were in force before: those of a keyscribe:policy record.
 Result<LoadedPolicy> policy_of(std::vector<measure::PolicyFile> files);
 
+/// Whether load_policy() would find a file at all.
+bool has_policy_file(const std::filesystem::path& directory);
+
 /// The last one that the list in `directory` has. Nullptr: none, or none that can be read.
 std::shared_ptr<const LoadedPolicy> last_policy(const std::filesystem::path& directory);
 

@@ -30,14 +30,22 @@ Pump::Pump(capture::Capture programs, const Config& config, Spool& spool, Shared
     // Until the ring of another build is read to its end, how far that was read must not be lost.
     if (!programs_.has_former())
         spool_.set_progress(programs_.ring_id(), spool_.progress().settled);
-    record_findings();
+    status_.update([&](Status& now) { now.counters.captured += programs_.kept(); });
+    for (std::string& what : programs_.take_findings()) record(std::move(what));
 }
 
-void Pump::record_findings() {
-    for (std::string& what : programs_.take_findings()) {
-        log_event(LogLevel::kError, what, {{"KEYSCRIBE_DETACHED", "1"}});
-        spool_.push(Detached{std::move(what)});
-    }
+void Pump::record(std::string what) {
+    log_event(LogLevel::kError, what, {{"KEYSCRIBE_DETACHED", "1"}});
+    spool_.push(Detached{std::move(what)});
+}
+
+/// Whoever replaces files leaves none for a moment: two looks in a row count.
+void Pump::look_at_policy_directory() {
+    const bool none = generation_ != 0 && !has_policy_file(config_.policy.directory);
+    without_files_ = none ? without_files_ + 1 : 0;
+    if (without_files_ == 2)
+        record("the policy directory was emptied, the last policy stays in force: " +
+               config_.policy.directory.string());
 }
 
 void Pump::forward(capture::Batch batch) {
@@ -305,7 +313,8 @@ Result<void> Pump::retire_former() {
 
 void Pump::look_at_counters() {
     programs_.look_after();
-    record_findings();
+    for (std::string& what : programs_.take_findings()) record(std::move(what));
+    look_at_policy_directory();
     const capture::KernelCounters counters = programs_.counters();
     if (counters.missed > missed_) {
         spool_.push(Missed{counters.missed - missed_});

@@ -68,7 +68,8 @@ class Pump {
 
   private:
     void forward(capture::Batch batch);
-    void record_findings();
+    void record(std::string what);
+    void look_at_policy_directory();
     void note_order(const KeyEvent& event);
     Result<bool> look_at(const KeyringName& keyring, Baseline& baseline, capture::Batch& meanwhile);
     Result<Baseline> take_baseline(const policy::Policy& policy, capture::Batch& meanwhile);
@@ -90,6 +91,7 @@ class Pump {
     bool lost_some_ = false;  // since the watched keyrings were looked at
     std::uint64_t last_event_ns_ = 0;
     std::shared_ptr<const LoadedPolicy> policy_;
+    unsigned without_files_ = 0;  // how often in a row the policy directory had none
     UniqueFd wake_;
     std::mutex mutex_;
     std::vector<std::promise<Result<Reloaded>>> requests_;

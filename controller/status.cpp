@@ -78,6 +78,8 @@ nlohmann::json to_json(const Status& status) {
           {"values", status.tpm.values}}},
         {"list",
          {{"error", or_null(status.list_error)}, {"entries", status.counters.list_entries}}},
+        {"spool", {{"error", or_null(status.spool.error)}}},
+        {"journal", {{"error", or_null(status.journal_error)}}},
         {"counters",
          {{"captured", status.counters.captured},
           {"filtered", status.kernel_counters.filtered},

@@ -52,6 +52,7 @@ struct Status {
     PolicyStatus policy;
     TpmStatus tpm;
     std::string list_error;             ///< why the list cannot be written; empty: it can
+    std::string journal_error;          ///< the same of the event journal
     std::vector<std::string> degraded;  ///< what makes the list less than a proof; a sentence each
     MeasureCounters counters;
     capture::KernelCounters kernel_counters;

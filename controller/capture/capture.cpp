@@ -23,6 +23,7 @@
 #include "bpf/filter.h"
 #include "controller/capture/duplicates.h"
 #include "controller/capture/event_decoder.h"
+#include "controller/fault_point.h"
 #include "keyscribe.skel.h"
 
 namespace keyscribe::capture {
@@ -84,6 +85,28 @@ struct SkeletonCloser {
     void operator()(keyscribe_bpf* object) const { keyscribe_bpf__destroy(object); }
 };
 
+using Skeleton = std::unique_ptr<keyscribe_bpf, SkeletonCloser>;
+
+/// The programs of the plan, not attached; numbers begin behind `first`.
+Result<Skeleton> load_object(const HookPlan& plan, std::uint32_t ring_size, std::uint64_t first) {
+    libbpf_set_print(log_libbpf);
+    Skeleton bpf(keyscribe_bpf__open());
+    if (!bpf) return fail_errno("cannot open the built-in BPF object", "libbpf");
+    bpf_map__set_max_entries(bpf->maps.ring, ring_size);
+    bpf->bss->sequence = first;
+
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, bpf->obj) {
+        bool wanted = false;
+        for (const Hook& hook : plan) wanted |= hook.program == bpf_program__name(program);
+        bpf_program__set_autoload(program, wanted);
+    }
+    if (const int error = keyscribe_bpf__load(bpf.get()); error != 0)
+        return fail_errno("the kernel refused the BPF programs", "bpf(2)",
+                          "run `keyscribe doctor`; as root, with CAP_BPF and CAP_PERFMON", -error);
+    return bpf;
+}
+
 UniqueFd duplicate(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
 std::uint32_t map_id(int fd) {
@@ -118,6 +141,24 @@ std::uint64_t variable(const PinnedSet& set, std::uint32_t offset) {
         return 0;
     std::memcpy(&value, all.data() + offset, sizeof(value));
     return value;
+}
+
+/// Up to `most` events of a ring of another build. Who ran which executable only the former process
+/// was told.
+std::vector<KeyEvent> events_of(RingReader& ring, std::uint32_t id, std::size_t most) {
+    std::vector<KeyEvent> events;
+    while (events.size() < most) {
+        const auto record = ring.next();
+        if (!record) break;
+        auto event = decode_event(*record);
+        if (!event || event->operation == KS_OP_EXECUTABLE || event->operation == KS_OP_BASELINE)
+            continue;
+        event->ring = id;
+        event->ring_position = ring.position();
+        event->generation = 0;
+        events.push_back(std::move(*event));
+    }
+    return events;
 }
 
 std::uint64_t load_counter(const __u64& counter) {
@@ -161,23 +202,24 @@ Capture::~Capture() = default;
 #define VARIABLES (*static_cast<Variables*>(variables_.get()))
 
 /// Loads and attaches; the object itself is not needed any more then.
-Result<void> Capture::load(const HookPlan& plan, std::uint32_t ring_size, std::uint64_t first) {
-    libbpf_set_print(log_libbpf);
-    const std::unique_ptr<keyscribe_bpf, SkeletonCloser> bpf(keyscribe_bpf__open());
-    if (!bpf) return fail_errno("cannot open the built-in BPF object", "libbpf");
-    bpf_map__set_max_entries(bpf->maps.ring, ring_size);
-    bpf->bss->sequence = first;
+Result<void> Capture::load(const HookPlan& plan, std::uint32_t ring_size, const Keep& keep) {
+    std::uint64_t first = 0;
+    for (const PinnedSet& former : former_)
+        first = std::max(first, variable(former, former.about.sequence) + kNumbersApart);
+    // Not while the new ones are attached: what both record is compared in the end.
+    std::jthread reader;
+    if (keep && has_former())
+        reader = std::jthread([&](const std::stop_token& stop) { keep_former(keep, stop); });
+    const auto bpf = load_object(plan, ring_size, first);
+    reader = {};
+    if (!bpf) return std::unexpected(bpf.error());
+    return attach_object(**bpf, ring_size, first);
+}
 
+Result<void> Capture::attach_object(const keyscribe_bpf& bpf, std::uint32_t ring_size,
+                                    std::uint64_t first) {
     bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, bpf->obj) {
-        bool wanted = false;
-        for (const Hook& hook : plan) wanted |= hook.program == bpf_program__name(program);
-        bpf_program__set_autoload(program, wanted);
-    }
-    if (const int error = keyscribe_bpf__load(bpf.get()); error != 0)
-        return fail_errno("the kernel refused the BPF programs", "bpf(2)",
-                          "run `keyscribe doctor`; as root, with CAP_BPF and CAP_PERFMON", -error);
-    bpf_object__for_each_program(program, bpf->obj) {
+    bpf_object__for_each_program(program, bpf.obj) {
         if (!bpf_program__autoload(program)) continue;
         bpf_link* link = bpf_program__attach(program);
         if (link == nullptr)
@@ -188,13 +230,19 @@ Result<void> Capture::load(const HookPlan& plan, std::uint32_t ring_size, std::u
         set_.programs.emplace(name, duplicate(bpf_program__fd(program)));
         bpf_link__destroy(link);
     }
-    set_.ring = duplicate(bpf_map__fd(bpf->maps.ring));
-    set_.variables = duplicate(bpf_map__fd(bpf->maps.bss));
+    set_.ring = duplicate(bpf_map__fd(bpf.maps.ring));
+    set_.variables = duplicate(bpf_map__fd(bpf.maps.bss));
     set_.about = {.event_version = KS_EVENT_VERSION,
                   .ring_size = ring_size,
                   .variables_size = sizeof(Variables),
                   .sequence = offsetof(Variables, sequence),
-                  .lost = offsetof(Variables, counters) + KS_COUNT_LOST * sizeof(__u64)};
+                  .lost = offsetof(Variables, counters) + KS_COUNT_LOST * sizeof(__u64),
+                  .first = first};
+    auto about = make_about_map(set_.about);
+    if (!about) return std::unexpected(about.error());
+    set_.about_map = std::move(*about);
+    losses_ = LossTracker(first);
+    accounted_before_ = first - kept_;
     return {};
 }
 
@@ -227,6 +275,29 @@ void Capture::find_former(const std::filesystem::path& own) {
     }
 }
 
+/// Until it is told to stop. The rest, and what is lost, is found when they are retired. One ring
+/// can be read so, the one that the former process read: progress is of one.
+void Capture::keep_former(const Keep& keep, std::stop_token stop) {
+    constexpr auto kNap = std::chrono::milliseconds(5);
+    for (const PinnedSet& former : former_) {
+        const std::uint32_t id = map_id(former.ring.get());
+        if (progress_.ring != 0 && progress_.ring != id) continue;
+        auto ring = RingReader::open(former.ring.get(), former.about.ring_size);
+        if (!ring) return;
+        if (progress_.ring == id) ring->skip_to(progress_.position);
+        while (!stop.stop_requested()) {
+            auto events = events_of(*ring, id, kBatch);
+            const bool none = events.empty();
+            kept_ += events.size();
+            if (!none) progress_ = keep(std::move(events));
+            fault_point("before-former-release");
+            ring->release();
+            if (none) std::this_thread::sleep_for(kNap);
+        }
+        return;
+    }
+}
+
 /// Numbers that were given out and neither received nor reported are lost, unless they still stand
 /// in the ring. Which ones exactly, only the former process knew.
 void Capture::account_for_former(const Progress& progress) {
@@ -256,7 +327,7 @@ void Capture::account_for_former(const Progress& progress) {
 }
 
 Result<Capture> Capture::attach(const HookPlan& plan, std::uint32_t ring_size,
-                                const Progress& progress) {
+                                const Progress& progress, const Keep& keep) {
     Capture capture;
     capture.progress_ = progress;
     const auto directory = directory_of(plan, ring_size);
@@ -280,18 +351,9 @@ Result<Capture> Capture::attach(const HookPlan& plan, std::uint32_t ring_size,
     }
     capture.find_former(directory);
     if (!capture.adopted_) {
-        std::uint64_t first = 0;
-        for (const PinnedSet& former : capture.former_)
-            first = std::max(first, variable(former, former.about.sequence) + kNumbersApart);
-        if (auto done = capture.load(plan, ring_size, first); !done)
+        if (auto done = capture.load(plan, ring_size, keep); !done)
             return std::unexpected(done.error());
         capture.set_.directory = directory;
-        capture.set_.about.first = first;
-        auto about = make_about_map(capture.set_.about);
-        if (!about) return std::unexpected(about.error());
-        capture.set_.about_map = std::move(*about);
-        capture.losses_ = LossTracker(first);
-        capture.accounted_before_ = first;
     }
     const std::uint32_t ring = map_id(capture.set_.ring.get());
     if (auto done = capture.open_maps(progress.ring == ring ? progress.position : 0); !done)
@@ -389,16 +451,11 @@ Result<void> Capture::detach_former(Batch& batch) {
         LossTracker losses(progress_.ring == id ? progress_.settled : former.about.first);
         std::uint64_t received = progress_.ring == id ? progress_.received : 0;
         const std::uint64_t reported = progress_.ring == id ? progress_.reported : 0;
-        while (const auto record = done_before ? std::nullopt : ring->next()) {
-            auto event = decode_event(*record);
-            if (!event || event->operation == KS_OP_EXECUTABLE ||
-                event->operation == KS_OP_BASELINE)
-                continue;
-            event->ring = id;
-            event->ring_position = ring->position();
-            event->generation = 0;
-            ++received;
-            batch.events.push_back(std::move(*event));
+        if (!done_before) {
+            auto events = events_of(*ring, id, SIZE_MAX);
+            received += events.size();
+            batch.events.insert(batch.events.end(), std::make_move_iterator(events.begin()),
+                                std::make_move_iterator(events.end()));
         }
         const std::uint64_t given_out = variable(former, former.about.sequence);
         const std::uint64_t known = former.about.first + received + reported;
@@ -416,9 +473,9 @@ Result<Batch> Capture::retire_former() {
     Batch own = drain_all();
     batch.twice = drop_duplicates(batch.events, own.events);
     spdlog::info(
-        "programs of another build are retired: {} of their records were still to be "
-        "read, {} came twice",
-        batch.events.size(), batch.twice);
+        "programs of another build are retired: {} of their records were read while these loaded, "
+        "{} were still to be read, {} came twice",
+        kept_, batch.events.size(), batch.twice);
     // What is taken over counts as numbered here, what came twice once.
     accounted_before_ += batch.twice;
     accounted_before_ -= batch.events.size();

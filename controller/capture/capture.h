@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "controller/key_event.h"
 #include "controller/spool/spool_file.h"
 
+struct keyscribe_bpf;
 struct ks_filter;
 
 namespace keyscribe::capture {
@@ -40,15 +42,21 @@ struct Batch {
                                    ///< ring of another build
 };
 
+/// Puts events of a former build's ring into safety; returns how far that ring is read then.
+/// Called on a thread of its own.
+using Keep = std::function<Progress(std::vector<KeyEvent>)>;
+
 class Capture {
   public:
     /// Adopts the programs that stand in the BPF file system where they are the ones of this build,
     /// of `plan` and of `ring_size` (bytes, a power of two and a multiple of the page size); else
     /// loads, attaches and pins them. From here on, operations are recorded. Programs of another
-    /// build are left attached until activate() or retire_former().
+    /// build are left attached until activate() or retire_former(); while the new ones load, which
+    /// takes seconds, what those record goes to `keep`, if there is one: nobody else reads their
+    /// ring, and it must not overflow.
     /// `progress`: how far a former process came.
     static Result<Capture> attach(const HookPlan& plan, std::uint32_t ring_size,
-                                  const Progress& progress);
+                                  const Progress& progress, const Keep& keep);
     Capture(Capture&&) noexcept;
     Capture& operator=(Capture&&) noexcept;
     ~Capture();
@@ -57,6 +65,8 @@ class Capture {
     bool is_adopted() const { return adopted_; }
     /// Programs of another build are still attached.
     bool has_former() const { return !former_.empty(); }
+    /// So many of their events went to Keep.
+    std::uint64_t kept() const { return kept_; }
     /// They stay when this process ends.
     bool is_pinned() const { return pinned_; }
     /// They go with this process. Error: they stay.
@@ -105,10 +115,13 @@ class Capture {
 
   private:
     Capture();
-    Result<void> load(const HookPlan& plan, std::uint32_t ring_size, std::uint64_t first);
+    Result<void> load(const HookPlan& plan, std::uint32_t ring_size, const Keep& keep);
+    Result<void> attach_object(const keyscribe_bpf& bpf, std::uint32_t ring_size,
+                               std::uint64_t first);
     Result<void> open_maps(std::uint64_t position);
     void account_for_former(const Progress& progress);
     void find_former(const std::filesystem::path& own);
+    void keep_former(const Keep& keep, std::stop_token stop);
     Result<void> detach_former(Batch& batch);
     Batch drain_all();
     bool consume(Batch& batch);
@@ -129,7 +142,8 @@ class Capture {
     std::vector<PinnedSet> former_;         // of other builds, still attached
     std::vector<KeyEvent> adopted_events_;  // found on adopting: of the first batch
     std::vector<Loss> found_lost_;          // the same
-    Progress progress_;                     // of the former process
+    Progress progress_;                     // of the former process, and of what was kept since
+    std::uint64_t kept_ = 0;
     std::vector<std::string> findings_;
     std::uint32_t ring_id_ = 0;
     bool adopted_ = false;

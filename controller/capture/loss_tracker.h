@@ -27,6 +27,10 @@ class LossTracker {
 
     void arrived(std::uint64_t number) {
         if (number <= settled_) return;
+        if (number == settled_ + 1 && early_.empty()) {
+            ++settled_;
+            return;
+        }
         early_.insert(number);
         while (!early_.empty() && *early_.begin() == settled_ + 1) {
             early_.erase(early_.begin());

@@ -56,6 +56,8 @@ void print_status(const json& status) {
         line(fmt::format("PCR {}", tpm["pcr"].get<unsigned>()), bank + ' ' + text_of(value));
     if (!status["list"]["error"].is_null()) line("list", "! " + text_of(status["list"]["error"]));
     line("list", fmt::format("{} entries", status["list"]["entries"].get<std::uint64_t>()));
+    for (const char* name : {"spool", "journal"})
+        if (!status[name]["error"].is_null()) line(name, "! " + text_of(status[name]["error"]));
     for (const char* name : {"captured", "restored", "filtered", "matched", "unmatched", "measured",
                              "waiting", "dropped", "lost", "missed", "no_room"})
         line(name, std::to_string(status["counters"][name].get<std::uint64_t>()));

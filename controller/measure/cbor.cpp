@@ -3,33 +3,46 @@
 
 #include <algorithm>
 
+#include "controller/measure/cbor_stream.h"
+
 namespace keyscribe::measure {
 namespace {
 
 using nlohmann::json;
-using nlohmann::ordered_json;
 
-/// The library sorts keys as strings, where the RFC wants the shorter encoding first.
-ordered_json in_order(const json& value) {
-    if (value.is_array()) {
-        ordered_json array = ordered_json::array();
-        for (const json& element : value) array.push_back(in_order(element));
-        return array;
+/// The library sorts keys as strings, where the RFC wants the shorter encoding first. And it makes
+/// a tree of what it writes: too much for each event of a flood.
+void write(CborWriter& to, const json& value) {
+    if (value.is_object()) {
+        std::vector<std::pair<std::string_view, const json*>> members;
+        members.reserve(value.size());
+        for (const auto& [key, member] : value.get_ref<const json::object_t&>())
+            members.emplace_back(key, &member);
+        std::ranges::sort(members, [](const auto& left, const auto& right) {
+            return left.first.size() != right.first.size() ? left.first.size() < right.first.size()
+                                                           : left.first < right.first;
+        });
+        to.head(CborType::kMap, members.size());
+        for (const auto& [key, member] : members) {
+            to.text(key);
+            write(to, *member);
+        }
+    } else if (value.is_array()) {
+        to.head(CborType::kArray, value.size());
+        for (const json& element : value) write(to, element);
+    } else if (value.is_binary()) {
+        to.bytes(value.get_binary());
+    } else if (value.is_string()) {
+        to.text(value.get_ref<const std::string&>());
+    } else if (value.is_boolean()) {
+        to.head(CborType::kSimple, value.get<bool>() ? 21 : 20);
+    } else if (value.is_null()) {
+        to.head(CborType::kSimple, 22);
+    } else if (value.is_number_unsigned() || value.get<std::int64_t>() >= 0) {
+        to.head(CborType::kUint, value.get<std::uint64_t>());
+    } else {
+        to.head(CborType::kNegative, static_cast<std::uint64_t>(-1 - value.get<std::int64_t>()));
     }
-    if (value.is_binary()) return ordered_json::binary(value.get_binary());
-    if (!value.is_object()) return ordered_json(value);
-    std::vector<std::pair<std::string_view, const json*>> members;
-    for (const auto& [key, member] : value.items()) members.emplace_back(key, &member);
-    std::ranges::sort(members, [](const auto& left, const auto& right) {
-        return left.first.size() != right.first.size() ? left.first.size() < right.first.size()
-                                                       : left.first < right.first;
-    });
-    // Not by operator[], which looks for the key among all that are there.
-    ordered_json::object_t object;
-    object.reserve(members.size());
-    for (const auto& [key, member] : members)
-        object.Container::emplace_back(std::string(key), in_order(*member));
-    return object;
 }
 
 /// Nothing that is recorded is nearly as deep.
@@ -68,7 +81,9 @@ bool is_safe(Bytes rest) {
 }  // namespace
 
 std::vector<std::uint8_t> to_cbor(const json& value) {
-    return ordered_json::to_cbor(in_order(value));
+    CborWriter writer(512);
+    write(writer, value);
+    return writer.take();
 }
 
 Result<json> from_cbor(Bytes encoded) {

@@ -15,7 +15,15 @@
 namespace keyscribe::measure {
 
 /// RFC 8949, 3.1: the major types that are needed.
-enum class CborType : std::uint8_t { kUint = 0, kBytes = 2, kText = 3, kArray = 4, kMap = 5 };
+enum class CborType : std::uint8_t {
+    kUint = 0,
+    kNegative = 1,  ///< the argument is -1 - value
+    kBytes = 2,
+    kText = 3,
+    kArray = 4,
+    kMap = 5,
+    kSimple = 7,  ///< 20 false, 21 true, 22 null
+};
 
 class CborWriter {
   public:

@@ -98,11 +98,11 @@ Digest filled(Algorithm algorithm, std::uint8_t value) {
 
 std::string to_hex(Bytes bytes) {
     constexpr char kDigits[] = "0123456789abcdef";
-    std::string text;
-    text.reserve(2 * bytes.size());
+    std::string text(2 * bytes.size(), '\0');
+    char* to = text.data();
     for (const std::uint8_t byte : bytes) {
-        text += kDigits[byte >> 4];
-        text += kDigits[byte & 15];
+        *to++ = kDigits[byte >> 4];
+        *to++ = kDigits[byte & 15];
     }
     return text;
 }

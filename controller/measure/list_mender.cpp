@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -65,6 +66,34 @@ Result<WipedBytes> read_all(const UniqueFd& fd, const std::filesystem::path& pat
     return bytes;
 }
 
+/// A file read from its begin to its end, a piece at a time.
+class Stream {
+  public:
+    explicit Stream(const UniqueFd& fd) : fd_(fd.get()) {}
+
+    /// The next `size` bytes, or what is left of them.
+    Bytes peek(std::size_t size) {
+        while (buffer_.size() - at_ < size) {
+            buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(at_));
+            at_ = 0;
+            const std::size_t before = buffer_.size();
+            buffer_.resize(std::max(size, before + kPiece));
+            const ssize_t got = ::read(fd_, buffer_.data() + before, buffer_.size() - before);
+            buffer_.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+            if (got < 0 && errno == EINTR) continue;
+            if (got <= 0) break;
+        }
+        return Bytes(buffer_).subspan(at_, std::min(size, buffer_.size() - at_));
+    }
+    void skip(std::size_t size) { at_ += size; }
+
+  private:
+    static constexpr std::size_t kPiece = 64 << 10;
+    int fd_;
+    WipedBytes buffer_;
+    std::size_t at_ = 0;
+};
+
 /// Writes from the first difference on, and cuts off what is behind.
 Result<void> make_equal(const UniqueFd& fd, Bytes found, Bytes wanted,
                         const std::filesystem::path& path) {
@@ -111,6 +140,33 @@ std::string line_of(const Entry& entry) {
     return text_line(entry.pcr, entry.stored_digest, entry.template_name, entry.template_data);
 }
 
+constexpr std::size_t kLargestEntry = kMaxTemplateData + kMaxTemplateName + 64;
+
+/// The list's size where both forms are whole and say the same, as they do as a rule: without the
+/// copies that mending makes of them. Nothing: there is something to be mended.
+std::optional<std::uint64_t> size_of_whole(const UniqueFd& binary_fd, const UniqueFd& text_fd) {
+    Stream binary(binary_fd), text(text_fd);
+    std::uint64_t size = 0;
+    while (!binary.peek(1).empty()) {
+        const auto entry = [&]() -> std::optional<Entry> {
+            // An entry's size is only known once it is all there.
+            for (std::size_t piece = 4 << 10;; piece *= 4) {
+                const Bytes bytes = binary.peek(piece);
+                if (auto good = good_entry(bytes, 0)) return good;
+                if (bytes.size() < piece || piece > kLargestEntry) return std::nullopt;
+            }
+        }();
+        if (!entry) return std::nullopt;
+        const std::string line = line_of(*entry);
+        if (!std::ranges::equal(text.peek(line.size()), as_bytes(line))) return std::nullopt;
+        text.skip(line.size());
+        binary.skip(entry->size);
+        size += entry->size;
+    }
+    if (!text.peek(1).empty()) return std::nullopt;
+    return size;
+}
+
 }  // namespace
 
 std::optional<NewEntry> entry_of_line(std::string_view line) {
@@ -152,6 +208,9 @@ Result<Mended> mend_list(const std::filesystem::path& directory,
     if (!binary_fd) return std::unexpected(binary_fd.error());
     auto text_fd = open_or_create(directory / ListFiles::kText);
     if (!text_fd) return std::unexpected(text_fd.error());
+    if (const auto size = size_of_whole(*binary_fd, *text_fd);
+        size && (!before || *size == *before || *size >= std::max(*before, after)))
+        return Mended{.size = *size};
     const auto binary = read_all(*binary_fd, directory / ListFiles::kBinary);
     if (!binary) return std::unexpected(binary.error());
     const auto text = read_all(*text_fd, directory / ListFiles::kText);

@@ -332,6 +332,10 @@ std::optional<SpoolItem> Spool::pop(Clock::duration timeout) {
     if (!drops_.empty() && !policy_is_next) {
         Drop drop = drops_.front();
         drops_.pop_front();
+        // What is told of now must not be found again. What else waits from before keeps it there.
+        if (entries_.empty() || entries_.front().frame == 0 ||
+            entries_.front().frame >= drop.next_frame)
+            taken_ = std::max(taken_, drop.next_frame);
         return drop;
     }
     if (entries_.empty()) return std::nullopt;
@@ -356,6 +360,7 @@ void Spool::expire(Clock::time_point now) {
         --totals_.waiting;
         totals_.waiting_bytes -= bytes_of(*event);
         note_drop(*event, Drop::Reason::kDeadline);
+        if (entry.frame != 0) drops_.back().next_frame = entry.frame + 1;
         return true;
     });
     if (!drops_.empty()) changed_.notify_one();

@@ -43,6 +43,7 @@ struct Drop {
     std::uint64_t bytes = 0;  ///< payloads and names
     std::uint64_t first_sequence = 0;
     std::uint64_t last_sequence = 0;
+    std::uint64_t next_frame = 0;  ///< their frames in the file are below this number; 0: none
 };
 
 /// The policy in force when the former process died: judges what it left, and is in the list.

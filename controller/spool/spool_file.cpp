@@ -8,6 +8,7 @@
 #include <array>
 #include <cstring>
 #include <optional>
+#include <tuple>
 
 #include "controller/fault_point.h"
 #include "controller/spool/crc32.h"
@@ -54,6 +55,12 @@ Result<void> write_at(int fd, std::span<const std::uint8_t> bytes, std::uint64_t
         offset += static_cast<std::uint64_t>(wrote);
     }
     return {};
+}
+
+/// Of two, the one that is larger is the later one. Maps' ids grow.
+auto order(const Progress& progress) {
+    return std::tuple(progress.ring, progress.position, progress.received, progress.reported,
+                      progress.settled, progress.missed);
 }
 
 /// The CRC of `bytes` behind its own field is as it says; `repaired` where a bit had to be flipped.
@@ -161,7 +168,8 @@ SpoolFile::Found SpoolFile::settle(std::uint64_t list_size) {
                                 .content = {rest.begin() + sizeof(header),
                                             rest.begin() + static_cast<std::ptrdiff_t>(
                                                                sizeof(header) + header.length)}});
-        state_.progress = header.progress;
+        // The state may have been written after the frame: events that found no room have none.
+        if (order(header.progress) > order(state_.progress)) state_.progress = header.progress;
         // Numbers that are missing have no place of their own.
         while (next_number_ <= header.number) {
             offsets_.push_back(tail_);

@@ -160,6 +160,32 @@ replay() {
     echo "$value"
 }
 
+# inject COMMAND...: what is done to the daemon, or around it, is counted, and when: in files, since
+# checks and pipes are subshells.
+inject() {
+    echo "$*" >>"$work/injected"
+    cut -d' ' -f1 /proc/uptime >"$work/injected-at"
+    "$@"
+}
+
+pid() { systemctl show -p MainPID --value keyscribed; }
+# another PID: the service runs again under a new process.
+another() {
+    local now
+    now=$(pid)
+    [[ $now != 0 && $now != "$1" ]] && systemctl is-active -q keyscribed
+}
+
+# told DESCRIPTION: the list has the event itself; that a baseline names the key is not enough.
+told() {
+    keyscribe list --format json | jq -en --arg description "$1" 'any(inputs;
+        (.name == "keyscribe:create" or .name == "keyscribe:update") and .record.description == $description)'
+}
+
+# detached TEXT, tampered TEXT: the list has such a record whose "what" has the text.
+detached() { records_of detached | grep "$1" >/dev/null; }
+tampered() { records_of tampered | grep "$1" >/dev/null; }
+
 xxd_r() { perl -e 'print pack("H*", $ARGV[0])' "$1"; }
 
 # The template data of each entry, in hex, straight from the binary list.

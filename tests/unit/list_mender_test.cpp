@@ -55,6 +55,26 @@ TEST_F(ListMenderTest, AGoodListStaysAsItIs) {
     expect_whole("");
 }
 
+TEST_F(ListMenderTest, EntriesLargerThanWhatIsReadAtOnceAreMendedToo) {
+    {
+        auto files = ListFiles::open(directory_);
+        ASSERT_TRUE(files);
+        for (const std::size_t size : {4000u, 100'000u, 3'000'000u, 10u})
+            ASSERT_TRUE(files->append(std::array{NewEntry{
+                13, "ima-buf", encode_ima_buf("ring", as_bytes(std::string(size, 'x')))}}));
+    }
+    binary_ = testing::read_file(binary_path());
+    text_ = testing::read_file(text_path());
+    const std::uint64_t size = binary_.size();
+    EXPECT_EQ(mend(binary_, text_, size, size).size, size);
+    std::string changed = binary_;
+    changed[changed.size() - 1000] ^= 1;
+    const Mended mended = mend(changed, text_, size, size);
+    EXPECT_EQ(mended.size, size);
+    EXPECT_EQ(mended.findings.size(), 1u);
+    expect_whole("large entries");
+}
+
 TEST_F(ListMenderTest, EveryFlippedBitIsFoundAndRepaired) {
     // Any step that is odd comes past every bit of a byte.
     for (std::size_t bit = 0; bit < 8 * binary_.size(); bit += 11) {

@@ -281,6 +281,51 @@ TEST_F(SpoolFileTest, WhatFoundNoRoomIsKnownAfterwardsToo) {
     EXPECT_EQ(std::get<KeyEvent>(spool.pop(0s).value()).sequence, 1u);
 }
 
+TEST_F(SpoolFileTest, SoIsHowFarTheRingWasRead) {
+    {
+        Spool spool(sizeof(KeyEvent) + 100, 0s);
+        spool.keep_in(open(), 0, nullptr);
+        for (std::uint64_t sequence : {1u, 2u, 3u}) {
+            KeyEvent next = event(sequence);
+            next.ring = 5;
+            next.ring_position = 100 * sequence;
+            spool.push(std::move(next));
+        }
+        spool.flush();
+    }
+    Spool spool(1 << 20, 0s);
+    spool.keep_in(open(), 0, nullptr);
+    EXPECT_EQ(spool.progress().ring, 5u);
+    EXPECT_EQ(spool.progress().received, 3u);
+    EXPECT_EQ(spool.progress().position, 300u);
+}
+
+TEST_F(SpoolFileTest, WhatWaitedTooLongIsNotFoundAgainOnceItIsTold) {
+    const auto policy = std::make_shared<LoadedPolicy>();
+    {
+        Spool spool(1 << 20, 1s);
+        spool.keep_in(open(), 0, policy);
+        for (std::uint64_t sequence : {1u, 2u}) spool.push(event(sequence));
+        spool.flush();
+        spool.expire(Spool::Clock::now() + 2s);
+        spool.push(event(3));
+        spool.flush();
+    }
+    {
+        // It was not told of yet.
+        Spool spool(1 << 20, 1s);
+        spool.keep_in(open(), 0, policy);
+        EXPECT_EQ(spool.totals().restored, 3u);
+        (void)spool.pop(0s);  // Resume
+        spool.expire(Spool::Clock::now() + 2s);
+        EXPECT_EQ(std::get<Drop>(spool.pop(0s).value()).count, 3u);
+        spool.begin_commit(spool.taken(), 0, 50);
+    }
+    Spool spool(1 << 20, 1s);
+    spool.keep_in(open(), 50, policy);
+    EXPECT_EQ(spool.totals().restored, 0u);
+}
+
 TEST_F(SpoolFileTest, AFileThatWasRemovedOrCutIsWrittenAnew) {
     for (const bool cut : {false, true}) {
         std::filesystem::remove(path_);
