@@ -92,6 +92,7 @@ __noinline int look_at_task(struct ks_actor *actor)
     const struct cred *cred = task->cred;
     struct nsproxy *spaces = task->nsproxy;
     struct mm_struct *mm = task->mm;
+    struct file *executable;
     const _Bool kernel_thread = task->flags & PF_KTHREAD;
 
     if (!actor) return 0; /* the verifier does not know that it never is */
@@ -122,8 +123,10 @@ __noinline int look_at_task(struct ks_actor *actor)
 
     actor->exe_ino = 0;
     actor->exe_dev = 0;
-    if (!kernel_thread && mm && mm->exe_file) {
-        struct inode *inode = mm->exe_file->f_inode;
+    if (kernel_thread || !mm) return 0;
+    executable = mm->exe_file;
+    if (executable) {
+        struct inode *inode = executable->f_inode;
         __u64 ino = inode->i_ino, dev = inode->i_sb->s_dev;
 
         actor->exe_ino = ino;

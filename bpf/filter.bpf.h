@@ -7,6 +7,18 @@
 #include "maps.bpf.h"
 
 /*
+ * Gives a number a type, so that it can be followed without a helper's call (some 70 instructions
+ * each); what cannot be read is 0 then. Kernels before 6.2 do not have it.
+ */
+extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
+
+#define CAN_CAST (LINUX_KERNEL_VERSION >= KERNEL_VERSION(6, 12, 0))
+#define CAST(type, address) bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type))
+
+/* Any memory: of a type that every kernel has, and that is long enough. */
+#define WORDS(address) ((const __u64 *)CAST(struct new_utsname, address))
+
+/*
  * An operation as a program hands it on. Members that are constants in a program are so after
  * inlining, and what they switch off is not there.
  */
@@ -20,7 +32,7 @@ struct change {
     const char *restrict_type, *restriction;
     __s64 argument;
     enum ks_operation operation;
-    /* A pointer that the verifier knows is followed directly, others with a helper's call. */
+    /* A pointer whose type the verifier knows is followed directly, others with a helper's call. */
     _Bool key_trusted, keyring_trusted;
     /* The program's context, and which argument each pointer is, for ADDRESS_OF; or 0. */
     void *ctx;
@@ -48,11 +60,23 @@ static __always_inline __u64 argument(void *ctx, __u32 number)
     return value;
 }
 
+/*
+ * Newer verifiers (7.3 does, 6.12 does not) take a string's address for a pointer, which a global
+ * function may not be given as a number. Negated it is a number to all of them.
+ */
+static __always_inline __u64 as_number(const void *pointer)
+{
+    __u64 number = (__u64)pointer;
+
+    asm volatile("%0 = -%0" : "+r"(number));
+    return -number;
+}
+
 /* The pointer as a number, for functions that take nothing else. */
 #define ADDRESS_OF(change, pointer)                                              \
     ((change)->ctx && (change)->pointer##_argument                               \
          ? argument((change)->ctx, (change)->pointer##_argument - 1)             \
-         : (__u64)(change)->pointer)
+         : as_number((change)->pointer))
 #define ARGUMENT(number) ((number) + 1)
 
 /* What to do with one event. */
@@ -177,15 +201,32 @@ static __always_inline __u64 first_word(const struct key *keyring, _Bool trusted
 }
 
 /*
- * Newer verifiers (7.3 does, 6.12 does not) take a string's address for a pointer, which a global
- * function may not be given as a number. Negated it is a number to all of them.
+ * The bytes behind the sixth, of a name of 7 to 14. key_alloc() copies a description to where
+ * kmalloc() says, so a word at a multiple of eight is there whole, or beyond the end and not used.
  */
-static __always_inline __u64 as_number(const void *pointer)
+static __always_inline __u64 second_word(__u64 description, __u32 behind)
 {
-    __u64 number = (__u64)pointer;
+    const __u64 *text = WORDS(description);
 
-    asm volatile("%0 = -%0" : "+r"(number));
-    return -number;
+    return (text[0] >> 48 | text[1] << 16) & ~0ull >> (64 - 8 * behind);
+}
+
+/* The same as below for a name whose words are all zero but for the first two. */
+static __always_inline __u64 rules_of_two_words(const struct ks_filter *filter, __u64 first,
+                                                __u64 second)
+{
+    __u64 name[KS_NAME_WORDS] = {first, second};
+    __u32 start = (ks_name_hash_word(name) * filter->name_multiplier) >> (64 - KS_NAME_SLOTS_BITS);
+
+#pragma unroll
+    for (__u32 probe = 0; probe < KS_PROBES; probe++) {
+        const struct ks_name_slot *slot = &filter->name[(start + probe) & (KS_NAME_SLOTS - 1)];
+
+        if (!slot->word[0]) return 0;
+        /* The first has the length: the others are zero in both. */
+        if (slot->word[0] == first && slot->word[1] == second) return slot->rules;
+    }
+    return 0;
 }
 
 /* The second look at a keyring's name, for those of more than six bytes. */
@@ -196,6 +237,8 @@ __noinline __u64 rules_of_long_name(__u32 which, __u64 word, __u64 description)
     __u32 behind = (__u16)word - KS_NAME_HEAD;
     __u32 start;
 
+    if (CAN_CAST && behind <= 8 && !(description & 7))
+        return rules_of_two_words(filter, word, second_word(description, behind));
     barrier_var(behind); /* so that what is checked is what is used */
     if (behind > sizeof(name) - sizeof(name[0])) behind = sizeof(name) - sizeof(name[0]);
     bpf_probe_read_kernel(&name[1], behind, (const char *)description + KS_NAME_HEAD);
@@ -328,22 +371,30 @@ static __always_inline void read_name(union type_name *type, const char *name)
 {
     __u64 ended;
 
-    if (bpf_probe_read_kernel(type, sizeof(*type), name)) {
-        /* The last string before an unmapped page. */
-        __builtin_memset(type, 0, sizeof(*type));
-        bpf_probe_read_kernel_str(type->name, sizeof(type->name), name);
-        return;
-    }
-    type->word[0] = until_zero(type->word[0]);
-    /* A word that is not full to its last byte ends the name. */
-    ended = type->word[0] >> 56 == 0;
-    if (ended) {
+    if (CAN_CAST) {
+        const __u64 *text = WORDS(name);
+
         type->word[1] = type->word[2] = 0;
+        type->word[0] = until_zero(text[0]);
+        /* A word that is not full to its last byte ends the name. */
+        if (type->word[0] && type->word[0] >> 56 == 0) return;
+        type->word[1] = until_zero(text[1]);
+        if (type->word[0] && type->word[1] && type->word[1] >> 56 == 0) return;
+        /* Longer, or a word that could not be read: the last string before an unmapped page. */
+    } else if (!bpf_probe_read_kernel(type, sizeof(*type), name)) {
+        type->word[0] = until_zero(type->word[0]);
+        ended = type->word[0] >> 56 == 0;
+        if (ended) {
+            type->word[1] = type->word[2] = 0;
+            return;
+        }
+        type->word[1] = until_zero(type->word[1]);
+        ended = type->word[1] >> 56 == 0;
+        type->word[2] = until_zero(type->word[2]) & (ended - 1);
         return;
     }
-    type->word[1] = until_zero(type->word[1]);
-    ended = type->word[1] >> 56 == 0;
-    type->word[2] = until_zero(type->word[2]) & (ended - 1);
+    __builtin_memset(type, 0, sizeof(*type));
+    bpf_probe_read_kernel_str(type->name, sizeof(type->name), name);
 }
 
 static __always_inline void read_type_name(union type_name *type, const struct key_type *kernel,

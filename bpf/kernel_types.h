@@ -198,6 +198,11 @@ struct task_struct {
     char comm[16];
 } KERNEL_TYPE;
 
+/* <linux/utsname.h>: stands for any memory, see WORDS(). */
+struct new_utsname {
+    char sysname[65];
+} KERNEL_TYPE;
+
 #ifdef __TARGET_ARCH_x86
 struct pt_regs {
     unsigned long orig_ax; /* number of the system call */

@@ -75,7 +75,8 @@ int update(context *ctx)
     const struct key *key = key_of_reference(argument(ctx, 0));
     struct change change = {
         .ctx = ctx,
-        .key = key,
+        .key = CAN_CAST ? CAST(struct key, key) : key,
+        .key_trusted = CAN_CAST,
         .payload_argument = ARGUMENT(1),
         .operation = KS_OP_UPDATE,
     };

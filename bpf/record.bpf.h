@@ -75,6 +75,40 @@ static __always_inline __u32 copy_field(void *to, const void *from, __u32 length
     return bpf_probe_read_kernel(to, length, from) ? 0 : length;
 }
 
+#define SHORT_NAME 32
+
+/* What copy_short_names() writes to. */
+struct short_names {
+    char bytes[2 * SHORT_NAME];
+};
+
+/*
+ * For 1 to SHORT_NAME bytes; `text` as in second_word(). What else stands in the last word is not
+ * the name's, and may be what was freed there.
+ */
+static __always_inline void copy_short_name(char *to, const __u64 *text, __u32 length)
+{
+#pragma unroll
+    for (__u32 i = 0; i < SHORT_NAME / 8; i++, to += 8, length -= 8) {
+        if (length <= 8) {
+            *(__u64 *)to = text[i] & ~0ull >> (64 - 8 * length);
+            return;
+        }
+        *(__u64 *)to = text[i];
+    }
+}
+
+/* One name behind the other; false: it takes copy_field(). A global function: see filter.bpf.h. */
+__noinline _Bool copy_short_names(struct short_names *to, __u64 first, __u32 first_length,
+                                  __u64 second, __u32 second_length)
+{
+    if (!to || !CAN_CAST || ((first | second) & 7)) return 0;
+    if (first_length > SHORT_NAME || second_length > SHORT_NAME) return 0;
+    if (first_length) copy_short_name(to->bytes, WORDS(first), first_length);
+    if (second_length) copy_short_name(to->bytes + first_length, WORDS(second), second_length);
+    return 1;
+}
+
 #define RESTRICT_TYPE_SIZE 32 /* keyctl_restrict_keyring() takes no longer type */
 #define RESTRICTION_SIZE 512
 
@@ -129,6 +163,7 @@ static __always_inline _Bool send_in_class(const struct change *change, const un
                                            const struct size_class class)
 {
     struct ks_event *event;
+    const char *key_name, *keyring_name = 0;
     __u8 *field;
     __u32 description, keyring = 0, extra = 0, payload = 0;
     __u32 payload_length = change->payload_length;
@@ -139,12 +174,19 @@ static __always_inline _Bool send_in_class(const struct change *change, const un
     fill_fixed_part(event, change, type, verdict, number);
 
     field = (__u8 *)(event + 1);
-    description = copy_field(field, OF_KEY(change, index_key.description),
-                             OF_KEY(change, index_key.desc_len), class.name);
+    description = OF_KEY(change, index_key.desc_len);
+    key_name = OF_KEY(change, index_key.description);
+    if (change->keyring) {
+        keyring = OF_KEYRING(change, index_key.desc_len);
+        keyring_name = OF_KEYRING(change, index_key.description);
+    }
+    if (description > SHORT_NAME || keyring > SHORT_NAME ||
+        !copy_short_names((struct short_names *)field, as_number(key_name), description,
+                          as_number(keyring_name), keyring)) {
+        description = copy_field(field, key_name, description, class.name);
+        keyring = copy_field(field + description, keyring_name, keyring, class.name);
+    }
     field += description;
-    if (change->keyring)
-        keyring = copy_field(field, OF_KEYRING(change, index_key.description),
-                             OF_KEYRING(change, index_key.desc_len), class.name);
     field += keyring;
     if (change->operation == KS_OP_RESTRICT)
         extra = copy_restriction((char *)field, change);
@@ -257,12 +299,12 @@ static __always_inline void record_with_payload(struct change *change)
 {
     union type_name type;
     struct verdict verdict = judge(change, &type);
-    struct ks_actor actor = {};
 
     if (!verdict.wanted) {
         count(KS_COUNT_FILTERED);
         return;
     }
+    struct ks_actor actor = {}; /* not above: it costs */
     find_actor(&actor);
     change->actor = &actor;
     if (brings_key(change->operation) && !(verdict.wanted & WANT_REMEMBER))
@@ -277,13 +319,13 @@ static __always_inline void record_with_public_key(struct change *change)
 {
     union type_name type;
     struct verdict verdict = judge(change, &type);
-    struct ks_actor actor = {};
     __u64 number;
 
     if (!verdict.wanted) {
         count(KS_COUNT_FILTERED);
         return;
     }
+    struct ks_actor actor = {}; /* not above: it costs */
     find_actor(&actor);
     change->actor = &actor;
     if (brings_key(change->operation)) watch(OF_KEY(change, serial));
@@ -299,12 +341,12 @@ static __always_inline void record(struct change *change)
 {
     union type_name type;
     struct verdict verdict = judge(change, &type);
-    struct ks_actor actor = {};
 
     if (!verdict.wanted) {
         count(KS_COUNT_FILTERED);
         return;
     }
+    struct ks_actor actor = {}; /* not above: it costs */
     find_actor(&actor);
     change->actor = &actor;
     if (!send_without(change, &type, &verdict, __sync_fetch_and_add(&sequence, 1) + 1, 0))

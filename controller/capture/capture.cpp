@@ -44,6 +44,15 @@ int log_libbpf(enum libbpf_print_level level, const char* format, va_list argume
     return 0;
 }
 
+/// What libbpf does not find in the kernel's BTF it looks for in that of modules, which takes
+/// CAP_SYS_ADMIN. Being refused that fails the load, even for a function that may be absent
+/// (bpf_rdonly_cast, before Linux 6.2). It asks once for an object: let that be for nothing.
+void spare_modules(bpf_object* object) {
+    libbpf_set_print(nullptr);
+    bpf_program__set_attach_target(bpf_object__next_program(object, nullptr), 0, "keyscribe_none");
+    libbpf_set_print(log_libbpf);
+}
+
 /// Waits until every program that was running has returned: they run inside RCU read sections,
 /// and MEMBARRIER_CMD_GLOBAL waits for those (kernel/sched/membarrier.c). A kernel booted with
 /// nohz_full= does not offer it; there a program, which takes microseconds, gets a second.
@@ -101,6 +110,7 @@ Result<Skeleton> load_object(const HookPlan& plan, std::uint32_t ring_size, std:
         for (const Hook& hook : plan) wanted |= hook.program == bpf_program__name(program);
         bpf_program__set_autoload(program, wanted);
     }
+    spare_modules(bpf->obj);
     if (const int error = keyscribe_bpf__load(bpf.get()); error != 0)
         return fail_errno("the kernel refused the BPF programs", "bpf(2)",
                           "run `keyscribe doctor`; as root, with CAP_BPF and CAP_PERFMON", -error);

@@ -29,7 +29,7 @@ operations() {
         [[ $name != bare ]] || bare[$operation]=$median
         awk -v name="$name" -v column="$operation" -v median="$median" -v bare="${bare[$operation]}" 'BEGIN {
             printf "%-40s %-12s %9.0f %+9.0f %7.3f\n", name, column, median, median - bare, median / bare }'
-    done < <(/share/build/key_ops_cost 50 bench_ring)
+    done < <(/share/build/key_ops_cost 200 bench_ring)
 }
 
 policy() {
@@ -46,7 +46,7 @@ echo "guest instructions per add_key(2), $(uname -r)"
 printf '%-40s %-12s %9s %9s %7s %9s\n' observer payload median more ratio mean
 users bare
 certificates bare
-/share/build/key_ops_cost 50 bench_ring >/dev/null
+/share/build/key_ops_cost 200 bench_ring >/dev/null
 operations bare
 
 # What is bare has to be bare again, and a start has to load the programs.
