@@ -30,7 +30,7 @@ struct Config {
         bool detach_on_stop = false;         ///< else the programs go on without the daemon
     } capture;
     struct {
-        std::uint64_t max_size = 64u << 20;  ///< bytes
+        std::uint64_t max_size = 128u << 20;  ///< bytes
         std::chrono::seconds deadline{0};    ///< 0: events wait for ever
     } spool;
     struct {

@@ -41,7 +41,7 @@ TEST(Config, Defaults) {
     EXPECT_FALSE(config.tpm.force_resettable_pcr);
     EXPECT_EQ(config.capture.ring_size, 8u << 20);
     EXPECT_EQ(config.capture.hook, "auto");
-    EXPECT_EQ(config.spool.max_size, 64u << 20);
+    EXPECT_EQ(config.spool.max_size, 128u << 20);
     EXPECT_EQ(config.spool.deadline, 0s);
     EXPECT_EQ(config.policy.directory, "/etc/keyscribe/policy.d");
     EXPECT_EQ(config.list.directory, "/run/keyscribe");
