@@ -545,6 +545,7 @@ void Measurer::settle() {
     if (!published_) {
         published_ = true;
         status_.update([&](Status& status) {
+            status.tpm.values.clear();
             for (const auto& [bank, value] : backend_->log->values(config_.tpm.pcr))
                 status.tpm.values[std::string(measure::name_of(bank))] = measure::to_hex(value);
         });
