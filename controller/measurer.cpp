@@ -36,6 +36,8 @@ using measure::Record;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kRetry = 1s;
+/// A TPM that goes on failing is asked less and less often, down to this.
+constexpr auto kSlowestRetry = 8s;
 /// How often an idle daemon looks whether somebody else extended its PCR.
 constexpr auto kLookAtPcr = 5s;
 
@@ -68,6 +70,29 @@ struct Backend {
     std::unique_ptr<MeasurementLog> log;
 };
 
+/// While it lives, measuring waits for the TPM.
+class WaitingForTpm {
+  public:
+    explicit WaitingForTpm(SharedStatus& status) : status_(status) {
+        status_.update([](Status& now) { now.tpm.asked_since = Clock::now(); });
+    }
+    ~WaitingForTpm() {
+        status_.update([](Status& now) { now.tpm.asked_since.reset(); });
+    }
+    WaitingForTpm(const WaitingForTpm&) = delete;
+    WaitingForTpm& operator=(const WaitingForTpm&) = delete;
+
+  private:
+    SharedStatus& status_;
+};
+
+std::string names_of(const std::vector<measure::Algorithm>& banks) {
+    std::string names;
+    for (const auto bank : banks)
+        names += (names.empty() ? "" : " ") + std::string(measure::name_of(bank));
+    return names;
+}
+
 class Measurer {
   public:
     explicit Measurer(const MeasurerContext& context)
@@ -99,8 +124,9 @@ class Measurer {
     bool append(unsigned pcr, const Record& record);
     bool append(const Record& record) { return append(config_.tpm.pcr, record); }
     bool append(std::span<const measure::NewEntry> entries);
-    bool record_tampered();
+    bool record_findings();
     void note_tampered(const std::string& what);
+    void compare_tpm(const measure::TpmState& now, bool set_back);
     bool resume(const Resume& resume);
     void write_journal();
     void settle();
@@ -124,7 +150,10 @@ class Measurer {
     bool restarted_ = false;                  // the next baseline is the first of this process only
     std::uint64_t done_ = 0;                  // of the spool: it is in the list (Spool::taken)
     std::optional<std::uint64_t> list_size_;  // that the list must have
-    std::vector<std::string> tampered_;       // to be recorded
+    std::vector<Record> findings_;            // to be recorded
+    std::optional<measure::TpmState> tpm_;    // as the list has it
+    std::optional<std::uint64_t> extended_;   // entries of the list that the PCRs have
+    bool set_back_ = false;                   // the PCRs lack entries that they had
     std::set<unsigned> unexplained_;  // PCRs that were not at their start when the list began
     Clock::time_point looked_at_pcr_;
 };
@@ -138,13 +167,17 @@ void Measurer::degrade(const std::string& why) {
 }
 
 void Measurer::give_up_backend(const Error& error) {
-    log_event(LogLevel::kWarning, "cannot measure: " + to_string(error),
-              {{"KEYSCRIBE_STATE", "waiting"}, {"KEYSCRIBE_WAITING_FOR", "tpm"}});
+    const std::string why = to_string(error);
+    bool known = false;
     backend_.reset();
     status_.update([&](Status& status) {
+        known = std::exchange(status.tpm.error, why) == why;
         status.tpm.ready = false;
-        status.tpm.error = to_string(error);
     });
+    // Said once, not at every attempt.
+    if (!known)
+        log_event(LogLevel::kWarning, "cannot measure: " + why,
+                  {{"KEYSCRIBE_STATE", "waiting"}, {"KEYSCRIBE_WAITING_FOR", "tpm"}});
 }
 
 /// The PCR has what the list does not explain. From now on the replay begins there, and the list
@@ -171,26 +204,48 @@ bool Measurer::record_foreign() {
 
 void Measurer::note_tampered(const std::string& what) {
     degrade(what);
-    tampered_.push_back(what);
+    findings_.push_back(measure::tampered_record(boot_time_ns(), what));
 }
 
 /// False: try again.
-bool Measurer::record_tampered() {
-    while (!tampered_.empty()) {
-        if (!append(measure::tampered_record(boot_time_ns(), tampered_.front()))) return false;
-        tampered_.erase(tampered_.begin());
+bool Measurer::record_findings() {
+    while (!findings_.empty()) {
+        if (!append(findings_.front())) return false;
+        findings_.erase(findings_.begin());
         if (!backend_) return false;
     }
     return true;
 }
 
+/// PCRs begin anew at a boot only, and so does the list. Where they did it before, opening has
+/// extended the list once more, in the banks that there are now.
+void Measurer::compare_tpm(const measure::TpmState& now, bool set_back) {
+    std::string what;
+    if (tpm_ && tpm_->resets != now.resets)
+        what = "the TPM was reset while the system runs";
+    else if (set_back)
+        what = "the TPM's PCRs were set back while the system runs";
+    if (tpm_ && tpm_->banks != now.banks)
+        what +=
+            (what.empty() ? "" : ", and ") +
+            ("the PCR banks changed from " + names_of(tpm_->banks) + " to " + names_of(now.banks));
+    tpm_ = now;
+    if (what.empty()) return;
+    degrade(what);
+    findings_.push_back(measure::tpm_record(boot_time_ns(), now, what));
+}
+
 Result<void> Measurer::open_backend() {
+    const WaitingForTpm waiting(status_);
     auto tpm = measure::Tpm::open(config_.tpm.tcti);
     if (!tpm) return std::unexpected(tpm.error());
     Backend backend{.tpm = std::make_unique<measure::Tpm>(std::move(*tpm)), .log = nullptr};
     measure::Recovery recovery;
     auto log = MeasurementLog::open(config_.list.directory, *backend.tpm, config_.tpm.pcr, recovery,
                                     list_size_);
+    // A failed extend is owed, and those of its commit behind it; no more.
+    if (extended_ && recovery.missing > recovery.entries - std::min(*extended_, recovery.entries))
+        set_back_ = true;
     if (!log) return std::unexpected(log.error());
     backend.log = std::make_unique<MeasurementLog>(std::move(*log));
     backend_ = std::move(backend);
@@ -201,17 +256,21 @@ Result<void> Measurer::open_backend() {
     if (recovery.owed != 0) spdlog::warn("{} extends were owed and are made", recovery.owed);
     list_size_ = backend_->log->size();
     if (!recalled_) {
-        if (const auto list = backend_->log->list()) recall(*list, table_);
+        if (const auto list = backend_->log->list()) tpm_ = recall(*list, table_);
         recalled_ = true;
     }
+    extended_ = recovery.entries;
+    compare_tpm(recovery.tpm, std::exchange(set_back_, false));
     for (const std::string& what : recovery.tampered) note_tampered(what);
     take_foreign(recovery.foreign);
     published_ = false;
+    bool failed = false;
     status_.update([&](Status& status) {
+        failed = !std::exchange(status.tpm.error, {}).empty();
         status.tpm.ready = true;
-        status.tpm.error.clear();
         status.counters.list_entries = backend_->log->entries();
     });
+    if (failed) log_event(LogLevel::kInfo, "the TPM answers", {{"KEYSCRIBE_STATE", "measuring"}});
     return {};
 }
 
@@ -221,7 +280,10 @@ bool Measurer::append(std::span<const measure::NewEntry> entries) {
     const std::uint64_t after = before + measure::encoded_size(entries);
     spool_.begin_commit(done_, before, after);
     fault_point("before-list-append");
-    const auto done = backend_->log->append(entries);
+    const auto done = [&] {
+        const WaitingForTpm waiting(status_);
+        return backend_->log->append(entries);
+    }();
     if (!done && !done.error().in_list) {
         const std::string why = to_string(done.error().error);
         spdlog::error("{}", why);
@@ -238,6 +300,7 @@ bool Measurer::append(std::span<const measure::NewEntry> entries) {
         return true;
     }
     published_ = false;
+    extended_ = backend_->log->entries();
     status_.update([&](Status& status) {
         status.list_error.clear();
         status.counters.list_entries = backend_->log->entries();
@@ -291,6 +354,7 @@ bool Measurer::begin_list(const PolicyChange& change) {
     const std::uint64_t entries = backend_->log->entries();
     if (entries == 0 && change.loaded->policy.rules.empty()) return true;
     if (entries == 0) {
+        const WaitingForTpm waiting(status_);
         auto aggregate = measure::boot_aggregate(*backend_->tpm, backend_->log->banks());
         if (!aggregate) {
             give_up_backend(aggregate.error());
@@ -302,7 +366,7 @@ bool Measurer::begin_list(const PolicyChange& change) {
         if (!append(entries) || !backend_) return false;
     }
     // An interrupted beginning (boot_aggregate without a start) goes on as one.
-    if (!append(measure::start_record(speaker_, entries > 1 ? entries : 0))) return false;
+    if (!append(measure::start_record(speaker_, *tpm_, entries > 1 ? entries : 0))) return false;
     introduced_ = true;
     restarted_ = entries > 1;
     return backend_.has_value();
@@ -494,6 +558,7 @@ void Measurer::settle() {
     if (!published_) {
         published_ = true;
         status_.update([&](Status& status) {
+            status.tpm.values.clear();
             for (const auto& [bank, value] : backend_->log->values(config_.tpm.pcr))
                 status.tpm.values[std::string(measure::name_of(bank))] = measure::to_hex(value);
         });
@@ -511,32 +576,34 @@ void Measurer::settle() {
         ::malloc_trim(0);
         untrimmed_ = 0;
     }
-    auto foreign = backend_->log->foreign_extends();
-    if (!foreign) {
-        give_up_backend(foreign.error());
-        return;
-    }
-    take_foreign(*foreign);
-    if (!foreign->empty()) published_ = false;
+    const WaitingForTpm waiting(status_);
+    const auto foreign = backend_->log->foreign_extends();
+    if (!foreign) return give_up_backend(foreign.error());
+    // A foreign extend, or a reset: opening anew finds out.
+    if (!foreign->empty()) backend_.reset();
 }
 
 void Measurer::run(std::stop_token stop) {
     std::mutex mutex;
     std::condition_variable_any wake;
-    const auto pause = [&] {
+    const auto pause = [&](std::chrono::seconds time = kRetry) {
         std::unique_lock lock(mutex);
-        wake.wait_for(lock, stop, kRetry, [] { return false; });
+        wake.wait_for(lock, stop, time, [] { return false; });
     };
+    std::chrono::seconds retry = kRetry;
     std::optional<SpoolItem> item;
     for (;;) {
-        if (!backend_)
+        if (!backend_) {
             if (auto opened = open_backend(); !opened) {
                 give_up_backend(opened.error());
                 if (stop.stop_requested()) return;
-                pause();
+                pause(retry);
+                retry = std::min<std::chrono::seconds>(2 * retry, kSlowestRetry);
                 continue;
             }
-        if (introduced_ && (!record_foreign() || !record_tampered())) {
+            retry = kRetry;
+        }
+        if (introduced_ && (!record_foreign() || !record_findings())) {
             if (stop.stop_requested()) return;
             pause();
             continue;

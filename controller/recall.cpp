@@ -23,10 +23,15 @@ KeyEvent as_it_stands(const model::Key& key, KeyringName keyring) {
 
 }  // namespace
 
-void recall(measure::Bytes list, KeyTable& table) {
+std::optional<measure::TpmState> recall(measure::Bytes list, KeyTable& table) {
     model::KeyringModel model(model::KeyringModel::History::kForget);
-    (void)measure::for_each_record(
-        list, [&](const measure::LogicalRecord& record) { (void)model.feed(record); });
+    std::optional<measure::TpmState> tpm;
+    (void)measure::for_each_record(list, [&](const measure::LogicalRecord& record) {
+        (void)model.feed(record);
+        if (record.name == "keyscribe:start" || record.name == "keyscribe:restart" ||
+            record.name == "keyscribe:tpm")
+            tpm = measure::tpm_state(record.buf);
+    });
     for (const model::KeyId id : model.keyrings()) {
         const model::Key& keyring = model.key(id);
         if (keyring.serial == 0) continue;
@@ -36,6 +41,7 @@ void recall(measure::Bytes list, KeyTable& table) {
                 table.take(as_it_stands(key, {keyring.serial, keyring.description}));
         }
     }
+    return tpm;
 }
 
 }  // namespace keyscribe

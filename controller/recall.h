@@ -2,13 +2,17 @@
 // What a daemon that goes on with a list knows from it.
 #pragma once
 
+#include <optional>
+
 #include "controller/key_table.h"
 #include "controller/measure/digest.h"
+#include "controller/measure/records.h"
 
 namespace keyscribe {
 
 /// Tells the table which keyrings hold which keys after the last entry of `list`. Entries that make
 /// no sense are passed over: whoever reads the list has to judge them.
-void recall(measure::Bytes list, KeyTable& table);
+/// Returns what the TPM was; nothing where the list does not say.
+std::optional<measure::TpmState> recall(measure::Bytes list, KeyTable& table);
 
 }  // namespace keyscribe

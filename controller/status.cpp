@@ -15,12 +15,24 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
     return text;
 }
 
+/// Longer than a slow TPM takes, its self-test included.
+constexpr std::chrono::seconds kNoAnswer{5};
+
 }  // namespace
+
+std::string tpm_error(const Status& status) {
+    if (!status.tpm.ready) return status.tpm.error.empty() ? "not asked yet" : status.tpm.error;
+    if (!status.tpm.asked_since) return {};
+    const auto waits = std::chrono::steady_clock::now() - *status.tpm.asked_since;
+    if (waits < kNoAnswer) return {};
+    return fmt::format("measuring has waited for its answer for {} s",
+                       std::chrono::duration_cast<std::chrono::seconds>(waits).count());
+}
 
 std::vector<std::string> waiting_for(const Status& status) {
     std::vector<std::string> missing;
     if (!status.policy.loaded) missing.emplace_back("policy");
-    if (!status.tpm.ready) missing.emplace_back("tpm");
+    if (!tpm_error(status).empty()) missing.emplace_back("tpm");
     if (!status.list_error.empty()) missing.emplace_back("list");
     return missing;
 }
@@ -72,8 +84,8 @@ nlohmann::json to_json(const Status& status) {
           {"files", status.policy.files},
           {"error", or_null(status.policy.error)}}},
         {"tpm",
-         {{"ready", status.tpm.ready},
-          {"error", or_null(status.tpm.error)},
+         {{"ready", tpm_error(status).empty()},
+          {"error", or_null(tpm_error(status))},
           {"pcr", status.tpm.pcr},
           {"values", status.tpm.values}}},
         {"list",

@@ -3,10 +3,12 @@
 // control API.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,8 @@ struct PolicyStatus {
 struct TpmStatus {
     bool ready = false;
     std::string error;  ///< why it is not
+    /// Since when measuring waits for what it asked last; nothing: it does not.
+    std::optional<std::chrono::steady_clock::time_point> asked_since;
     unsigned pcr = 0;
     std::map<std::string, std::string> values;  ///< bank ("sha256") to the PCR's value in hex
 };
@@ -58,6 +62,9 @@ struct Status {
     capture::KernelCounters kernel_counters;
     SpoolTotals spool;
 };
+
+/// Why the TPM is not ready: it failed, or it has not answered for a while. Empty: it is.
+std::string tpm_error(const Status& status);
 
 /// What measuring waits for: "policy", "tpm", "list". Empty: ready.
 std::vector<std::string> waiting_for(const Status& status);

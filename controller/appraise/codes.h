@@ -49,6 +49,7 @@ inline constexpr Code kForeignExtend{"foreign-extend", kContraindicates};
 inline constexpr Code kRestarted{"restarted", kContraindicates};
 inline constexpr Code kDetached{"detached", kContraindicates};
 inline constexpr Code kTampered{"tampered", kContraindicates};
+inline constexpr Code kTpmReset{"tpm-reset", kContraindicates};
 inline constexpr Code kBaselineDiffers{"baseline-differs", kContraindicates};
 inline constexpr Code kPolicyMissing{"policy-missing", kContraindicates};
 inline constexpr Code kPolicyUnexpected{"policy-unexpected", kContraindicates};

@@ -208,10 +208,13 @@ bool Judge::gap(std::uint64_t number, std::string_view kind, const cbor::Map& fi
         tell(codes::kForeignExtend,
              "somebody else extended the PCR: what stands before this entry "
              "is not covered by the quote");
-    } else if (kind == "detached" || kind == "tampered") {
+    } else if (kind == "detached" || kind == "tampered" || kind == "tpm") {
         const auto what = fields.text("what");
         if (!what) return false;
-        if (kind == "detached")
+        if (kind == "tpm")
+            tell(codes::kTpmReset,
+                 "what the PCR had was extended a second time: " + printable(*what));
+        else if (kind == "detached")
             tell(codes::kDetached, "the recording was interfered with: " + printable(*what));
         else
             tell(codes::kTampered,

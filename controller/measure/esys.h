@@ -20,9 +20,22 @@ struct FreeTss {
 template <class T>
 using Owned = std::unique_ptr<T, FreeTss>;
 
+/// What helps (Part 1, 12.3 and 19.8).
+inline const char* remedy(TSS2_RC code) {
+    switch (code & ~TSS2_RC_LAYER_MASK) {
+        case TPM2_RC_FAILURE:
+            return "the TPM is in failure mode until it is reset: restart the machine; "
+                   "`tpm2_gettestresult` says why";
+        case TPM2_RC_LOCKOUT:
+            return "too many wrong authorizations: wait, or `tpm2_dictionarylockout "
+                   "--clear-lockout`";
+        default:
+            return "is the TPM there and enabled? `keyscribe doctor` looks";
+    }
+}
+
 inline std::unexpected<Error> tpm_failure(const char* command, TSS2_RC code) {
-    return fail(Tss2_RC_Decode(code), command,
-                "is the TPM there and enabled? `keyscribe doctor` looks");
+    return fail(Tss2_RC_Decode(code), command, remedy(code));
 }
 
 /// The TPM asks to be asked again: TPM_RC_RETRY, _TESTING and _YIELDED (Part 2, 6.6.3).

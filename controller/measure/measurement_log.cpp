@@ -45,6 +45,9 @@ Result<MeasurementLog> MeasurementLog::open(const std::filesystem::path& directo
                                             std::optional<std::uint64_t> size) {
     auto banks = tpm.banks(pcr);
     if (!banks) return std::unexpected(banks.error());
+    const auto resets = tpm.resets();
+    if (!resets) return std::unexpected(resets.error());
+    recovery.tpm = {.banks = *banks, .resets = *resets};
     auto mended = mend_list(directory, size, size.value_or(0));
     if (!mended) return std::unexpected(mended.error());
     recovery.torn_bytes = mended->torn;
@@ -82,21 +85,26 @@ Result<void> MeasurementLog::recover(unsigned pcr, const std::vector<Entry>& ent
     // The longest prefix that gives what the PCR has.
     PcrValues value = zeros(banks_);
     std::optional<std::size_t> reached;
+    std::size_t told_at = 0;  // the last entry that no extend leads to
     std::vector<const Entry*> mine;
     for (const Entry& entry : entries)
         if (entry.pcr == pcr) mine.push_back(&entry);
     if (value == *found) reached = 0;
     for (std::size_t i = 0; i < mine.size(); ++i) {
         // Or what the PCR had when a foreign record, whose own extend is owed, was written.
-        if (const auto told = told_by(*mine[i]); told && *told == *found) reached = i;
+        if (const auto told = told_by(*mine[i])) {
+            told_at = i;
+            if (*told == *found) reached = i;
+        }
         value = after(value, *mine[i]);
         if (value == *found) reached = i + 1;
     }
     values_[pcr] = value;
-    if (!reached) {
+    if (!reached || *reached < told_at) {
         recovery.foreign[pcr] = *found;
         return {};
     }
+    recovery.missing += mine.size() - *reached;
     for (std::size_t i = *reached; i < mine.size(); ++i) {
         PcrValues digests;
         for (const Algorithm bank : banks_) digests[bank] = extend_value(*mine[i], bank);

@@ -13,18 +13,21 @@
 #include "controller/error.h"
 #include "controller/measure/list_reader.h"
 #include "controller/measure/list_writer.h"
+#include "controller/measure/records.h"
 #include "controller/measure/tpm.h"
 
 namespace keyscribe::measure {
 
-/// A PCR's values after `entry`, in the banks of `values`. A keyscribe:foreign entry says itself what
-/// the PCR had before it.
+/// A PCR's values after `entry`, in the banks of `values`. A keyscribe:foreign entry says itself
+/// what the PCR had before it.
 PcrValues after(const PcrValues& values, const Entry& entry);
 
 /// What opening found, and mended.
 struct Recovery {
-    std::uint64_t entries = 0;              ///< in the list
-    std::uint64_t owed = 0;                 ///< extends that were missing and are made now
+    std::uint64_t entries = 0;  ///< in the list
+    std::uint64_t missing = 0;  ///< extends that the PCRs lack; set where opening fails too
+    std::uint64_t owed = 0;     ///< of these, made now
+    TpmState tpm;
     std::uint64_t torn_bytes = 0;           ///< of what a death cut short
     std::vector<std::string> tampered;      ///< what somebody changed: a sentence each
     std::map<unsigned, PcrValues> foreign;  ///< PCRs that no prefix of the list explains

@@ -51,6 +51,12 @@ void add_public_key(json& fields, const PublicKey& key) {
     fields["ids"] = ids;
 }
 
+json tpm_fields(const TpmState& tpm) {
+    json banks = json::array();
+    for (const Algorithm bank : tpm.banks) banks.push_back(std::string(name_of(bank)));
+    return {{"banks", banks}, {"resets", tpm.resets}};
+}
+
 json actor_fields(const Actor& actor) {
     json fields = {{"pid", actor.pid},
                    {"tid", actor.tid},
@@ -102,13 +108,14 @@ Digest policy_digest(const std::vector<PolicyFile>& files) {
     return hash(Algorithm::kSha256, all);
 }
 
-Record start_record(const Speaker& speaker, std::uint64_t entries_before) {
+Record start_record(const Speaker& speaker, const TpmState& tpm, std::uint64_t entries_before) {
     json fields = {{"version", speaker.version},
                    {"controller", cbor_bytes(speaker.controller_digest)},
                    {"bpf", cbor_bytes(speaker.bpf_digest)},
                    {"kernel", speaker.kernel},
                    {"boot_id", speaker.boot_id},
-                   {"hooks", speaker.hooks}};
+                   {"hooks", speaker.hooks},
+                   {"tpm", tpm_fields(tpm)}};
     if (entries_before == 0) return make("start", fields);
     fields["entries"] = entries_before;
     return make("restart", fields);
@@ -201,8 +208,29 @@ Record tampered_record(std::uint64_t time, const std::string& what) {
     return make("tampered", {{"time", time}, {"what", what}});
 }
 
+Record tpm_record(std::uint64_t time, const TpmState& tpm, const std::string& what) {
+    return make("tpm", {{"time", time}, {"what", what}, {"tpm", tpm_fields(tpm)}});
+}
+
 Record detached_record(std::uint64_t time, const std::string& what) {
     return make("detached", {{"time", time}, {"what", what}});
+}
+
+std::optional<TpmState> tpm_state(Bytes buf) {
+    const auto fields = from_cbor(buf);
+    if (!fields || !fields->is_object() || !fields->contains("tpm")) return std::nullopt;
+    const json& tpm = (*fields)["tpm"];
+    if (!tpm.is_object() || !tpm.contains("banks") || !tpm["banks"].is_array() ||
+        !tpm.contains("resets") || !tpm["resets"].is_number_unsigned())
+        return std::nullopt;
+    TpmState state{.resets = tpm["resets"].get<std::uint32_t>()};
+    for (const json& name : tpm["banks"]) {
+        const auto bank =
+            name.is_string() ? algorithm_named(name.get<std::string>()) : std::nullopt;
+        if (!bank) return std::nullopt;
+        state.banks.push_back(*bank);
+    }
+    return state;
 }
 
 Result<std::vector<PolicyFile>> policy_files(Bytes buf) {
@@ -214,7 +242,8 @@ Result<std::vector<PolicyFile>> policy_files(Bytes buf) {
     std::vector<PolicyFile> files;
     for (const json& file : (*fields)["files"]) {
         PolicyFile& read = files.emplace_back();
-        for (const auto& [name, to] : {std::pair("name", &read.name), std::pair("text", &read.text)}) {
+        for (const auto& [name, to] :
+             {std::pair("name", &read.name), std::pair("text", &read.text)}) {
             if (!file.is_object() || !file.contains(name) || !file[name].is_binary())
                 return refuse();
             to->assign(file[name].get_binary().begin(), file[name].get_binary().end());

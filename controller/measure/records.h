@@ -34,6 +34,13 @@ struct Speaker {
     std::map<std::string, std::string> hooks;     ///< operations to attach point
 };
 
+/// The TPM whose PCRs are extended.
+struct TpmState {
+    std::vector<Algorithm> banks;  ///< that have the PCR
+    std::uint32_t resets = 0;      ///< so far: each begins the PCRs anew
+    bool operator==(const TpmState&) const = default;
+};
+
 struct PolicyFile {
     std::string name;  ///< without the directory
     std::string text;
@@ -45,7 +52,7 @@ Digest policy_digest(const std::vector<PolicyFile>& files);
 
 /// keyscribe:start: the list begins, or (`entries_before` > 0) goes on under a new daemon
 /// (keyscribe:restart).
-Record start_record(const Speaker& speaker, std::uint64_t entries_before);
+Record start_record(const Speaker& speaker, const TpmState& tpm, std::uint64_t entries_before);
 
 /// keyscribe:policy: from here on events are judged by this policy.
 Record policy_record(const std::vector<PolicyFile>& files, std::uint32_t generation);
@@ -101,8 +108,15 @@ Record foreign_record(unsigned pcr, const PcrValues& found);
 /// CLOCK_BOOTTIME.
 Record tampered_record(std::uint64_t time, const std::string& what);
 
+/// keyscribe:tpm: from here on the TPM is this; `what` says what became of it and of its PCRs.
+Record tpm_record(std::uint64_t time, const TpmState& tpm, const std::string& what);
+
 /// keyscribe:detached: somebody interfered with what captures.
 Record detached_record(std::uint64_t time, const std::string& what);
+
+/// What a keyscribe:start, keyscribe:restart or keyscribe:tpm record says of the TPM; nothing: it
+/// says nothing of it, or is malformed.
+std::optional<TpmState> tpm_state(Bytes buf);
 
 /// The files of a keyscribe:policy record. Error: it is malformed.
 Result<std::vector<PolicyFile>> policy_files(Bytes buf);

@@ -167,6 +167,16 @@ Result<void> Tpm::extend(unsigned pcr, const PcrValues& values) {
     return {};
 }
 
+Result<std::uint32_t> Tpm::resets() {
+    TPMS_TIME_INFO* time = nullptr;
+    const TSS2_RC code = with_retries([&] {
+        return Esys_ReadClock(esys_.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &time);
+    });
+    const Owned<TPMS_TIME_INFO> owned(time);
+    if (code != TSS2_RC_SUCCESS) return tpm_failure("TPM2_ReadClock", code);
+    return time->clockInfo.resetCount;
+}
+
 Result<std::string> Tpm::description() {
     TPMI_YES_NO more = 0;
     TPMS_CAPABILITY_DATA* data = nullptr;

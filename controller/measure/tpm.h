@@ -3,6 +3,7 @@
 // (commands); TCG ESYS API 1.00.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -35,6 +36,9 @@ class Tpm {
 
     /// One TPM2_PCR_Extend for all banks.
     Result<void> extend(unsigned pcr, const PcrValues& values);
+
+    /// How often it was reset so far (TPMS_CLOCK_INFO.resetCount): each reset begins the PCRs anew.
+    Result<std::uint32_t> resets();
 
     /// "vendor, firmware a.b": for people.
     Result<std::string> description();

@@ -38,6 +38,26 @@ policy() {
     ! systemctl is-active -q keyscribed || keyscribe reload >/dev/null
 }
 
+# slow_tpm DELAY...: a row for each: every TPM command takes so many milliseconds more.
+slow_tpm() {
+    local delay dropin=/run/systemd/system/keyscribed.service.d
+    mkdir -p $dropin
+    printf '[Service]\nEnvironment=LD_LIBRARY_PATH=/share/build\n' >$dropin/bench.conf
+    systemctl daemon-reload
+    cp /etc/keyscribe/keyscribe.toml "$work/"
+    for delay; do
+        printf '[tpm]\ntcti = "faulty:delay=%sms:device:/dev/tpmrm0"\n' "$delay" |
+            cat - "$work/keyscribe.toml" >/etc/keyscribe/keyscribe.toml
+        systemctl restart keyscribed
+        keyscribe wait ready --timeout 300
+        users "matching rule, TPM + $delay ms"
+        keyscribe wait idle --timeout 300
+    done
+    mv "$work/keyscribe.toml" /etc/keyscribe/
+    rm -r $dropin
+    systemctl daemon-reload
+}
+
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/key" -subj /CN=bench -outform DER \
     -out "$work/cert.der" 2>/dev/null
 for size in "${sizes[@]}"; do "$cost" user "$size" 50 bench_ring >/dev/null; done # warms up
@@ -68,6 +88,8 @@ keyscribe wait idle --timeout 300
 certificates "keyscribed, matching rule"
 keyscribe wait idle --timeout 300
 keyscribe status | grep -E '^(captured|measured|lost)'
+policy 'measure func=KEY_CHECK keyrings=bench_ring key_type=user|asymmetric'
+slow_tpm 0 20
 
 echo
 policy 'measure func=KEY_CHECK keyrings=another_ring'

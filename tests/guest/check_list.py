@@ -88,9 +88,13 @@ def replay(data, number):
         elif (match := re.match(r"\s*(\d+)\s*:\s*0x([0-9A-Fa-f]+)", line)) and int(match[1]) == number:
             banks[bank] = match[2].lower()
     value = {bank: bytes(hashlib.new(bank).digest_size) for bank in banks}
-    for pcr, _, template_data in entries(data):
+    for pcr, name, template_data in entries(data):
         if pcr != number:
             continue
+        parts = fields(template_data)
+        if name == b"ima-buf" and parts[1] == b"keyscribe:foreign\0":
+            # Somebody else extended the PCR: it had these values before the entry.
+            value |= {bank: told for bank, told in cbor(parts[2])[0]["values"].items() if bank in value}
         for bank in value:
             digest = hashlib.new(bank, template_data).digest()
             value[bank] = hashlib.new(bank, value[bank] + digest).digest()

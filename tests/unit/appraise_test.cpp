@@ -771,6 +771,12 @@ const std::vector<Forgery>& forgeries() {
              s.host.list.record("tampered", {{"time", 1}, {"what", "x"}});
          },
          "tampered"},
+        {"a TPM that was reset",
+         [](Setting& s) {
+             s.good();
+             s.host.list.record("tpm", {{"time", 1}, {"what", "x"}});
+         },
+         "tpm-reset"},
         {"another policy",
          [](Setting& s) {
              s.good();

@@ -3,18 +3,20 @@
 // stack, with a TCTI in between (tests/guest/tcti-fault).
 #include <gtest/gtest.h>
 
-#include <thread>
-
+#include "controller/measure/cbor.h"
 #include "controller/measure/measurement_log.h"
 #include "controller/measure/template_data.h"
-#include "controller/measurer.h"
+#include "controller/measure/unfold.h"
+#include "measure_events.h"
 #include "support.h"
 
 namespace keyscribe {
 namespace {
 
-using namespace std::chrono_literals;
 using measure::as_bytes;
+
+using testing::measure_events;
+using testing::Outcome;
 
 constexpr unsigned kPcr = 13;
 
@@ -83,43 +85,6 @@ TEST_F(FaultyTpmTest, OtherErrorsLeaveAnExtendOwed) {
     }
 }
 
-/// The measuring thread with events of its own, until all of them are measured.
-struct Outcome {
-    double seconds = 0;
-    Status status;
-};
-
-Outcome measure_events(const std::string& tcti, const std::filesystem::path& directory, unsigned count,
-                   const std::string& rule) {
-    Config config;
-    config.tpm.tcti = tcti;
-    config.list.directory = directory;
-    config.journal.enabled = false;
-    config.tpm.pcr = kPcr;
-    Spool spool(config.spool.max_size, config.spool.deadline);
-    SharedStatus shared;
-    auto loaded = policy_of({{"10.policy", rule + "\n"}});
-    if (!loaded) throw std::runtime_error(to_string(loaded.error()));
-    spool.push(PolicyChange{std::make_shared<const LoadedPolicy>(std::move(*loaded)), 1});
-    for (unsigned i = 1; i <= count; ++i) {
-        KeyEvent event;
-        event.sequence = i;
-        event.key_type = "asymmetric";
-        event.keyring.name = "ring";
-        event.description = std::to_string(i);
-        event.payload.assign(100, static_cast<std::uint8_t>(i));
-        event.payload_length = 100;
-        spool.push(std::move(event));
-    }
-    const auto start = std::chrono::steady_clock::now();
-    std::jthread thread([&](std::stop_token stop) {
-        run_measurer({config, spool, shared, {.version = "test"}}, stop);
-    });
-    while (shared.copy().counters.measured < count) std::this_thread::sleep_for(1ms);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    return {took.count(), shared.copy()};
-}
-
 TEST_F(FaultyTpmTest, ManyRecordsShareAnExtendWhileTheTpmIsSlow) {
     const Outcome run = measure_events(tcti(10), directory_, 5000, "measure func=KEY_CHECK");
     // One each would be 5000 and more, and 50 s.
@@ -130,9 +95,49 @@ TEST_F(FaultyTpmTest, ManyRecordsShareAnExtendWhileTheTpmIsSlow) {
 }
 
 TEST_F(FaultyTpmTest, ARuleCanDemandAnExtendEach) {
-    const Outcome run = measure_events(tcti(1), directory_, 200, "measure func=KEY_CHECK commit=each");
+    const Outcome run =
+        measure_events(tcti(1), directory_, 200, "measure func=KEY_CHECK commit=each");
     EXPECT_GE(run.status.counters.extends, 200u);
     expect_replay_equals_pcr();
+}
+
+/// What the newest keyscribe:tpm entry of the list says, and how many there are.
+std::pair<nlohmann::json, unsigned> told_of_tpm(const std::string& list) {
+    std::pair<nlohmann::json, unsigned> told;
+    const auto read =
+        measure::for_each_record(as_bytes(list), [&](const measure::LogicalRecord& record) {
+            if (record.name != "keyscribe:tpm") return;
+            told = {measure::from_cbor(record.buf).value(), told.second + 1};
+        });
+    if (!read) throw std::runtime_error(to_string(read.error()));
+    return told;
+}
+
+TEST_F(FaultyTpmTest, AResetIsNoticedRecordedAndMadeGood) {
+    const std::string rule = "measure func=KEY_CHECK";
+    const auto list = [&] { return testing::read_file(directory_ / measure::ListFiles::kBinary); };
+    EXPECT_TRUE(measure_events(tcti(), directory_, 20, rule).status.degraded.empty());
+    // The same TPM, and another daemon.
+    EXPECT_TRUE(measure_events(tcti(), directory_, 20, rule).status.degraded.empty());
+    EXPECT_EQ(told_of_tpm(list()).second, 0u);
+    swtpm_.restart();
+    EXPECT_EQ(measure_events(tcti(), directory_, 20, rule).status.degraded,
+              std::vector<std::string>{"the TPM was reset while the system runs"});
+    EXPECT_EQ(told_of_tpm(list()).second, 1u);
+    expect_replay_equals_pcr();
+
+    const auto done = testing::run("tpm2_pcrallocate -T " + swtpm_.tcti() +
+                                   " sha1:none+sha256:all+sha384:none+sha512:none");
+    ASSERT_EQ(done.status, 0) << done.text;
+    swtpm_.restart();
+    EXPECT_EQ(measure_events(tcti(), directory_, 20, rule).status.degraded.size(), 1u);
+    const auto [told, count] = told_of_tpm(list());
+    EXPECT_EQ(count, 2u);
+    EXPECT_EQ(told["tpm"]["banks"], nlohmann::json({"sha256"}));
+    EXPECT_TRUE(std::string(told["what"]).ends_with(" to sha256")) << told;
+    expect_replay_equals_pcr();
+    // It was said.
+    EXPECT_TRUE(measure_events(tcti(), directory_, 20, rule).status.degraded.empty());
 }
 
 TEST_F(FaultyTpmTest, NothingIsLostWhateverItAnswers) {

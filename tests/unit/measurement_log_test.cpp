@@ -211,6 +211,32 @@ TEST_F(MeasurementLogTest, SeesForeignExtendsAndGoesOnFromThem) {
     EXPECT_EQ(opened.log->values(kPcr), opened.tpm->read_pcr(kPcr, opened.log->banks()).value());
 }
 
+TEST_F(MeasurementLogTest, AResetBehindAForeignExtendIsForeignAgain) {
+    append_to_list_alone("one", "1");
+    (void)open();
+    extend_behind_its_back();
+    const auto append_foreign = [&](Opened& opened) {
+        const PcrValues found = opened.recovery.foreign.at(kPcr);
+        const Record record = foreign_record(kPcr, found);
+        opened.log->adopt(kPcr, found);
+        ASSERT_TRUE(opened.log->append(
+            std::array{NewEntry{kPcr, "ima-buf", encode_ima_buf(record.name, record.buf)}}));
+    };
+    {
+        Opened opened = open();
+        append_foreign(opened);
+    }
+    // No extend leads from the PCR's start to what the foreign record tells.
+    swtpm_.restart();
+    Opened opened = open();
+    ASSERT_TRUE(opened.recovery.foreign.contains(kPcr));
+    EXPECT_EQ(opened.recovery.owed, 0u);
+    append_foreign(opened);
+    EXPECT_TRUE(opened.log->foreign_extends().value().empty());
+    opened = {};
+    EXPECT_TRUE(open().recovery.foreign.empty());
+}
+
 TEST_F(MeasurementLogTest, OwesTheExtendOfAForeignRecordToo) {
     {
         Opened opened = open();

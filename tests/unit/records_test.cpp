@@ -45,11 +45,14 @@ json speaker_fields() {
             {"bpf", of(std::string(32, '\xbf'))},
             {"kernel", "6.1.0-test"},
             {"boot_id", "0b2d1bd6-0000-4000-8000-000000000001"},
-            {"hooks", {{"create", "lsm/key_post_create"}}}};
+            {"hooks", {{"create", "lsm/key_post_create"}}},
+            {"tpm", {{"banks", {"sha1", "sha256"}}, {"resets", 3}}}};
 }
 
+const TpmState kTpm = {.banks = {Algorithm::kSha1, Algorithm::kSha256}, .resets = 3};
+
 TEST(Records, Start) {
-    const Record record = start_record(speaker(), 0);
+    const Record record = start_record(speaker(), kTpm, 0);
     EXPECT_EQ(record.name, "keyscribe:start");
     EXPECT_EQ(decoded(record), speaker_fields());
 }
@@ -57,9 +60,24 @@ TEST(Records, Start) {
 TEST(Records, Restart) {
     json fields = speaker_fields();
     fields["entries"] = 7;
-    const Record record = start_record(speaker(), 7);
+    const Record record = start_record(speaker(), kTpm, 7);
     EXPECT_EQ(record.name, "keyscribe:restart");
     EXPECT_EQ(decoded(record), fields);
+}
+
+TEST(Records, Tpm) {
+    const Record record = tpm_record(5, kTpm, "reset");
+    EXPECT_EQ(record.name, "keyscribe:tpm");
+    EXPECT_EQ(decoded(record),
+              json({{"time", 5}, {"what", "reset"}, {"tpm", speaker_fields()["tpm"]}}));
+    for (const Record& one :
+         {record, start_record(speaker(), kTpm, 0), start_record(speaker(), kTpm, 7)})
+        EXPECT_EQ(tpm_state(one.buf), kTpm);
+    EXPECT_FALSE(tpm_state(tampered_record(5, "x").buf));
+    for (const json& wrong :
+         {json(1), json({{"banks", {"sha1"}}}), json({{"banks", {1}}, {"resets", 1}}),
+          json({{"banks", {"md5"}}, {"resets", 1}}), json({{"banks", {"sha1"}}, {"resets", -1}})})
+        EXPECT_FALSE(tpm_state(to_cbor({{"tpm", wrong}}))) << wrong;
 }
 
 TEST(Records, Policy) {

@@ -40,6 +40,17 @@ TEST(Status, StateNames) {
     EXPECT_EQ(state_name(status), "waiting");
 }
 
+TEST(Status, ATpmThatDoesNotAnswerIsWaitedFor) {
+    using namespace std::chrono_literals;
+    Status status = ready();
+    status.tpm.asked_since = std::chrono::steady_clock::now();
+    EXPECT_EQ(state_name(status), "ready");
+    status.tpm.asked_since = std::chrono::steady_clock::now() - 7s;
+    EXPECT_EQ(waiting_for(status), std::vector<std::string>{"tpm"});
+    EXPECT_EQ(tpm_error(status), "measuring has waited for its answer for 7 s");
+    EXPECT_FALSE(to_json(status)["tpm"]["ready"]);
+}
+
 TEST(Status, Summary) {
     Status status;
     status.spool.waiting = 4;

@@ -91,37 +91,16 @@ inline Output run(const std::string& command) {
 /// connection at a time, so a Tpm must be gone before another program may ask.
 class Swtpm {
   public:
-    Swtpm() {
-        const std::string state = "dir=" + directory_.path().string();
-        const std::string server = "type=unixio,path=" + socket();
-        const std::string control = "type=unixio,path=" + socket() + ".ctrl";
-        // A test that crashes must not leave it behind.
-        std::vector<std::string> words = {"setpriv",    "--pdeathsig",
-                                          "TERM",       "swtpm",
-                                          "socket",     "--tpm2",
-                                          "--tpmstate", state,
-                                          "--server",   server,
-                                          "--ctrl",     control,
-                                          "--flags",    "not-need-init,startup-clear"};
-        std::vector<char*> arguments;
-        for (std::string& word : words) arguments.push_back(word.data());
-        arguments.push_back(nullptr);
-        posix_spawn_file_actions_t actions;
-        ::posix_spawn_file_actions_init(&actions);
-        for (const int fd : {STDOUT_FILENO, STDERR_FILENO})
-            ::posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_WRONLY, 0);
-        const int code =
-            ::posix_spawnp(&pid_, "setpriv", &actions, nullptr, arguments.data(), environ);
-        ::posix_spawn_file_actions_destroy(&actions);
-        if (code != 0) throw std::runtime_error("cannot start swtpm");
-        (void)open();
-    }
-    ~Swtpm() {
-        ::kill(pid_, SIGTERM);
-        ::waitpid(pid_, nullptr, 0);
-    }
+    Swtpm() { start(); }
+    ~Swtpm() { end(SIGTERM); }
     Swtpm(const Swtpm&) = delete;
     Swtpm& operator=(const Swtpm&) = delete;
+
+    /// As a reset: the PCRs begin anew.
+    void restart() {
+        end(SIGKILL);
+        start();
+    }
 
     std::string tcti() const { return "swtpm:path=" + socket(); }
 
@@ -153,6 +132,35 @@ class Swtpm {
     }
 
   private:
+    void start() {
+        const std::string state = "dir=" + directory_.path().string();
+        const std::string server = "type=unixio,path=" + socket();
+        const std::string control = "type=unixio,path=" + socket() + ".ctrl";
+        // A test that crashes must not leave it behind.
+        std::vector<std::string> words = {"setpriv",    "--pdeathsig",
+                                          "TERM",       "swtpm",
+                                          "socket",     "--tpm2",
+                                          "--tpmstate", state,
+                                          "--server",   server,
+                                          "--ctrl",     control,
+                                          "--flags",    "not-need-init,startup-clear"};
+        std::vector<char*> arguments;
+        for (std::string& word : words) arguments.push_back(word.data());
+        arguments.push_back(nullptr);
+        posix_spawn_file_actions_t actions;
+        ::posix_spawn_file_actions_init(&actions);
+        for (const int fd : {STDOUT_FILENO, STDERR_FILENO})
+            ::posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_WRONLY, 0);
+        const int code =
+            ::posix_spawnp(&pid_, "setpriv", &actions, nullptr, arguments.data(), environ);
+        ::posix_spawn_file_actions_destroy(&actions);
+        if (code != 0) throw std::runtime_error("cannot start swtpm");
+        (void)open();
+    }
+    void end(int signal) {
+        ::kill(pid_, signal);
+        ::waitpid(pid_, nullptr, 0);
+    }
     std::string socket() const { return (directory_ / "s.sock").string(); }
     TempDir directory_;
     pid_t pid_ = -1;
