@@ -399,17 +399,9 @@ void Judge::judge(std::uint64_t number, const Subject& key) {
 
 void Judge::judge_reference(std::uint64_t number, const Subject& key) {
     const Material& material = key.material;
-    const auto fits = [&](const std::vector<std::uint32_t>* found) {
-        return found != nullptr && std::ranges::any_of(*found, [&](std::uint32_t index) {
-                   const std::string& only = references_.all()[index].keyring;
-                   return only.empty() || only == key.ring;
-               });
-    };
-    const auto* same = material.digest ? references_.by_certificate(*material.digest) : nullptr;
-    if (fits(same)) return;
-    const auto* same_key =
-        material.key_digest ? references_.by_public_key(*material.key_digest) : nullptr;
-    if (fits(same_key)) {
+    const Match match = references_.match(material.digest, material.key_digest, key.ring);
+    if (match == Match::kCertificate) return;
+    if (match == Match::kPublicKey) {
         if (material.has_payload)
             findings_.add(
                 codes::kKeyOtherCertificate, policy_.keys.allow_other_certificate,
@@ -420,7 +412,7 @@ void Judge::judge_reference(std::uint64_t number, const Subject& key) {
     if (!material.digest && !material.key_digest) return;
     const auto view = view_certificate(material.certificate);
     const auto* same_name = view ? references_.by_subject(view->subject) : nullptr;
-    if (same != nullptr || same_key != nullptr)
+    if (match == Match::kOtherKeyring)
         findings_.add(codes::kKeyUnknown,
                       key.text() + " is a reference value of another keyring only",
                       in_list(number));

@@ -150,6 +150,21 @@ const std::vector<std::uint32_t>* ReferenceValues::by_subject(Bytes subject) con
     return found == subjects_.end() ? nullptr : &found->second;
 }
 
+Match ReferenceValues::match(const std::optional<Sha256>& certificate,
+                             const std::optional<Sha256>& key, std::string_view ring) const {
+    const auto fits = [&](const std::vector<std::uint32_t>* found) {
+        return found != nullptr && std::ranges::any_of(*found, [&](std::uint32_t index) {
+                   const std::string& only = all_[index].keyring;
+                   return only.empty() || only == ring;
+               });
+    };
+    const auto* same = certificate ? by_certificate(*certificate) : nullptr;
+    if (fits(same)) return Match::kCertificate;
+    const auto* same_key = key ? by_public_key(*key) : nullptr;
+    if (fits(same_key)) return Match::kPublicKey;
+    return same != nullptr || same_key != nullptr ? Match::kOtherKeyring : Match::kNone;
+}
+
 Result<BlockedKeys> BlockedKeys::parse(std::string_view text, const std::string& file) {
     BlockedKeys keys;
     if (text.find(kPemBegin) != text.npos) {

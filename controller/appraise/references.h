@@ -38,6 +38,14 @@ struct Reference {
     Sha256 key_digest;     ///< SHA-256 of subjectPublicKey's bytes
 };
 
+/// How a key in a keyring compares with the reference values.
+enum class Match {
+    kNone,
+    kOtherKeyring,  ///< a reference value that may stand in another keyring only
+    kPublicKey,     ///< the public key is a reference value's
+    kCertificate,   ///< the whole certificate is one
+};
+
 /// Immutable once loaded, so any number of threads may use it.
 class ReferenceValues {
   public:
@@ -54,6 +62,11 @@ class ReferenceValues {
     const std::vector<std::uint32_t>* by_certificate(const Sha256& digest) const;
     const std::vector<std::uint32_t>* by_public_key(const Sha256& key_digest) const;
     const std::vector<std::uint32_t>* by_subject(Bytes subject) const;
+
+    /// Of a key in the keyring `ring`, by the digests of its certificate and its public key, as far
+    /// as they are known.
+    Match match(const std::optional<Sha256>& certificate, const std::optional<Sha256>& key,
+                std::string_view ring) const;
 
   private:
     using Index = std::unordered_map<Sha256, std::vector<std::uint32_t>, DigestHash>;

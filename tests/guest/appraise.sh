@@ -78,6 +78,18 @@ appraised() {
     jq -r --arg status "$status" '"\($status) \(.verdict) " +
         ([.findings[] | select(.weight != "note") | .code] | unique | join(" "))' "$work/result.json"
 }
+# reported NAME: the same as a page: exit status, verdict, and the codes of the last appraisal that
+# are not on it.
+reported() {
+    local status=0 code
+    runuser -u nobody -- keyscribe report "$work/$1.evidence" --nonce "$(cat "$work/$1.nonce")" \
+        --ak "$work/ak/ak.pem" --reference-values "$work/references" \
+        --policy "${policy_file:-$work/appraisal.toml}" -o - >"$work/report.html" || status=$?
+    echo "$status $(sed -n 's/.*<h1[^>]*>\([A-Za-z]*\)<.*/\1/p' "$work/report.html")"
+    for code in $(jq -r '.findings[].code' "$work/result.json" | sort -u); do
+        grep -q ">$code<" "$work/report.html" || echo "without $code"
+    done
+}
 # verdict WHAT FOUND EXPECTED
 verdict() {
     equal "$1" "$2" "$3"
@@ -88,6 +100,8 @@ check "evidence" evidence good
 verdict "affirmed" "$(appraised good)" "0 affirmed "
 equal "the signature was verified" "$(jq .ima_signatures "$work/result.json")" 1
 equal "both keys were judged" "$(jq .keys "$work/result.json")" 2
+equal "a report" "$(reported good)" "0 Affirmed"
+equal "the boot is on it" "$(grep -c "$(cat /proc/sys/kernel/random/boot_id)" "$work/report.html")" 1
 cp "$work/good.nonce" "$work/good.nonce.true"
 openssl rand -hex 20 >"$work/good.nonce"
 verdict "another nonce" "$(appraised good)" "2 unusable quote-nonce"
@@ -131,6 +145,8 @@ check "evidence" evidence lost
 verdict "lost events" "$(policy_file=$work/restarts.toml appraised lost |
     sed -E 's/ (key-unidentified|chain-broken|detached)//g')" \
     "1 contraindicated events-lost key-unknown"
+
+equal "a report of it" "$(policy_file=$work/restarts.toml reported lost)" "1 Contraindicated"
 
 # tpm2_checkquote agrees on what the quote is over.
 check "tpm2-tools' files" keyscribe evidence export --tpm2-tools "$work/export" "$work/lost.evidence"

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// keyscribe report.
+#include "controller/report/report.h"
+
+#include <filesystem>
+#include <memory>
+
+#include "controller/appraise/codes.h"
+#include "controller/cli/appraise_options.h"
+#include "controller/cli/commands.h"
+#include "controller/cli/output.h"
+
+namespace keyscribe::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using appraise::Appraisal;
+
+constexpr int kUnusable = static_cast<int>(appraise::Verdict::kUnusable);
+
+struct Options : AppraiseOptions {
+    std::string output;
+};
+
+int refuse(const Error& error) {
+    (void)report(error);
+    return kUnusable;
+}
+
+/// Whole, or as it was before.
+Result<void> write_page(const std::string& output, const std::string& page) {
+    if (output == "-") return write_output(output, measure::as_bytes(page));
+    const fs::path fresh = output + ".new";
+    std::error_code code;
+    auto written = write_output(fresh, measure::as_bytes(page));
+    if (written) {
+        fs::rename(fresh, output, code);
+        if (!code) return {};
+        written = fail("cannot write the page: " + code.message(), output);
+    }
+    fs::remove(fresh, code);
+    return written;
+}
+
+int write_report(const Options& options, const AppraiseInputs& inputs,
+                 const appraise::Request& request, const Appraisal& appraisal,
+                 const std::string& source, const evidence::Evidence* evidence) {
+    const std::string page = report::page({.appraisal = appraisal,
+                                           .request = request,
+                                           .basis = inputs.basis,
+                                           .source = source,
+                                           .version = KEYSCRIBE_VERSION,
+                                           .evidence = evidence});
+    if (const auto written = write_page(options.output, page); !written)
+        return refuse(written.error());
+    return static_cast<int>(appraisal.verdict);
+}
+
+/// What appraise() says of bytes that are no evidence.
+Appraisal malformed(const Error& error) {
+    appraise::Findings findings;
+    findings.add(appraise::codes::kEvidenceMalformed, to_string(error));
+    Appraisal appraisal;
+    appraisal.findings = findings.take();
+    return appraisal;
+}
+
+int run_report(const Options& options) {
+    // tss2-mu writes to stderr on its own; what is wrong is told by us, once.
+    ::setenv("TSS2_LOG", "all+none", 0);
+    const auto inputs = load_inputs(options);
+    if (!inputs) return refuse(inputs.error());
+    appraise::Request request = inputs->request();
+    if (options.files.empty()) {
+        const auto loaded = load_tpm2_evidence(options, inputs->basis.policy.evidence.pcr);
+        if (!loaded)
+            return write_report(options, *inputs, request, malformed(loaded.error()),
+                                options.tpm2_message, nullptr);
+        const Appraisal appraisal = appraise::appraise(loaded->evidence, request, inputs->basis);
+        return write_report(options, *inputs, request, appraisal, options.tpm2_message,
+                            &loaded->evidence);
+    }
+    const std::string& file = options.files.front();
+    const auto mapped = evidence::MappedFile::open(file);
+    if (!mapped) return refuse(mapped.error());
+    request.evidence = mapped->bytes();
+    std::optional<evidence::MappedFile> state;
+    if (!options.state.empty()) {
+        auto kept = evidence::MappedFile::open(options.state);
+        if (!kept) return refuse(kept.error());
+        state.emplace(std::move(*kept));
+        request.state = state->bytes();
+    }
+    const Appraisal appraisal = appraise::appraise(request, inputs->basis);
+    return write_report(options, *inputs, request, appraisal, file,
+                        appraisal.document ? &appraisal.document->evidence : nullptr);
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, Context& context) {
+    CLI::App* command = app.add_subcommand(
+        "report", "What `keyscribe appraise` finds, as one HTML page; the same exit status");
+    const auto options = std::make_shared<Options>();
+    add_appraise_options(*command, *options, 1);
+    command
+        ->add_option("--state", options->state,
+                     "what was kept of the host before this evidence; not changed")
+        ->check(CLI::ExistingFile);
+    command->add_option("-o,--output", options->output, "the page; - for the standard output")
+        ->required();
+    command->callback([&context, options] {
+        require_evidence(*options);
+        context.exit_status = run_report(*options);
+    });
+}
+
+}  // namespace keyscribe::cli
