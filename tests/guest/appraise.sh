@@ -55,6 +55,10 @@ check "IMA measured it with its signature" grep -q "ima-sig sha256:$(sha256 "$wo
 settle
 
 check "the attestation key" keyscribe ak create -o "$work/ak"
+printf 'a secret of the service' >"$work/secret"
+check "a credential" tpm2_makecredential -Q -T none -u "$work/ak/ek.pub" -s "$work/secret" \
+    -n "$(od -An -v -tx1 "$work/ak/ak.name" | tr -d ' \n')" -o "$work/credential"
+equal "is opened by this TPM" "$(keyscribe ak activate "$work/credential" -o -)" "$(cat "$work/secret")"
 printf '[keyrings]\nwatched = ["build_keys", "_ima"]\n[chain.signers]\n_ima = ["build_keys"]\n[ima]\nrequired = true\n' \
     >"$work/appraisal.toml"
 { cat "$work/appraisal.toml"; printf '[host]\nallow_restart = true\n'; } >"$work/restarts.toml"
@@ -98,6 +102,7 @@ verdict() {
 
 check "evidence" evidence good
 verdict "affirmed" "$(appraised good)" "0 affirmed "
+entries=$(jq .entries "$work/result.json")
 equal "the signature was verified" "$(jq .ima_signatures "$work/result.json")" 1
 equal "both keys were judged" "$(jq .keys "$work/result.json")" 2
 equal "a report" "$(reported good)" "0 Affirmed"
@@ -106,6 +111,38 @@ cp "$work/good.nonce" "$work/good.nonce.true"
 openssl rand -hex 20 >"$work/good.nonce"
 verdict "another nonce" "$(appraised good)" "2 unusable quote-nonce"
 mv "$work/good.nonce.true" "$work/good.nonce"
+
+# checked NAME [--kept FILE]: by a program that was written from EVIDENCE.md alone, with openssl.
+checked() {
+    local name=$1
+    shift
+    python3 /share/check_evidence.py "$@" "$work/$name.evidence" "$(cat "$work/$name.nonce")" "$work/ak/ak.pem"
+}
+check "another program finds the same" checked good
+check "evidence in JSON" evidence json --format json
+check "another program reads that too" checked json
+verdict "affirmed in JSON" "$(appraised json)" "0 affirmed "
+check "evidence of what is new" evidence new --since "$entries"
+check "it goes on from there" checked new --kept "$work/good.evidence"
+refute "what came before is needed" checked new
+install -d -o nobody "$work/kept"
+verdict "a service that keeps the state" "$(appraised good --state "$work/kept/host")" "0 affirmed "
+verdict "and gets what is new" "$(appraised new --state "$work/kept/host")" "0 affirmed "
+verdict "which alone is not enough" "$(appraised new)" "2 unusable state-missing"
+
+# While events pour in, each list ends where its quote does, to the entry.
+touch "$work/pouring"
+while [[ -e $work/pouring ]]; do keyctl padd asymmetric "" "$ima_keys" <"$work/signer.der" >/dev/null; done &
+for i in 1 2 3; do
+    check "evidence while events pour in" evidence "pour$i"
+    check "the list is what the quote covers" checked "pour$i"
+    verdict "affirmed" "$(appraised "pour$i")" "0 affirmed "
+    counts[i]=$(jq .entries "$work/result.json")
+done
+rm "$work/pouring"
+wait
+settle
+check "events came between them: ${counts[*]}" test "${counts[1]}" -lt "${counts[3]}"
 
 sha256sum "$work/files/good" >"$work/blocked"
 chmod 644 "$work/blocked"
