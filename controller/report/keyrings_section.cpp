@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "controller/report/sections.h"
+#include "controller/report/timeline_bounds.h"
 #include "controller/report/words.h"
 
 namespace keyscribe::report {
@@ -13,13 +14,6 @@ using model::Key;
 using model::KeyId;
 using model::Link;
 using model::LinkId;
-
-Html entry_link(std::uint32_t entry) {
-    Html html;
-    if (entry != model::kNone)
-        html.add(R"(<a href="#entry-{}">entry {}</a>)", entry, grouped(entry));
-    return html;
-}
 
 Html actor(const Link& link) {
     Html html;
@@ -36,6 +30,7 @@ class Trees {
         : context_(context),
           model_(context.story->model()),
           limits_(context.input.limits),
+          bounds_(context),
           rings_(ordered_keyrings(context.judgement())) {
         if (context.signers == nullptr) return;
         for (const SignerNode& node : context.signers->nodes)
@@ -204,6 +199,16 @@ class Trees {
         return html;
     }
 
+    Html entry_link(std::uint32_t entry) const {
+        Html html;
+        if (entry == model::kNone) return html;
+        if (bounds_.tells_entry(entry))
+            html.add(R"(<a href="#entry-{}">entry {}</a>)", entry, grouped(entry));
+        else
+            html.add("entry {}", grouped(entry));
+        return html;
+    }
+
     Html since(const Link& link) const {
         Html html = entry_link(link.since.entry);
         html.add(" ({})", model::name_of(link.how));
@@ -215,7 +220,7 @@ class Trees {
         return html;
     }
 
-    static Html until(const Link& link) {
+    Html until(const Link& link) const {
         Html html = entry_link(link.until.entry);
         html.add(" ({})", model::name_of(link.end));
         return html;
@@ -245,6 +250,7 @@ class Trees {
     const Context& context_;
     const model::KeyringModel& model_;
     const Limits& limits_;
+    const TimelineBounds bounds_;
     std::vector<KeyId> rings_;
     std::unordered_set<KeyId> shown_;
     std::size_t left_out_ = 0;

@@ -5,6 +5,7 @@
 
 #include "controller/report/moment_words.h"
 #include "controller/report/sections.h"
+#include "controller/report/timeline_bounds.h"
 #include "controller/report/words.h"
 
 namespace keyscribe::report {
@@ -16,11 +17,12 @@ class Timeline {
         : context_(context),
           limits_(context.input.limits),
           moments_(context.story->moments()),
+          bounds_(context),
           folds_(moments_.size() > limits_.moments_folded) {}
 
     Html all() {
         for (std::size_t i = 0; i < moments_.size(); ++i) {
-            if (!is_shown(i)) {
+            if (!bounds_.tells(i)) {
                 ++left_out_;
                 continue;
             }
@@ -38,18 +40,6 @@ class Timeline {
     const std::vector<std::size_t>* findings(const Moment& moment) const {
         const auto found = context_.findings_at.find(moment.entry);
         return found == context_.findings_at.end() ? nullptr : &found->second;
-    }
-
-    bool is_shown(std::size_t i) const {
-        const std::size_t head = limits_.moments / 4;
-        return moments_.size() <= limits_.moments || i < head ||
-               moments_.size() - i <= limits_.moments - head ||
-               (is_first(i) && findings(moments_[i]) != nullptr);
-    }
-
-    /// Of its entry: a batch has many.
-    bool is_first(std::size_t i) const {
-        return i == 0 || moments_[i - 1].entry != moments_[i].entry;
     }
 
     void tell_left_out() {
@@ -80,7 +70,7 @@ class Timeline {
         const auto* found = findings(moment);
         Html marks;
         bool counts = false;
-        if (found != nullptr && is_first(i)) {
+        if (found != nullptr && bounds_.is_first(i)) {
             for (const std::size_t index : *found) {
                 const auto& finding = context_.input.appraisal.findings[index];
                 counts = counts || finding.weight != appraise::Weight::kNote;
@@ -130,6 +120,7 @@ class Timeline {
     const Context& context_;
     const Limits& limits_;
     const std::vector<Moment>& moments_;
+    const TimelineBounds bounds_;
     const bool folds_;
     Html html_, items_;
     std::size_t folded_ = 0, folded_findings_ = 0, left_out_ = 0, hidden_ = 0;
