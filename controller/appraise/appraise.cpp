@@ -93,7 +93,7 @@ class Appraiser {
                           "the evidence's attestation key: " + ak.error().what);
             return false;
         }
-        const auto key = std::ranges::find(request_.keys, ak->key.der(), &AttestationKey::der);
+        const auto key = std::ranges::find(request_.keys, ak->numbers, &AttestationKey::numbers);
         if (key == request_.keys.end())
             findings_.add(codes::kAkMismatch,
                           "the evidence is by another attestation key than the expected one");

@@ -34,18 +34,14 @@ MaterialId KeyLedger::by_payload(const Sha256& digest, Bytes payload, bool& fres
     fresh = is_new;
     if (!is_new) return found->second;
     Material material{.digest = digest, .has_payload = true};
-    if (const auto* known = references_.by_certificate(digest)) {
-        // Taken apart when the references were loaded.
-        const Reference& reference = references_.all()[known->front()];
-        material.certificate = reference.view.der;
-        material.public_key = reference.view.public_key;
-        material.key_digest = reference.key_digest;
-    } else if (const auto view = view_certificate(payload)) {
-        material.certificate = payload;
-        material.public_key = view->public_key;
-        material.key_digest = sha256(view->public_key);
-    }
-    match(material);
+    match(material);  // a reference value was taken apart when it was loaded
+    if (material.reference == nullptr)
+        if (const auto view = view_certificate(payload)) {
+            material.certificate = payload;
+            material.public_key = view->public_key;
+            material.key_digest = sha256(view->public_key);
+            match(material);
+        }
     materials_.push_back(std::move(material));
     return found->second;
 }

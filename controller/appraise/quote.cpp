@@ -2,12 +2,13 @@
 #include "controller/appraise/quote.h"
 
 #include <openssl/core_names.h>
-#include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <tss2/tss2_mu.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <utility>
 
 #include "controller/appraise/codes.h"
@@ -21,8 +22,6 @@ struct AttestationKey::Impl {
 
 namespace {
 
-using Impl = AttestationKey::Impl;
-
 constexpr int kLeastRsaBits = 2048;
 
 /// The curves of the ECDSA; OpenSSL and the TPM have names of their own for them.
@@ -34,16 +33,35 @@ struct Curve {
 constexpr Curve kCurves[] = {{TPM2_ECC_NIST_P256, "prime256v1", 32},
                              {TPM2_ECC_NIST_P384, "secp384r1", 48}};
 
-Result<void> check_kind(EVP_PKEY* key) {
+std::vector<std::uint8_t> number(Bytes big_endian) {
+    const auto first =
+        std::ranges::find_if(big_endian, [](std::uint8_t byte) { return byte != 0; });
+    return {first, big_endian.end()};
+}
+
+std::vector<std::uint8_t> number(EVP_PKEY* key, const char* parameter) {
+    BIGNUM* found = nullptr;
+    if (EVP_PKEY_get_bn_param(key, parameter, &found) != 1) return {};
+    const Owned<BIGNUM> owned(found);
+    std::vector<std::uint8_t> bytes(static_cast<std::size_t>(BN_num_bytes(found)));
+    BN_bn2bin(found, bytes.data());
+    return bytes;
+}
+
+/// Of a key that may vouch for something: RSA of enough bits, or ECC on a known curve.
+Result<PublicNumbers> numbers_of(EVP_PKEY* key) {
     if (EVP_PKEY_is_a(key, "RSA")) {
         if (EVP_PKEY_get_bits(key) < kLeastRsaBits)
             return fail("an RSA key of fewer than 2048 bits", "attestation key");
-        return {};
+        return PublicNumbers{0, number(key, OSSL_PKEY_PARAM_RSA_N),
+                             number(key, OSSL_PKEY_PARAM_RSA_E)};
     }
     char group[64] = {};
     if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof group, nullptr) == 1)
         for (const Curve& curve : kCurves)
-            if (std::string_view(group) == curve.openssl) return {};
+            if (std::string_view(group) == curve.openssl)
+                return PublicNumbers{curve.tpm, number(key, OSSL_PKEY_PARAM_EC_PUB_X),
+                                     number(key, OSSL_PKEY_PARAM_EC_PUB_Y)};
     return fail("neither RSA nor ECC on P-256 or P-384", "attestation key");
 }
 
@@ -216,67 +234,31 @@ bool check_values(const TPMS_QUOTE_INFO& quoted, Algorithm hash, const evidence:
     return true;
 }
 
-Result<Owned<EVP_PKEY>> make_key(const char* type, OSSL_PARAM_BLD* builder) {
-    OSSL_PARAM* parameters = OSSL_PARAM_BLD_to_param(builder);
-    Owned<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
-    EVP_PKEY* key = nullptr;
-    const bool made = parameters != nullptr && context &&
-                      EVP_PKEY_fromdata_init(context.get()) == 1 &&
-                      EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, parameters) == 1;
-    OSSL_PARAM_free(parameters);
-    ERR_clear_error();
-    if (!made) return fail("not a valid public key", "TPMT_PUBLIC");
-    return Owned<EVP_PKEY>(key);
-}
-
-struct FreeBuilder {
-    void operator()(OSSL_PARAM_BLD* builder) const { OSSL_PARAM_BLD_free(builder); }
-};
-
-Result<Owned<EVP_PKEY>> rsa_key(const TPMT_PUBLIC& from) {
-    const Bytes modulus = bytes_of(from.unique.rsa);
-    const std::uint32_t exponent = from.parameters.rsaDetail.exponent;
-    std::unique_ptr<OSSL_PARAM_BLD, FreeBuilder> builder(OSSL_PARAM_BLD_new());
-    Owned<BIGNUM> n(BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr));
-    Owned<BIGNUM> e(BN_new());
+Result<PublicNumbers> rsa_numbers(const TPMT_PUBLIC& from) {
+    PublicNumbers numbers{.n_or_x = number(bytes_of(from.unique.rsa))};
+    const std::size_t bits = numbers.n_or_x.empty()
+                                 ? 0
+                                 : 8 * numbers.n_or_x.size() - std::countl_zero(numbers.n_or_x[0]);
+    if (bits < kLeastRsaBits) return fail("an RSA key of fewer than 2048 bits", "TPMT_PUBLIC");
     // 0 stands for the usual one (Part 2, 12.2.3.5).
-    if (!builder || !n || !e || BN_set_word(e.get(), exponent == 0 ? 65537 : exponent) != 1 ||
-        OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) != 1 ||
-        OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) != 1)
-        return fail("out of memory", "TPMT_PUBLIC");
-    return make_key("RSA", builder.get());
+    std::uint32_t exponent = from.parameters.rsaDetail.exponent;
+    if (exponent == 0) exponent = 65537;
+    std::array<std::uint8_t, 4> bytes;
+    for (int i = 0; i < 4; ++i) bytes[i] = static_cast<std::uint8_t>(exponent >> (24 - 8 * i));
+    numbers.e_or_y = number(bytes);
+    return numbers;
 }
 
-Result<Owned<EVP_PKEY>> ecc_key(const TPMT_PUBLIC& from) {
+Result<PublicNumbers> ecc_numbers(const TPMT_PUBLIC& from) {
     const auto curve = std::ranges::find(kCurves, from.parameters.eccDetail.curveID, &Curve::tpm);
     if (curve == std::end(kCurves)) return fail("an ECC key on another curve", "TPMT_PUBLIC");
     const TPM2B_ECC_PARAMETER &x = from.unique.ecc.x, &y = from.unique.ecc.y;
     if (x.size > curve->size || y.size > curve->size)
         return fail("a coordinate that is too large", "TPMT_PUBLIC");
-    std::vector<std::uint8_t> point(1 + 2 * curve->size);
-    point[0] = POINT_CONVERSION_UNCOMPRESSED;
-    std::copy_n(x.buffer, x.size, point.begin() + 1 + (curve->size - x.size));
-    std::copy_n(y.buffer, y.size, point.begin() + 1 + curve->size + (curve->size - y.size));
-    std::unique_ptr<OSSL_PARAM_BLD, FreeBuilder> builder(OSSL_PARAM_BLD_new());
-    if (!builder ||
-        OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, curve->openssl,
-                                        0) != 1 ||
-        OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(),
-                                         point.size()) != 1)
-        return fail("out of memory", "TPMT_PUBLIC");
-    return make_key("EC", builder.get());
+    return PublicNumbers{curve->tpm, number({x.buffer, x.size}), number({y.buffer, y.size})};
 }
 
 }  // namespace
-
-Result<AttestationKey> AttestationKey::adopt(Impl&& impl) {
-    if (auto known = check_kind(impl.key.get()); !known) return std::unexpected(known.error());
-    AttestationKey made;
-    made.der_ = der_of(impl.key.get());
-    if (made.der_.empty()) return fail("a key that OpenSSL cannot write", "attestation key");
-    made.impl_ = std::make_shared<const Impl>(std::move(impl));
-    return made;
-}
 
 Result<AttestationKey> AttestationKey::from_pem(std::string_view pem) {
     constexpr std::size_t kMaxPem = 1 << 20;
@@ -287,7 +269,15 @@ Result<AttestationKey> AttestationKey::from_pem(std::string_view pem) {
     if (!key)
         return fail("not a public key in PEM", "attestation key",
                     "`keyscribe ak create` and `tpm2_createak -f pem` write one");
-    return adopt({std::move(key)});
+    auto numbers = numbers_of(key.get());
+    if (!numbers) return std::unexpected(numbers.error());
+    AttestationKey made;
+    made.der_ = der_of(key.get());
+    if (made.der_.empty() || numbers->n_or_x.empty() || numbers->e_or_y.empty())
+        return fail("a key that OpenSSL cannot write", "attestation key");
+    made.numbers_ = std::move(*numbers);
+    made.impl_ = std::make_shared<const Impl>(Impl{std::move(key)});
+    return made;
 }
 
 Result<TpmPublic> parse_public(Bytes bytes) {
@@ -296,17 +286,14 @@ Result<TpmPublic> parse_public(Bytes bytes) {
     if (Tss2_MU_TPMT_PUBLIC_Unmarshal(bytes.data(), bytes.size(), &offset, &parsed) != 0 ||
         offset != bytes.size())
         return fail("not a TPMT_PUBLIC from end to end", "ak");
-    Result<Owned<EVP_PKEY>> pkey = parsed.type == TPM2_ALG_RSA ? rsa_key(parsed)
-                                   : parsed.type == TPM2_ALG_ECC
-                                       ? ecc_key(parsed)
-                                       : fail("neither RSA nor ECC", "ak");
-    if (!pkey) return std::unexpected(pkey.error());
-    auto key = AttestationKey::adopt({std::move(*pkey)});
-    if (!key) return std::unexpected(key.error());
+    auto numbers = parsed.type == TPM2_ALG_RSA   ? rsa_numbers(parsed)
+                   : parsed.type == TPM2_ALG_ECC ? ecc_numbers(parsed)
+                                                 : fail("neither RSA nor ECC", "ak");
+    if (!numbers) return std::unexpected(numbers.error());
     const auto name_algorithm = measure::algorithm_of(parsed.nameAlg);
     if (!name_algorithm) return fail("an unknown nameAlg", "ak");
 
-    TpmPublic found{.key = std::move(*key)};
+    TpmPublic found{.numbers = std::move(*numbers)};
     constexpr TPMA_OBJECT kNeeded = TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT |
                                     TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
                                     TPMA_OBJECT_SENSITIVEDATAORIGIN;

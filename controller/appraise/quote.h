@@ -18,6 +18,14 @@ using measure::Algorithm;
 using measure::Bytes;
 using measure::Digest;
 
+/// What makes a public key that key: numbers without leading zeros. Comparing them is a thousandth
+/// of the work of having OpenSSL make a key of what every host sends.
+struct PublicNumbers {
+    std::uint16_t curve = 0;  ///< TPM_ECC_CURVE; of RSA 0
+    std::vector<std::uint8_t> n_or_x, e_or_y;
+    bool operator==(const PublicNumbers&) const = default;
+};
+
 /// The public key that quotes must be signed by. Immutable, so any number of threads may use it.
 class AttestationKey {
   public:
@@ -27,20 +35,21 @@ class AttestationKey {
 
     /// The DER of its SubjectPublicKeyInfo; equal keys have equal ones.
     const std::vector<std::uint8_t>& der() const { return der_; }
+    const PublicNumbers& numbers() const { return numbers_; }
 
     struct Impl;
     const Impl& impl() const { return *impl_; }
-    static Result<AttestationKey> adopt(Impl&& impl);
 
   private:
     AttestationKey() = default;
     std::vector<std::uint8_t> der_;
+    PublicNumbers numbers_;
     std::shared_ptr<const Impl> impl_;
 };
 
 /// What vouches for this key being one that signs nothing but what the TPM itself made.
 struct TpmPublic {
-    AttestationKey key;
+    PublicNumbers numbers;            ///< whether they are a key shows where they equal one
     bool restricted_signing = false;  ///< restricted, sign, fixedTPM, fixedParent, not decrypt
     std::vector<std::uint8_t> name;   ///< the TPM's: nameAlg, then the digest of the TPMT_PUBLIC
 };

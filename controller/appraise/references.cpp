@@ -112,21 +112,24 @@ Result<void> ReferenceValues::add(Bytes content, const std::string& file,
 
 Result<ReferenceValues> ReferenceValues::load(const fs::path& directory) {
     std::error_code code;
-    std::vector<fs::path> files;
+    std::vector<std::pair<std::string, std::string>> files;  // and the keyring
     for (fs::recursive_directory_iterator entry(directory, code), end; !code && entry != end;
-         entry.increment(code))
-        if (entry->is_regular_file(code)) files.push_back(entry->path());
+         entry.increment(code)) {
+        if (!entry->is_regular_file(code)) continue;
+        const fs::path& file = entry->path();
+        files.emplace_back(
+            file.string(),
+            entry.depth() == 0 ? "" : file.parent_path().lexically_relative(directory).string());
+    }
     if (code)
         return fail("cannot read the reference values: " + code.message(), directory.string(),
                     "a folder with certificates is expected");
     std::ranges::sort(files);
     ReferenceValues values;
-    for (const fs::path& file : files) {
+    for (const auto& [file, keyring] : files) {
         const auto mapped = evidence::MappedFile::open(file);
         if (!mapped) return std::unexpected(mapped.error());
-        const fs::path folder = file.parent_path().lexically_relative(directory);
-        const std::string keyring = folder == "." ? "" : folder.string();
-        if (auto added = values.add(mapped->bytes(), file.string(), keyring); !added)
+        if (auto added = values.add(mapped->bytes(), file, keyring); !added)
             return std::unexpected(added.error());
     }
     if (values.all_.empty())

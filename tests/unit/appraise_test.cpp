@@ -1239,6 +1239,34 @@ TEST(ReferenceValues, CertificatesAsOpenSslReadsThem) {
         EXPECT_FALSE(view_certificate(Bytes(host.ima).first(size))) << size;
 }
 
+TEST(AttestationKeys, AreTheSameInPemAndInTpmtPublic) {
+    for (const char* curve : {"P-256", "P-384"}) {
+        // A TPM pads a coordinate with zeros, one in 256 begins with one; OpenSSL writes numbers.
+        testing::QuoteMaker maker;
+        maker.scheme = TPM2_ALG_ECDSA;
+        do {
+            maker.key = testing::ec_key(curve);
+        } while (testing::spki_bits(maker.key.get())[1] != 0);
+        const auto key = AttestationKey::from_pem(maker.pem());
+        const auto of_tpm = parse_public(maker.tpmt_public());
+        ASSERT_TRUE(key && of_tpm) << curve;
+        EXPECT_EQ(of_tpm->numbers, key->numbers()) << curve;
+        maker.key = testing::ec_key(curve);
+        EXPECT_NE(parse_public(maker.tpmt_public())->numbers, key->numbers()) << curve;
+    }
+    testing::QuoteMaker maker;
+    for (const unsigned bits : {2048u, 3072u}) {
+        maker.key = testing::rsa_key(bits);
+        const auto key = AttestationKey::from_pem(maker.pem());
+        const auto of_tpm = parse_public(maker.tpmt_public());
+        ASSERT_TRUE(key && of_tpm) << bits;
+        EXPECT_EQ(of_tpm->numbers, key->numbers()) << bits;
+    }
+    maker.key = testing::rsa_key(1024);
+    EXPECT_FALSE(parse_public(maker.tpmt_public()));
+    EXPECT_FALSE(AttestationKey::from_pem(maker.pem()));
+}
+
 TEST(BlockedFiles, AsSha256sumWritesThem) {
     const std::string digest(64, 'b');
     const auto files = BlockedFiles::parse(

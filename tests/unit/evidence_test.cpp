@@ -196,6 +196,17 @@ TEST(MappedFile, GivesWhatTheFileHas) {
     const auto some = MappedFile::open(directory / "some");
     ASSERT_TRUE(some);
     EXPECT_TRUE(std::ranges::equal(some->bytes(), measure::as_bytes("some bytes")));
+    // Small files are read, larger ones are mapped.
+    for (const std::size_t size : {(64u << 10) - 1, 64u << 10, (64u << 10) + 1}) {
+        std::string text(size, 'x');
+        text.back() = 'y';
+        testing::write_file(directory / "large", text);
+        auto large = MappedFile::open(directory / "large");
+        ASSERT_TRUE(large);
+        const MappedFile moved = std::move(*large);
+        EXPECT_TRUE(std::ranges::equal(moved.bytes(), measure::as_bytes(text))) << size;
+        EXPECT_TRUE(large->bytes().empty());
+    }
     const auto none = MappedFile::open(directory / "none");
     ASSERT_TRUE(none);
     EXPECT_TRUE(none->bytes().empty());
