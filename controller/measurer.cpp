@@ -8,6 +8,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <ctime>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <set>
@@ -38,6 +39,8 @@ constexpr auto kRetry = 1s;
 /// How often an idle daemon looks whether somebody else extended its PCR.
 constexpr auto kLookAtPcr = 5s;
 
+constexpr const char* kImaList = "/sys/kernel/security/ima/binary_runtime_measurements";
+
 /// While at least so many events wait, the TPM is the bottleneck, and records share an extend.
 constexpr std::uint64_t kManyWait = 8;
 /// What may share one: an entry that others read at one go.
@@ -62,6 +65,18 @@ std::uint64_t boot_time_ns() {
     ::clock_gettime(CLOCK_BOOTTIME, &now);
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
            static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+/// IMA's list, where it is so short that nothing but its first entry can be in it.
+WipedBytes short_ima_list() {
+    constexpr std::size_t kLong = 4096;
+    WipedBytes bytes(kLong);
+    std::ifstream file(kImaList, std::ios::binary);
+    file.read(reinterpret_cast<char*>(bytes.data()), kLong);
+    bytes.resize(file.gcount() < static_cast<std::streamsize>(kLong)
+                     ? static_cast<std::size_t>(file.gcount())
+                     : 0);
+    return bytes;
 }
 
 /// The TPM and the list that goes with it: opened together, given up together.
@@ -126,6 +141,7 @@ class Measurer {
     std::uint64_t done_ = 0;                  // of the spool: it is in the list (Spool::taken)
     std::optional<std::uint64_t> list_size_;  // that the list must have
     std::vector<std::string> tampered_;       // to be recorded
+    std::optional<measure::NewEntry> kernels_;  // entry, that the list has to begin with
     std::set<unsigned> unexplained_;  // PCRs that were not at their start when the list began
     Clock::time_point looked_at_pcr_;
 };
@@ -206,6 +222,14 @@ Result<void> Measurer::open_backend() {
         recalled_ = true;
     }
     for (const std::string& what : recovery.tampered) note_tampered(what);
+    if (const auto found = recovery.foreign.find(config_.tpm.pcr);
+        found != recovery.foreign.end() && recovery.entries == 0) {
+        kernels_ = measure::kernels_aggregate(short_ima_list(), found->first, found->second);
+        if (kernels_) {
+            backend_->log->adopt(found->first, found->second);
+            recovery.foreign.erase(found);
+        }
+    }
     take_foreign(recovery.foreign);
     published_ = false;
     status_.update([&](Status& status) {
@@ -242,7 +266,7 @@ bool Measurer::append(std::span<const measure::NewEntry> entries) {
     status_.update([&](Status& status) {
         status.list_error.clear();
         status.counters.list_entries = backend_->log->entries();
-        status.counters.extends += entries.size();
+        status.counters.extends += std::ranges::count(entries, false, &measure::NewEntry::extended);
     });
     return true;
 }
@@ -290,7 +314,9 @@ bool Measurer::begin_list(const PolicyChange& change) {
     if (introduced_) return true;
     const std::uint64_t entries = backend_->log->entries();
     if (entries == 0 && change.loaded->policy.rules.empty()) return true;
-    if (entries == 0) {
+    if (entries == 0 && kernels_) {
+        if (!append(std::array{*kernels_}) || !backend_) return false;
+    } else if (entries == 0) {
         auto aggregate = measure::boot_aggregate(*backend_->tpm, backend_->log->banks());
         if (!aggregate) {
             give_up_backend(aggregate.error());
