@@ -8,6 +8,7 @@
 #include <array>
 #include <chrono>
 #include <condition_variable>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <set>
@@ -41,6 +42,8 @@ constexpr auto kSlowestRetry = 8s;
 /// How often an idle daemon looks whether somebody else extended its PCR.
 constexpr auto kLookAtPcr = 5s;
 
+constexpr const char* kImaList = "/sys/kernel/security/ima/binary_runtime_measurements";
+
 /// While at least so many events wait, the TPM is the bottleneck, and records share an extend.
 constexpr std::uint64_t kManyWait = 8;
 /// What may share one: an entry that others read at one go.
@@ -63,6 +66,18 @@ struct Group {
     bool each = false;                    // a rule wants extends of their own
     std::vector<nlohmann::json> journal;  // a line an event
 };
+
+/// IMA's list, where it is so short that nothing but its first entry can be in it.
+WipedBytes short_ima_list() {
+    constexpr std::size_t kLong = 4096;
+    WipedBytes bytes(kLong);
+    std::ifstream file(kImaList, std::ios::binary);
+    file.read(reinterpret_cast<char*>(bytes.data()), kLong);
+    bytes.resize(file.gcount() < static_cast<std::streamsize>(kLong)
+                     ? static_cast<std::size_t>(file.gcount())
+                     : 0);
+    return bytes;
+}
 
 /// The TPM and the list that goes with it: opened together, given up together.
 struct Backend {
@@ -154,6 +169,7 @@ class Measurer {
     std::optional<measure::TpmState> tpm_;    // as the list has it
     std::optional<std::uint64_t> extended_;   // entries of the list that the PCRs have
     bool set_back_ = false;                   // the PCRs lack entries that they had
+    std::optional<measure::NewEntry> kernels_;  // entry, that the list has to begin with
     std::set<unsigned> unexplained_;  // PCRs that were not at their start when the list began
     Clock::time_point looked_at_pcr_;
 };
@@ -262,6 +278,14 @@ Result<void> Measurer::open_backend() {
     extended_ = recovery.entries;
     compare_tpm(recovery.tpm, std::exchange(set_back_, false));
     for (const std::string& what : recovery.tampered) note_tampered(what);
+    if (const auto found = recovery.foreign.find(config_.tpm.pcr);
+        found != recovery.foreign.end() && recovery.entries == 0) {
+        kernels_ = measure::kernels_aggregate(short_ima_list(), found->first, found->second);
+        if (kernels_) {
+            backend_->log->adopt(found->first, found->second);
+            recovery.foreign.erase(found);
+        }
+    }
     take_foreign(recovery.foreign);
     published_ = false;
     bool failed = false;
@@ -304,7 +328,7 @@ bool Measurer::append(std::span<const measure::NewEntry> entries) {
     status_.update([&](Status& status) {
         status.list_error.clear();
         status.counters.list_entries = backend_->log->entries();
-        status.counters.extends += entries.size();
+        status.counters.extends += std::ranges::count(entries, false, &measure::NewEntry::extended);
     });
     return true;
 }
@@ -353,7 +377,9 @@ bool Measurer::begin_list(const PolicyChange& change) {
     if (introduced_) return true;
     const std::uint64_t entries = backend_->log->entries();
     if (entries == 0 && change.loaded->policy.rules.empty()) return true;
-    if (entries == 0) {
+    if (entries == 0 && kernels_) {
+        if (!append(std::array{*kernels_}) || !backend_) return false;
+    } else if (entries == 0) {
         const WaitingForTpm waiting(status_);
         auto aggregate = measure::boot_aggregate(*backend_->tpm, backend_->log->banks());
         if (!aggregate) {

@@ -325,7 +325,8 @@ class Appraiser {
         if (!hashed.stored_digest_right)
             findings_.add(codes::kListTemplateDigest,
                           "the template digest is not that of the entry's content", place);
-        const bool first = hashed.number == 0 && hashed.entry.template_name == "ima-ng";
+        const bool first = hashed.number == 0 && (hashed.entry.template_name == "ima-ng" ||
+                                                  hashed.entry.template_name == "ima-sig");
         if (!hashed.fields || (!first && hashed.entry.template_name != "ima-buf")) {
             findings_.add(codes::kListTemplate,
                           "an entry that is not of template ima-buf, or does "

@@ -11,7 +11,7 @@
 //
 // Every function may be called from any number of threads at once; a Basis is only read. Nothing
 // throws but std::bad_alloc. Findings' codes are stable; README.md has them all.
-// Link with -lkeyscribe-appraise -lkeyscribe-evidence -lkeyscribe-list -lcrypto -ltss2-mu.
+// C++23: c++ -std=c++23 service.cpp $(pkg-config --cflags --libs keyscribe-appraise)
 #pragma once
 
 #include <cstdint>

@@ -38,7 +38,9 @@ std::string Judge::Subject::text() const {
 void Judge::entry(std::uint64_t number, const measure::Entry& entry, const TemplateFields& fields) {
     last_entry_ = number;
     if (number == 0) {
-        if (entry.template_name != "ima-ng" || fields.name != "boot_aggregate") {
+        // In PCR 10 it is the kernel's own, of whatever template the kernel has.
+        const bool is_file = entry.template_name == "ima-ng" || entry.template_name == "ima-sig";
+        if (!is_file || fields.name != "boot_aggregate") {
             findings_.add(codes::kListStart, "the list does not begin with boot_aggregate",
                           in_list(0));
         } else {

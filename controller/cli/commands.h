@@ -27,6 +27,7 @@ void add_doctor(CLI::App& app, Context& context);
 void add_detach(CLI::App& app, Context& context);
 void add_appraise(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
+void add_export(CLI::App& app, Context& context);
 void add_ak(CLI::App& app, Context& context);        ///< ak create, export, activate
 void add_evidence(CLI::App& app, Context& context);  ///< evidence, evidence export
 

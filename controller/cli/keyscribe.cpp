@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
     keyscribe::cli::add_detach(app, context);
     keyscribe::cli::add_appraise(app, context);
     keyscribe::cli::add_report(app, context);
+    keyscribe::cli::add_export(app, context);
     keyscribe::cli::add_ak(app, context);
     keyscribe::cli::add_evidence(app, context);
     CLI11_PARSE(app, argc, argv);

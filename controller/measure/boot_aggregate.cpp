@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "controller/measure/list_reader.h"
+#include "controller/measure/template_data.h"
+
 namespace keyscribe::measure {
 
 Result<BootAggregate> boot_aggregate(Tpm& tpm, const std::vector<Algorithm>& banks) {
@@ -18,6 +21,23 @@ Result<BootAggregate> boot_aggregate(Tpm& tpm, const std::vector<Algorithm>& ban
         all.insert(all.end(), bytes.begin(), bytes.end());
     }
     return BootAggregate{bank, hash(bank, all)};
+}
+
+std::optional<NewEntry> kernels_aggregate(Bytes ima_list, unsigned pcr, const PcrValues& found) {
+    const auto entries = read_list(ima_list);
+    if (!entries || entries->size() != 1) return std::nullopt;
+    const Entry& entry = entries->front();
+    const auto fields = decode_fields(entry.template_name, entry.template_data);
+    if (entry.pcr != pcr || !fields || fields->name != "boot_aggregate" ||
+        (fields->third && !fields->third->empty()))
+        return std::nullopt;
+    for (const auto& [bank, value] : found)
+        if (extended(bank, filled(bank, 0), extend_value(entry, bank)) != value)
+            return std::nullopt;
+    return NewEntry{pcr,
+                    std::string(entry.template_name),
+                    {entry.template_data.begin(), entry.template_data.end()},
+                    true};
 }
 
 }  // namespace keyscribe::measure

@@ -3,6 +3,9 @@
 // security/integrity/ima/ima_crypto.c (ima_calc_boot_aggregate_tfm).
 #pragma once
 
+#include <optional>
+
+#include "controller/measure/list_writer.h"
 #include "controller/measure/tpm.h"
 
 namespace keyscribe::measure {
@@ -14,5 +17,10 @@ struct BootAggregate {
 
 /// SHA-256's bank where it is among `banks`, else the first of them.
 Result<BootAggregate> boot_aggregate(Tpm& tpm, const std::vector<Algorithm>& banks);
+
+/// The kernel extends its own boot_aggregate whether or not IMA then measures anything. Where that
+/// entry is all of the kernel's list, and all that `found`, the values of `pcr`, are made of, our
+/// list can begin with it: a replay from zeros then explains the PCR. Else nothing.
+std::optional<NewEntry> kernels_aggregate(Bytes ima_list, unsigned pcr, const PcrValues& found);
 
 }  // namespace keyscribe::measure

@@ -179,7 +179,9 @@ std::optional<NewEntry> entry_of_line(std::string_view line) {
     const auto stored = from_hex<WipedBytes>(next_word(line));
     entry.template_name = next_word(line);
     const bool buf = entry.template_name == "ima-buf";
-    if (!stored || (!buf && entry.template_name != "ima-ng")) return std::nullopt;
+    // The kernel's boot_aggregate has a field for a signature, and none in it.
+    const bool unsigned_sig = entry.template_name == "ima-sig";
+    if (!stored || (!buf && !unsigned_sig && entry.template_name != "ima-ng")) return std::nullopt;
 
     const std::string_view digest = next_word(line);
     const std::size_t colon = digest.find(':');
@@ -194,6 +196,7 @@ std::optional<NewEntry> entry_of_line(std::string_view line) {
         entry.template_data = encode_ima_buf(*name, *bytes);
     } else {
         entry.template_data = encode_ima_ng(*algorithm, *value, *name);
+        if (unsigned_sig) entry.template_data.resize(entry.template_data.size() + 4);
     }
     // The line itself has to be the one that the entry gives: a digest that nothing else shows is
     // part of it.

@@ -27,7 +27,7 @@ Result<Mended> mend_list(const std::filesystem::path& directory,
                          std::optional<std::uint64_t> before = {}, std::uint64_t after = 0);
 
 /// The entry of a line of the text form. Nothing: it is no such line, or its digest is not that of
-/// the entry. Templates ima-ng and ima-buf.
+/// the entry. Templates ima-ng, ima-buf, and ima-sig without a signature.
 std::optional<NewEntry> entry_of_line(std::string_view line);
 
 }  // namespace keyscribe::measure

@@ -22,6 +22,7 @@ struct NewEntry {
     std::uint32_t pcr = 0;
     std::string template_name;
     WipedBytes template_data;
+    bool extended = false;  ///< already, by the kernel: only the list lacks it
 };
 
 /// One entry as list_reader.h describes it, with the SHA-1 template digest over `template_data`.

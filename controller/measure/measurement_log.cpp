@@ -121,6 +121,7 @@ std::expected<void, AppendError> MeasurementLog::append(std::span<const NewEntry
     entries_ += entries.size();
     fault_point("after-list-append");
     for (const NewEntry& entry : entries) {
+        if (entry.extended) continue;
         // A PCR that a rule names for the first time is taken to be at its start; where it is not,
         // foreign_extends() finds out.
         PcrValues& values = values_.try_emplace(entry.pcr, zeros(banks_)).first->second;

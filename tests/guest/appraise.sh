@@ -184,6 +184,11 @@ verdict "lost events" "$(policy_file=$work/restarts.toml appraised lost |
     "1 contraindicated events-lost key-unknown"
 
 equal "a report of it" "$(policy_file=$work/restarts.toml reported lost)" "1 Contraindicated"
+# For Keylime the same certificates.
+check "Keylime's policy" keyscribe export keylime-policy --reference-values "$work/references" \
+    --policy "$work/appraisal.toml" -o "$work/keylime.json"
+equal "has each certificate in each keyring" "$(jq -c '.keyrings | map_values(sort)' "$work/keylime.json")" \
+    "$(for each in build signer; do sha256 "$work/$each.der"; done | jq -Rsc 'split("\n")[:-1] | sort | {_ima: ., build_keys: .}')"
 
 # tpm2_checkquote agrees on what the quote is over.
 check "tpm2-tools' files" keyscribe evidence export --tpm2-tools "$work/export" "$work/lost.evidence"

@@ -95,4 +95,21 @@ done
 printf '[tpm]\npcr = 16\nforce_resettable_pcr = true\n' >/etc/keyscribe/keyscribe.toml
 systemctl reset-failed keyscribed
 check "unless it is forced" systemctl restart keyscribed
+
+echo "# PCR 10, beside an IMA that measures nothing: the list begins with the kernel's own entry"
+systemctl stop keyscribed
+keyscribe detach
+ima=/sys/kernel/security/ima/ascii_runtime_measurements
+equal "IMA has its boot_aggregate alone" "$(awk '{ print $5 }' $ima)" boot_aggregate
+mkdir $list_dir/ima
+printf '[tpm]\npcr = 10\n[list]\ndirectory = "%s/ima"\n' $list_dir >/etc/keyscribe/keyscribe.toml
+check "the service starts" systemctl start keyscribed
+check "ready" keyscribe wait ready --timeout 60
+keyctl padd asymmetric "" "$ring" <"$work/c1.der" >/dev/null
+settle
+equal "it is the list's first line" "$(head -n 1 $list_dir/ima/ascii_runtime_measurements)" "$(cat $ima)"
+equal "nothing is foreign" "$(grep -c keyscribe:foreign $list_dir/ima/ascii_runtime_measurements)" 0
+equal "the key is there" "$(awk '$5 == "watched" { print $4 }' $list_dir/ima/ascii_runtime_measurements)" \
+    "sha256:$(sha256 "$work/c1.der")"
+check "evmctl replays it from zeros" evmctl_matches $list_dir/ima/binary_runtime_measurements
 finish

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <list>
+#include <thread>
 
 #include "appraise_support.h"
 #include "support.h"
@@ -135,6 +136,22 @@ TEST(Appraise, EverySignatureScheme) {
     }
 }
 
+/// Where the PCR is IMA's, the list begins with the entry that the kernel made itself.
+TEST(Appraise, AListThatBeginsWithTheKernelsAggregate) {
+    Setting setting;
+    auto data = measure::encode_ima_ng(
+        Algorithm::kSha256, Host::aggregate_of(setting.host.firmware()), "boot_aggregate");
+    data.resize(data.size() + 4);
+    setting.host.list.add("ima-sig", data);
+    setting.host.list.record("start", Host::speaker());
+    setting.host.list.record("policy",
+                             {{"digest", cbor_bytes(measure::filled(Algorithm::kSha256, 1))},
+                              {"generation", 1},
+                              {"files", json::array()}});
+    const auto result = setting.run();
+    EXPECT_EQ(result.verdict, Verdict::kAffirmed) << to_json(result, "");
+}
+
 TEST(Appraise, JsonIsTheSame) {
     Setting setting;
     setting.good();
@@ -250,6 +267,22 @@ const std::vector<Forgery>& forgeries() {
          [](Setting& s) {
              entries_as(s, [](auto& e) {
                  std::fill_n(e[6].begin() + 39, 4, 0xff);
+                 redigest(e[6]);
+             });
+         },
+         "list-template list-replay"},
+        {"an entry's payload digest said to be of another algorithm",
+         [](Setting& s) {
+             entries_as(s, [](auto& e) {
+                 std::ranges::copy(std::string("sha512"), e[6].begin() + data_at(e[6]) + 4);
+                 redigest(e[6]);
+             });
+         },
+         "list-payload-digest list-replay"},
+        {"a keyring's name without its end",
+         [](Setting& s) {
+             entries_as(s, [](auto& e) {
+                 e[6][data_at(e[6]) + 4 + 40 + 4 + 4] = 'x';
                  redigest(e[6]);
              });
          },
@@ -828,6 +861,36 @@ const std::vector<Forgery>& forgeries() {
              s.edit = [](auto& e) { e.ima->data = e.ima->data.first(e.ima->data.size() - 1); };
          },
          "ima-malformed"},
+        {"two entries of the kernel's list swapped",
+         [](Setting& s) {
+             s.good();
+             s.edit = [swapped = Buffer(), first = s.host.kernel.offsets[0]](auto& e) mutable {
+                 const Bytes list = e.ima->data;
+                 swapped.assign(list.begin() + static_cast<std::ptrdiff_t>(first), list.end());
+                 swapped.insert(swapped.end(), list.begin(),
+                                list.begin() + static_cast<std::ptrdiff_t>(first));
+                 e.ima->data = swapped;
+             };
+         },
+         "ima-replay"},
+        {"an entry added to the kernel's list",
+         [](Setting& s) {
+             s.good();
+             s.edit = [longer = Buffer(), first = s.host.kernel.offsets[0]](auto& e) mutable {
+                 const Bytes list = e.ima->data;
+                 longer.assign(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(first));
+                 longer.insert(longer.end(), list.begin(), list.end());
+                 e.ima->data = longer;
+                 ++e.ima->entries;
+             };
+         },
+         "ima-replay"},
+        {"a length near 2^32 in the kernel's list",
+         [](Setting& s) {
+             s.good();
+             std::fill_n(s.host.kernel.bytes.begin() + 24, 4, 0xff);
+         },
+         "ima-malformed"},
         {"another count of the kernel's entries",
          [](Setting& s) {
              s.good();
@@ -959,6 +1022,34 @@ TEST(Appraise, TruncatedAnywhereItIsUnusable) {
     }
 }
 
+/// Every length in the envelope, in turn: the largest that fit into 32 and 64 bits.
+TEST(Appraise, LengthsOfTheEnvelopeNearTheirLimitAreUnusable) {
+    Setting setting;
+    setting.good();
+    const Buffer good = setting.encoded();
+    const auto key = key_of(setting.host);
+    std::size_t lengths = 0;
+    for (std::size_t at = 0; at < good.size(); ++at) {
+        // Heads of byte strings and text with a length of 1, 2 or 4 bytes behind them.
+        const unsigned size = good[at] & 31, major = good[at] >> 5;
+        if ((major != 2 && major != 3) || size < 24 || size > 26) continue;
+        const std::size_t skip = std::size_t{1} << (size - 24);
+        for (const std::uint8_t last : {0xff, 0xfe, 0xf0}) {
+            Buffer bytes(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(at));
+            bytes.push_back(static_cast<std::uint8_t>(major << 5 | 26));
+            bytes.insert(bytes.end(), {0xff, 0xff, 0xff, last});
+            bytes.insert(
+                bytes.end(),
+                good.begin() + static_cast<std::ptrdiff_t>(std::min(at + 1 + skip, good.size())),
+                good.end());
+            const auto result = appraise_bytes(bytes, setting.basis, key);
+            ASSERT_EQ(result.verdict, Verdict::kUnusable) << at;
+            ++lengths;
+        }
+    }
+    EXPECT_GT(lengths, 20u);
+}
+
 TEST(Appraise, OneBitAnywhereIsNeverAffirmedForAnotherList) {
     Setting setting;
     setting.good();
@@ -1027,6 +1118,23 @@ TEST(Appraise, ManyThreadsFindTheSame) {
     for (const unsigned threads : {2u, 3u, 8u})
         EXPECT_EQ(to_json(appraise_bytes(bytes, setting.basis, key, {}, threads), ""),
                   to_json(one, ""));
+}
+
+TEST(Appraise, OneBasisServesManyThreadsAtOnce) {
+    Setting good, bad;
+    good.good();
+    bad.good();
+    bad.host.key(kIma, rogue(bad.host), 301, "Rogue: 1");
+    const Buffer affirmed = good.encoded(), contraindicated = bad.encoded();
+    const auto key = key_of(good.host);
+    for (const Buffer* cert : {&bad.host.builtin, &bad.host.ima})
+        ASSERT_TRUE(good.basis.references.add(*cert, "other.der"));
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i)
+        threads.emplace_back([&] {
+            EXPECT_EQ(codes_of(appraise_bytes(affirmed, good.basis, key)), "");
+            EXPECT_EQ(codes_of(appraise_bytes(contraindicated, good.basis, key)), "key-unknown");
+        });
 }
 
 TEST(Appraise, WhatThePolicyAllowsIsANote) {

@@ -47,6 +47,20 @@ class ListMenderTest : public ::testing::Test {
     std::uint64_t before_last_ = 0;
 };
 
+TEST(EntryOfLine, TheKernelsAggregateHasNoSignature) {
+    const auto digest = hash(Algorithm::kSha256, as_bytes("PCR 0 to 9"));
+    auto data = encode_ima_ng(Algorithm::kSha256, digest, "boot_aggregate");
+    data.resize(data.size() + 4);
+    const auto stored = hash(Algorithm::kSha1, data);
+    std::string line = text_line(10, stored, "ima-sig", data);
+    line.pop_back();
+    const auto entry = entry_of_line(line);
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(entry->template_name, "ima-sig");
+    EXPECT_TRUE(std::ranges::equal(entry->template_data, data));
+    EXPECT_FALSE(entry_of_line(line + "00"));
+}
+
 TEST_F(ListMenderTest, AGoodListStaysAsItIs) {
     const Mended mended = mend(binary_, text_, binary_.size(), binary_.size());
     EXPECT_EQ(mended.size, binary_.size());

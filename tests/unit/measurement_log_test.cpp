@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "controller/measure/boot_aggregate.h"
 #include "controller/measure/records.h"
 #include "controller/measure/template_data.h"
 #include "support.h"
@@ -317,6 +318,52 @@ TEST_F(MeasurementLogTest, AnEntryOfAPcrThatNoTpmHasIsSaidAndTheRestGoesOn) {
     append(*opened.log, "ring", "two");
     EXPECT_EQ(opened.log->entries(), 3u);
     expect_replay_equals_pcr();
+}
+
+/// PCR 10 beside an IMA that measures nothing: the kernel's own first entry is ours too.
+TEST_F(MeasurementLogTest, TheKernelsAggregateBeginsTheList) {
+    constexpr unsigned kImaPcr = 10;
+    const std::string fixture =
+        testing::read_file(FIXTURES "/lists/linux-6.1.192_binary_runtime_measurements");
+    const auto entries = read_list(as_bytes(fixture)).value();
+    const std::string alone = fixture.substr(0, entries[1].offset);
+    std::uint64_t size = 0;
+    {
+        Tpm tpm = swtpm_.open();
+        const auto banks = tpm.banks(kImaPcr).value();
+        PcrValues values;
+        for (const Algorithm bank : banks) values[bank] = extend_value(entries[0], bank);
+        ASSERT_TRUE(tpm.extend(kImaPcr, values));
+
+        Recovery recovery;
+        auto log = MeasurementLog::open(directory_, tpm, kImaPcr, recovery).value();
+        ASSERT_TRUE(recovery.foreign.contains(kImaPcr));
+        PcrValues found = recovery.foreign[kImaPcr];
+        const auto entry = kernels_aggregate(as_bytes(alone), kImaPcr, found);
+        ASSERT_TRUE(entry);
+        EXPECT_FALSE(kernels_aggregate(as_bytes(fixture), kImaPcr, found)) << "IMA measures more";
+        EXPECT_FALSE(kernels_aggregate({}, kImaPcr, found));
+        EXPECT_FALSE(kernels_aggregate(as_bytes(alone), 13, found));
+        PcrValues other = found;
+        other.begin()->second.bytes[0] ^= 1;
+        EXPECT_FALSE(kernels_aggregate(as_bytes(alone), kImaPcr, other));
+
+        log.adopt(kImaPcr, found);
+        ASSERT_TRUE(log.append(std::array{*entry}));
+        EXPECT_EQ(log.extends(), 0u);
+        EXPECT_TRUE(log.foreign_extends().value().empty());
+        append(log, "ring", "one", kImaPcr);
+        EXPECT_TRUE(log.foreign_extends().value().empty());
+        size = log.size();
+    }
+    EXPECT_EQ(binary().substr(0, alone.size()), alone);
+    Tpm tpm = swtpm_.open();
+    Recovery recovery;
+    const auto again = MeasurementLog::open(directory_, tpm, kImaPcr, recovery, size);
+    ASSERT_TRUE(again) << to_string(again.error());
+    EXPECT_TRUE(recovery.foreign.empty());
+    EXPECT_TRUE(recovery.tampered.empty());
+    EXPECT_EQ(recovery.owed, 0u);
 }
 
 }  // namespace

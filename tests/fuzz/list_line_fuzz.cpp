@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arbitrary bytes as a line of the text list: refused, or an entry that gives this very line.
+#include <cstdlib>
+
+#include "controller/measure/list_mender.h"
+
+using namespace keyscribe::measure;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view line(reinterpret_cast<const char*>(data), size);
+    const auto entry = entry_of_line(line);
+    if (!entry) return 0;
+    const Digest digest = hash(Algorithm::kSha1, entry->template_data);
+    // What it says has one form; a PCR's number and the hexadecimal digits may have several.
+    const std::string again =
+        text_line(entry->pcr, digest, entry->template_name, entry->template_data);
+    const auto same = entry_of_line({again.data(), again.size() - 1});
+    if (!same || same->pcr != entry->pcr || same->template_name != entry->template_name ||
+        same->template_data != entry->template_data)
+        std::abort();
+    return 0;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a service does with the library: service REFERENCE-VALUES AK.pem EVIDENCE NONCE
+#include <ctime>
+#include <iostream>
+
+#include "controller/appraise/appraise.h"
+#include "controller/evidence/mapped_file.h"
+#include "controller/measure/digest.h"
+
+int main(int, char** arguments) {
+    using namespace keyscribe;
+    appraise::Basis basis;
+    basis.references = appraise::ReferenceValues::load(arguments[1]).value();
+    const auto pem = evidence::MappedFile::open(arguments[2]).value();
+    const auto key = appraise::AttestationKey::from_pem(
+        {reinterpret_cast<const char*>(pem.bytes().data()), pem.bytes().size()});
+    const auto file = evidence::MappedFile::open(arguments[3]).value();
+    const auto nonce = measure::from_hex(arguments[4]).value();
+    const appraise::Appraisal result = appraise::appraise(
+        {.evidence = file.bytes(), .nonce = nonce, .keys = {&*key, 1}, .now = std::time(nullptr)},
+        basis);
+    std::cout << appraise::to_json(result, arguments[3]) << '\n';
+    return static_cast<int>(result.verdict);
+}
