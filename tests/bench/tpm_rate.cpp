@@ -30,7 +30,7 @@ int main() {
     std::printf("%u events of 100 bytes (2 records each), all there at once\n", kEvents);
     std::printf("%8s | %9s %9s %8s | %9s %9s | %6s\n", "ms more", "grouped/s", "seconds", "extends",
                 "each/s", "seconds", "ratio");
-    for (const unsigned delay : {0, 1, 5, 10, 20}) {
+    for (const unsigned delay : {0u, 1u, 5u, 10u, 20u}) {
         // One extend each: so few that a row takes seconds.
         const unsigned some = kEvents / (10 + 4 * delay);
         const Outcome grouped = measure(delay, kEvents, "measure func=KEY_CHECK");

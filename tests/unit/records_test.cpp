@@ -68,8 +68,8 @@ TEST(Records, Restart) {
 TEST(Records, Tpm) {
     const Record record = tpm_record(5, kTpm, "reset");
     EXPECT_EQ(record.name, "keyscribe:tpm");
-    EXPECT_EQ(decoded(record),
-              json({{"time", 5}, {"what", "reset"}, {"tpm", speaker_fields()["tpm"]}}));
+    const json fields = {{"time", 5}, {"what", "reset"}, {"tpm", speaker_fields()["tpm"]}};
+    EXPECT_EQ(decoded(record), fields);
     for (const Record& one :
          {record, start_record(speaker(), kTpm, 0), start_record(speaker(), kTpm, 7)})
         EXPECT_EQ(tpm_state(one.buf), kTpm);

@@ -99,6 +99,8 @@ class Swtpm {
     /// As a reset: the PCRs begin anew.
     void restart() {
         end(SIGKILL);
+        std::filesystem::remove(socket());
+        std::filesystem::remove(socket() + ".ctrl");
         start();
     }
 
