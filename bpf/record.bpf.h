@@ -102,7 +102,8 @@ static __always_inline void copy_short_name(char *to, const __u64 *text, __u32 l
 __noinline _Bool copy_short_names(struct short_names *to, __u64 first, __u32 first_length,
                                   __u64 second, __u32 second_length)
 {
-    if (!to || !CAN_CAST || ((first | second) & 7)) return 0;
+    if (!to || !CAN_CAST || /* the verifier looks at it on older kernels too */
+        ((first | second) & 7)) return 0;
     if (first_length > SHORT_NAME || second_length > SHORT_NAME) return 0;
     if (first_length) copy_short_name(to->bytes, WORDS(first), first_length);
     if (second_length) copy_short_name(to->bytes + first_length, WORDS(second), second_length);
@@ -180,11 +181,14 @@ static __always_inline _Bool send_in_class(const struct change *change, const un
         keyring = OF_KEYRING(change, index_key.desc_len);
         keyring_name = OF_KEYRING(change, index_key.description);
     }
-    if (description > SHORT_NAME || keyring > SHORT_NAME ||
+    /* A restriction is rare, and its program is one that the verifier of 6.1 finds hard to follow. */
+    if (change->operation == KS_OP_RESTRICT || !CAN_CAST || description > SHORT_NAME ||
+        keyring > SHORT_NAME ||
         !copy_short_names((struct short_names *)field, as_number(key_name), description,
                           as_number(keyring_name), keyring)) {
         description = copy_field(field, key_name, description, class.name);
-        keyring = copy_field(field + description, keyring_name, keyring, class.name);
+        if (change->keyring)
+            keyring = copy_field(field + description, keyring_name, keyring, class.name);
     }
     field += description;
     field += keyring;
