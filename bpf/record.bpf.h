@@ -98,14 +98,40 @@ static __always_inline void copy_short_name(char *to, const __u64 *text, __u32 l
     }
 }
 
-/* One name behind the other; false: it takes copy_field(). A global function: see filter.bpf.h. */
+/* One behind the other; false: nothing was done. A global function: see filter.bpf.h. */
 __noinline _Bool copy_short_names(struct short_names *to, __u64 first, __u32 first_length,
                                   __u64 second, __u32 second_length)
 {
+    /* Older kernels never call it, but their verifiers look at it. */
     if (!to || !CAN_CAST || ((first | second) & 7)) return 0;
     if (first_length > SHORT_NAME || second_length > SHORT_NAME) return 0;
     if (first_length) copy_short_name(to->bytes, WORDS(first), first_length);
     if (second_length) copy_short_name(to->bytes + first_length, WORDS(second), second_length);
+    return 1;
+}
+
+/*
+ * Both names of the change; false: it takes copy_field(). Lengths of its own, so that a verifier
+ * that never comes here has those of copy_field() alone to follow.
+ */
+static __always_inline _Bool copy_if_short(void *to, const struct change *change,
+                                           __u32 *description, __u32 *keyring)
+{
+    __u32 first, second = 0;
+    __u64 second_name = 0;
+
+    if (!CAN_CAST) return 0;
+    first = OF_KEY(change, index_key.desc_len);
+    if (change->keyring) {
+        second = OF_KEYRING(change, index_key.desc_len);
+        second_name = as_number(OF_KEYRING(change, index_key.description));
+    }
+    if (first > SHORT_NAME || second > SHORT_NAME) return 0;
+    if (!copy_short_names(to, as_number(OF_KEY(change, index_key.description)), first, second_name,
+                          second))
+        return 0;
+    *description = first;
+    *keyring = second;
     return 1;
 }
 
@@ -163,7 +189,6 @@ static __always_inline _Bool send_in_class(const struct change *change, const un
                                            const struct size_class class)
 {
     struct ks_event *event;
-    const char *key_name, *keyring_name = 0;
     __u8 *field;
     __u32 description, keyring = 0, extra = 0, payload = 0;
     __u32 payload_length = change->payload_length;
@@ -174,17 +199,12 @@ static __always_inline _Bool send_in_class(const struct change *change, const un
     fill_fixed_part(event, change, type, verdict, number);
 
     field = (__u8 *)(event + 1);
-    description = OF_KEY(change, index_key.desc_len);
-    key_name = OF_KEY(change, index_key.description);
-    if (change->keyring) {
-        keyring = OF_KEYRING(change, index_key.desc_len);
-        keyring_name = OF_KEYRING(change, index_key.description);
-    }
-    if (description > SHORT_NAME || keyring > SHORT_NAME ||
-        !copy_short_names((struct short_names *)field, as_number(key_name), description,
-                          as_number(keyring_name), keyring)) {
-        description = copy_field(field, key_name, description, class.name);
-        keyring = copy_field(field + description, keyring_name, keyring, class.name);
+    if (!copy_if_short(field, change, &description, &keyring)) {
+        description = copy_field(field, OF_KEY(change, index_key.description),
+                                 OF_KEY(change, index_key.desc_len), class.name);
+        if (change->keyring)
+            keyring = copy_field(field + description, OF_KEYRING(change, index_key.description),
+                                 OF_KEYRING(change, index_key.desc_len), class.name);
     }
     field += description;
     field += keyring;
