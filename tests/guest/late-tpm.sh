@@ -103,6 +103,7 @@ ima=/sys/kernel/security/ima/ascii_runtime_measurements
 equal "IMA has its boot_aggregate alone" "$(awk '{ print $5 }' $ima)" boot_aggregate
 mkdir $list_dir/ima
 printf '[tpm]\npcr = 10\n[list]\ndirectory = "%s/ima"\n' $list_dir >/etc/keyscribe/keyscribe.toml
+echo 'measure func=KEY_CHECK keyrings=watched' >$policy_dir/10-small.policy
 check "the service starts" systemctl start keyscribed
 check "ready" keyscribe wait ready --timeout 60
 keyctl padd asymmetric "" "$ring" <"$work/c1.der" >/dev/null
