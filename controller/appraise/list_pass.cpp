@@ -13,8 +13,7 @@
 namespace keyscribe::appraise {
 namespace {
 
-// Two windows of half a KiB an entry lie in a core's cache: 2048 entries made it slower.
-constexpr std::size_t kWindow = 512;            // entries that are hashed ahead
+constexpr std::size_t kWindow = 512;            // entries that are hashed ahead, half a KiB each
 constexpr std::size_t kChunk = 32;              // entries that a thread takes at once
 constexpr std::size_t kWorthThreads = 1 << 20;  // bytes
 

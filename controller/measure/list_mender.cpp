@@ -195,6 +195,7 @@ std::optional<NewEntry> entry_of_line(std::string_view line) {
         if (!bytes) return std::nullopt;
         entry.template_data = encode_ima_buf(*name, *bytes);
     } else {
+        if (!line.empty()) return std::nullopt;
         entry.template_data = encode_ima_ng(*algorithm, *value, *name);
         if (unsigned_sig) entry.template_data.resize(entry.template_data.size() + 4);
     }
