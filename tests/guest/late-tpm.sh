@@ -108,9 +108,14 @@ check "the service starts" systemctl start keyscribed
 check "ready" keyscribe wait ready --timeout 60
 keyctl padd asymmetric "" "$ring" <"$work/c1.der" >/dev/null
 settle
-equal "it is the list's first line" "$(head -n 1 $list_dir/ima/ascii_runtime_measurements)" "$(cat $ima)"
-equal "nothing is foreign" "$(grep -c keyscribe:foreign $list_dir/ima/ascii_runtime_measurements)" 0
-equal "the key is there" "$(awk '$5 == "watched" { print $4 }' $list_dir/ima/ascii_runtime_measurements)" \
-    "sha256:$(sha256 "$work/c1.der")"
-check "evmctl replays it from zeros" evmctl_matches $list_dir/ima/binary_runtime_measurements
+text=$list_dir/ima/ascii_runtime_measurements
+equal "the key is there" "$(awk '$5 == "watched" { print $4 }' $text)" "sha256:$(sha256 "$work/c1.der")"
+if [[ $(uname -r) == 6.1.* ]]; then
+    # It begins before it has SHA-384, and extends SHA-1's with zeros there: no replay explains that.
+    equal "an extend in another bank's digest is foreign" "$(grep -c keyscribe:foreign $text)" 1
+else
+    equal "it is the list's first line" "$(head -n 1 $text)" "$(cat $ima)"
+    equal "nothing is foreign" "$(grep -c keyscribe:foreign $text)" 0
+    check "evmctl replays it from zeros" evmctl_matches $list_dir/ima/binary_runtime_measurements
+fi
 finish
