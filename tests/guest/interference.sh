@@ -83,7 +83,8 @@ echo "# memory"
 before=$(size)
 "$bin/keyload" short 2 0 100 20000 >"$work/load" &
 loader=$!
-sleep 1
+loading() { (($(size) > before)); }
+check "the load has begun" wait_for 30 loading
 process=$(pid)
 # Less than it needs: the kernel kills it, again and again.
 inject systemctl set-property --runtime keyscribed MemoryMax=4M
