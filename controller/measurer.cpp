@@ -461,7 +461,7 @@ void Measurer::measure_event(const KeyEvent& event, const Concern& concern,
                                         rule.payload == policy::Payload::kFull,
                                .payload = payload,
                                .wanted = asked_for && event.key_type == "asymmetric"};
-    if (proof.plain) collect(pcr, concern.keyring.name, *payload);
+    if (proof.plain) collect(pcr, measure::ima_event_name(concern.keyring.name), *payload);
     const Record record =
         measure::event_record(event, policy::operation_name(event.operation), concern.keyring,
                               proof, rule.provenance == policy::Provenance::kMeasured);

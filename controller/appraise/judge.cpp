@@ -5,6 +5,7 @@
 
 #include "controller/appraise/chain.h"
 #include "controller/appraise/codes.h"
+#include "controller/measure/template_data.h"
 #include "controller/measure/unfold.h"
 
 namespace keyscribe::appraise {
@@ -292,7 +293,8 @@ bool Judge::event(std::uint64_t number, std::string_view operation, const cbor::
     if (const auto plain = fields["plain"]) {
         const auto waited = std::exchange(pending_, std::nullopt);
         const auto digest = fields.bytes("sha256");
-        if (plain->kind != cbor::Kind::kTrue || !waited || waited->ring != *ring || !digest ||
+        if (plain->kind != cbor::Kind::kTrue || !waited || !digest ||
+            waited->ring != measure::ima_event_name(*ring) ||
             !std::ranges::equal(*digest, waited->digest)) {
             pending_ = waited;
             return false;

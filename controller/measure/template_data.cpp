@@ -47,6 +47,12 @@ std::optional<Bytes> take_field(Bytes& rest) {
 
 }  // namespace
 
+std::string ima_event_name(std::string_view name) {
+    std::string written(name);
+    std::ranges::replace(written, ' ', '_');
+    return written;
+}
+
 WipedBytes encode_ima_buf(std::string_view name, Bytes buf) {
     Encoder encoder(64 + name.size() + buf.size());
     encoder.digest(Algorithm::kSha256, hash(Algorithm::kSha256, buf));

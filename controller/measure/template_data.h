@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "controller/error.h"
@@ -11,6 +12,10 @@
 #include "controller/wiped_bytes.h"
 
 namespace keyscribe::measure {
+
+/// A keyring's name as IMA writes it into n-ng: with `_` for each blank, which separates the text
+/// list's fields (ima_write_template_field_data()).
+std::string ima_event_name(std::string_view name);
 
 /// The template data of ima-buf (d-ng|n-ng|buf): for each field a 32-bit little-endian length and
 /// the bytes; d-ng is "sha256:", NUL, the SHA-256 of `buf`; n-ng is `name` and a NUL.

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "settled.h"
+
 static int ascending(const void* left, const void* right)
 {
     const double a = *(const double*)left, b = *(const double*)right;
@@ -45,6 +47,7 @@ int main(int argc, char** argv)
     if (home < 0 || ring < 0) return perror("add_key keyring"), 1;
     for (int i = 0; i < OPERATIONS; i++) each[i] = calloc(count + warm, sizeof(double));
 
+    const int keys = key_objects();
     for (int i = 0; i < count + warm; i++) {
         const key_serial_t key = add_key("user", "bench", payload, sizeof(payload), home);
         long long at[OPERATIONS + 1];
@@ -60,6 +63,7 @@ int main(int argc, char** argv)
         at[4] = now();
         if (failed) return perror("keyctl"), 1;
         keyctl_unlink(key, home);
+        wait_for_collector(keys);
         for (int j = 0; j < OPERATIONS; j++) each[j][i] = at[j + 1] - at[j];
     }
     for (int j = 0; j < OPERATIONS; j++) {

@@ -15,8 +15,14 @@ resident() {
 }
 peak() { awk '/^VmHWM/ { printf "%.1f", $2 / 1024 }' "/proc/$(systemctl show -p MainPID --value keyscribed)/status"; }
 row() { printf '%-56s %8s MiB (largest, with the ring: %s MiB)\n' "$1" "$(resident)" "$(peak)"; }
-# Idle for so long, the daemon has given back what it took meanwhile.
-rest() { sleep 12; }
+# Idle for a while, the daemon gives back what it took meanwhile: until it is within its bound.
+rest() {
+    local deadline=$((SECONDS + 60))
+    until awk -v mib="$(resident)" 'BEGIN { exit !(mib <= 64) }'; do
+        ((SECONDS < deadline)) || return
+        sleep 0.5
+    done
+}
 start() {
     systemctl start keyscribed
     keyscribe wait ready --timeout 120

@@ -9,8 +9,10 @@
 ima=/sys/kernel/security/ima
 check "IMA is there" test -e $ima/ascii_runtime_measurements
 check "bpf is an active LSM" grep -qw bpf /sys/kernel/security/lsm
-echo 'measure func=KEY_CHECK keyrings=ks_ring' >$ima/policy || fail "IMA's policy"
-check "our policy" policy 10-ima 'measure func=KEY_CHECK keyrings=ks_ring'
+# The second without a name, since none with a blank can be in a rule.
+rules=('measure func=KEY_CHECK keyrings=ks_ring' 'measure func=KEY_CHECK uid=65534')
+printf '%s\n' "${rules[@]}" >$ima/policy || fail "IMA's policy"
+check "our policy" policy 10-ima "${rules[@]}"
 check "ready" keyscribe wait ready --timeout 60
 
 ring=$(keyctl newring ks_ring @u)
@@ -22,6 +24,11 @@ for i in 1 2 3 4 5; do
     keyctl padd user "u$i" "$ring" <"$work/c$i.der" >/dev/null
 done
 keyctl padd asymmetric "" "$ring" <"$work/c2.der" >/dev/null
+blanks=$(keyctl newring 'a ring with blanks' @u)
+keyctl setperm "$blanks" 0x3f3f3f3f
+certificate blanks
+setpriv --reuid 65534 --regid 65534 --clear-groups \
+    keyctl padd asymmetric "" "$blanks" <"$work/blanks.der" >/dev/null || fail "add as nobody"
 settle
 
 # "digest name" of each key; IMA's list has it as the fifth and fourth last fields.
@@ -34,6 +41,11 @@ equal "the same digests and names, in the same order" "$(ours | awk '!seen[$0]++
 same() { awk '$3 == "ima-buf" && $5 == "ks_ring" { $1 = ""; print }' "$1" | awk '!seen[$0]++'; }
 equal "the same lines, template digests included" "$(same $list_dir/ascii_runtime_measurements | sha256sum)" \
     "$(same $ima/ascii_runtime_measurements | sha256sum)"
+name_of() { awk -v digest="sha256:$(sha256 "$work/$2.der")" '$4 == digest { print $5 }' "$1"; }
+equal "IMA writes a name's blanks so" "$(name_of $ima/ascii_runtime_measurements blanks)" a_ring_with_blanks
+equal "and so do we" "$(name_of $list_dir/ascii_runtime_measurements blanks)" a_ring_with_blanks
+equal "whose it is, we know" "$(keyscribe keyrings 'a ring with blanks' --json |
+    jq -r '.. | objects | select(.sha256?) | .sha256' | sort -u)" "$(sha256 "$work/blanks.der")"
 check "evmctl matches our list" evmctl_matches
 
 echo "# what IMA does not see: linked, moved, instantiated, removed and added again"
@@ -58,6 +70,6 @@ equal "IMA has but the one that was added" "$(($(of_ima | wc -l) - before_ima))"
 equal "Keyscribe has all of them, as IMA would have written them" "$(ours | tail -n 5)" \
     "$(for name in linked moved instantiated again again; do echo "sha256:$(sha256 "$work/$name.der") ks_ring"; done)"
 equal "and how they came" "$(keyscribe list --format json | jq -r '.record | select(.plain) | .seq' | wc -l)" \
-    "$(ours | wc -l)"
+    "$(($(ours | wc -l) + 1))"
 check "evmctl matches our list" evmctl_matches
 finish

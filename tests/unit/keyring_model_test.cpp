@@ -172,6 +172,12 @@ TEST_F(KeyringModelTest, APayloadBelongsToTheRecordBehindIt) {
     EXPECT_EQ(key(1).sha256, sha);
     EXPECT_EQ(key(1).payload.size, 7u);
     EXPECT_EQ(key(1).payload.offset, 1000u);
+    // IMA writes blanks as underscores.
+    json blanks = good;
+    blanks["keyring_name"] = Feeder::text("a ring");
+    ASSERT_TRUE(feeder.plain("a_ring", "payload"));
+    ASSERT_TRUE(feeder.in_ring("create", 7, "a", 107, blanks));
+    EXPECT_EQ(key(7).payload.size, 7u);
     // The same update, told for a second keyring, without the payload.
     ASSERT_TRUE(feeder.in_ring("link", 1, "a", 101));
     EXPECT_EQ(key(1).payload.size, 7u);
