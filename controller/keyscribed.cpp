@@ -112,9 +112,10 @@ Result<void> loop(Pump& pump, Spool& spool, SharedStatus& status, const UniqueFd
     constexpr auto kNap = 5ms;
     constexpr auto kTick = 1s;
     constexpr auto kStandstill = 5s;
+    constexpr int kLastRounds = 64;  // a full ring, not what a flood adds meanwhile
     auto next_tick = std::chrono::steady_clock::now();
     auto before = std::chrono::steady_clock::now();
-    bool busy = false;
+    auto found = Drained::kNothing;
     for (;;) {
         const auto now = std::chrono::steady_clock::now();
         if (now - before > kStandstill)
@@ -127,21 +128,28 @@ Result<void> loop(Pump& pump, Spool& spool, SharedStatus& status, const UniqueFd
         }
         const auto until_tick =
             std::chrono::duration_cast<std::chrono::milliseconds>(next_tick - now) + 1ms;
-        std::array<pollfd, 3> polls = {pollfd{busy ? -1 : pump.ring_fd(), POLLIN, 0},
-                                       pollfd{signals.get(), POLLIN, 0},
-                                       pollfd{pump.reload_fd(), POLLIN, 0}};
-        ::poll(polls.data(), polls.size(), static_cast<int>((busy ? kNap : until_tick).count()));
+        const auto pause = found == Drained::kSome  ? 0ms
+                           : found == Drained::kAll ? kNap
+                                                    : until_tick;
+        std::array<pollfd, 3> polls = {
+            pollfd{found == Drained::kNothing ? pump.ring_fd() : -1, POLLIN, 0},
+            pollfd{signals.get(), POLLIN, 0}, pollfd{pump.reload_fd(), POLLIN, 0}};
+        ::poll(polls.data(), polls.size(), static_cast<int>(pause.count()));
 
         auto moved = pump.drain();
         if (!moved) return std::unexpected(moved.error());
-        busy = *moved;
+        found = *moved;
         if (polls[2].revents != 0) pump.reload_on_request();
         if (polls[1].revents != 0) {
             const int signal = next_signal(signals);
             if (signal == SIGHUP) {
                 pump.reload();
             } else if (signal != 0) {
-                if (auto last = pump.drain(); !last) return std::unexpected(last.error());
+                for (int round = 0; round < kLastRounds && found == Drained::kSome; ++round) {
+                    auto last = pump.drain();
+                    if (!last) return std::unexpected(last.error());
+                    found = *last;
+                }
                 return {};
             }
         }

@@ -68,8 +68,8 @@ void Pump::forward(capture::Batch batch) {
     for (KeyEvent& event : batch.events) {
         event.actor.cgroup = cgroups_.path(event.actor.cgroup_id);
         note_order(event);
-        spool_.push(std::move(event));
     }
+    spool_.push(std::move(batch.events));
     if (batch.twice != 0) spool_.account_for(programs_.ring_id(), batch.twice);
     fault_point("before-spool-write");
     spool_.flush();
@@ -177,16 +177,17 @@ Result<Baseline> Pump::take_baseline(const policy::Policy& policy, capture::Batc
     return baseline;
 }
 
-Result<bool> Pump::drain() {
+Result<Drained> Pump::drain() {
     fault_point("before-ring-read");
     auto batch = programs_.drain();
     if (!batch) return std::unexpected(batch.error());
-    const bool some = !batch->events.empty();
+    const bool some = !batch->events.empty(), more = batch->more;
     if (some || !batch->losses.empty())
         forward(std::move(*batch));
     else
         programs_.release();
-    return some;
+    if (more) return Drained::kSome;
+    return some ? Drained::kAll : Drained::kNothing;
 }
 
 Result<Reloaded> Pump::load_and_activate() {

@@ -27,6 +27,9 @@ struct Reloaded {
     std::vector<std::string> warnings;
 };
 
+/// What a look at the ring found: nothing, all that there was, or some of it.
+enum class Drained { kNothing, kAll, kSome };
+
 class Pump {
   public:
     Pump(capture::Capture programs, const Config& config, Spool& spool, SharedStatus& status);
@@ -35,8 +38,7 @@ class Pump {
     /// Readable when somebody asked for a reload.
     int reload_fd() const { return wake_.get(); }
 
-    /// True: there were records.
-    Result<bool> drain();
+    Result<Drained> drain();
 
     /// Judges everything in the policy directory as a whole and puts it in force, or changes
     /// nothing. Every event is judged by exactly one policy: the one in force when it happened,

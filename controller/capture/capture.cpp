@@ -29,8 +29,8 @@
 namespace keyscribe::capture {
 namespace {
 
-/// Records taken at one go, so that the caller's loop stays responsive.
-constexpr std::size_t kBatch = 4096;
+/// Records taken at one go: their room in the ring is given back when all of them are in the spool.
+constexpr std::size_t kBatch = 512;
 constexpr std::size_t kExecutables = 4096;
 constexpr auto kSettleInterval = std::chrono::milliseconds(50);
 
@@ -430,7 +430,7 @@ void Capture::settle_losses(Batch& batch) {
 Result<Batch> Capture::drain() {
     Batch batch{.events = std::exchange(adopted_events_, {}),
                 .losses = std::exchange(found_lost_, {})};
-    consume(batch);
+    batch.more = consume(batch);
     // Settling waits for the whole machine: not after every record of a flood.
     if (losses_pending() && std::chrono::steady_clock::now() - settled_at_ > kSettleInterval)
         settle_losses(batch);
@@ -539,7 +539,9 @@ Result<Batch> Capture::activate(const ks_filter& filter) {
     return batch;
 }
 
-/// The program sends as much as the ring takes: it is asked until there is no more.
+/// The program sends as much as the ring takes: it is asked until there is no more. What the ring
+/// cannot hold at once is given back before it is in the spool, and with it what happened meanwhile:
+/// a process that dies in the midst of such a baseline leaves a loss, which its successor tells.
 Result<std::vector<KeyEvent>> Capture::ask(std::uint32_t mode, std::int32_t keyring, Batch& batch) {
     ks_baseline& request = VARIABLES.baseline;
     std::vector<KeyEvent> found;
@@ -556,6 +558,7 @@ Result<std::vector<KeyEvent>> Capture::ask(std::uint32_t mode, std::int32_t keyr
             done = fail_errno("cannot have the kernel look at a keyring", "keyctl(2)");
         request.mode = KS_BASELINE_OFF;
         consume_all(batch);
+        if (request.more != 0) ring_->release();
     } while (done && request.more != 0);
     receiver_->baseline = nullptr;
     if (!done) return std::unexpected(done.error());

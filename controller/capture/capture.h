@@ -40,6 +40,7 @@ struct Batch {
                                    ///< that did not parse are among them
     std::uint64_t twice = 0;       ///< numbers of this ring whose operations `events` has from the
                                    ///< ring of another build
+    bool more = false;             ///< there is more in the ring
 };
 
 /// Puts events of a former build's ring into safety; returns how far that ring is read then.

@@ -330,7 +330,7 @@ Result<void> KeyringModel::apply(const Change& change, Place place, Extent paylo
         return {};
     }
     if (change.plain && pending_) {
-        if (pending_->digest != change.sha256 || 
+        if (pending_->digest != change.sha256 ||
             pending_->name != measure::ima_event_name(change.keyring_name)) {
             finish();
             return fail("a record whose payload is not the entry before it");

@@ -158,6 +158,15 @@ void Spool::add(SpoolItem item) {
 
 void Spool::push(KeyEvent event) {
     const std::lock_guard lock(mutex_);
+    add_event(std::move(event));
+}
+
+void Spool::push(std::vector<KeyEvent> events) {
+    const std::lock_guard lock(mutex_);
+    for (KeyEvent& event : events) add_event(std::move(event));
+}
+
+void Spool::add_event(KeyEvent event) {
     const std::uint64_t bytes = bytes_of(event);
     if (progress_.ring != event.ring) progress_ = {.ring = event.ring};
     progress_.position = event.ring_position;

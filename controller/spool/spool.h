@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "controller/capture/loss_tracker.h"
 #include "controller/key_event.h"
@@ -97,6 +98,7 @@ class Spool {
     /// A full spool keeps what it has and drops the newcomer: what is left is a history without
     /// holes up to a point that is known.
     void push(KeyEvent event);
+    void push(std::vector<KeyEvent> events);  ///< as that, one after the other
     void push(capture::Loss loss);
     void push(Missed missed);
     /// The first policy of all, unless a former process left one, judges what waited for it: it
@@ -146,6 +148,7 @@ class Spool {
     void note_drop(const KeyEvent& event, Drop::Reason reason);
     void restore(SpoolFile::Found found);
     void add(SpoolItem item);
+    void add_event(KeyEvent event);
     void put_file_back();
     void flush_locked();
 

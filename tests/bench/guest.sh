@@ -110,7 +110,7 @@ systemctl stop keyscribed
 
 # What is the kernel's of that: the verifier works in BPF_PROG_LOAD, attaching waits for RCU.
 mkdir -p /run/keyscribe
-strace -f -ttt -T -e trace=execve,bpf -o "$work/start" keyscribed >/dev/null 2>&1 &
+strace -f --seccomp-bpf -ttt -T -e trace=execve,bpf -o "$work/start" keyscribed >/dev/null 2>&1 &
 while kill -0 $! 2>/dev/null && ! keyscribe wait ready --timeout 120 >/dev/null 2>&1; do sleep 0.1; done
 pkill -x keyscribed
 wait

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # As many events as four processes can make, with the default ring: none is lost, and each is measured
-# (run with tests/guest/share as the share). A ring that is too small is late-tpm.sh's.
+# (run with tests/guest/share as the share). A ring that is too small is pipeline.sh's.
 # EVENTS: how many (20000).
 
 . "$(dirname "$0")/lib.sh"

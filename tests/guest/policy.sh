@@ -86,7 +86,7 @@ equal "with the right actor" "$(events | tail -n 1 | jq -r .actor.uid)" 65534
 echo "# reloads under load lose nothing, and each event has one policy"
 policy 10-load 'measure func=KEY_CHECK key_type=user keyrings=load payload=none'
 load=$(keyctl newring load @u)
-count=400
+count=200
 (for ((i = 0; i < count; i++)); do keyctl add user "load $i" x "$load" >/dev/null || exit 1; done) &
 loader=$!
 reloads=0
