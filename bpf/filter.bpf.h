@@ -474,16 +474,12 @@ static __always_inline __u64 rules_that_may_care(__u32 which, const struct chang
     return filters[which & 1].any_keyring;
 }
 
-/*
- * A link may bring the key, later, where its payload is wanted. True also where only the type's name
- * could tell.
- */
-static __always_inline _Bool may_be_remembered(const struct change *change,
-                                               const struct ks_filter *filter,
-                                               const struct key_type *kernel_type)
+/* Where the key is an asymmetric one, a link may bring it, later, where its payload is wanted. */
+static __always_inline _Bool may_be_linked(const struct change *change,
+                                           const struct ks_filter *filter)
 {
-    return ((const void *)kernel_type == asymmetric_type || !asymmetric_type) && filter->remember &&
-           (change->operation == KS_OP_CREATE || change->operation == KS_OP_INSTANTIATE);
+    return (change->operation == KS_OP_CREATE || change->operation == KS_OP_INSTANTIATE) &&
+           filter->remember;
 }
 
 /* Fills `type` too, where the event is to be sent. */
@@ -501,7 +497,11 @@ static __always_inline struct verdict judge(const struct change *change, union t
         allowed = rules_that_may_care(generation, change, kernel_type);
         asked = allowed & filter->operations[change->operation];
         if (ks_changes_holders(change->operation)) holders = allowed & filter->holders;
-        if (!(asked | holders) && !may_be_remembered(change, filter, kernel_type)) return verdict;
+        if (!(asked | holders) &&
+            (!may_be_linked(change, filter) ||
+             /* Nobody knows before the first one was seen: its name has to tell. */
+             (asymmetric_type && (const void *)kernel_type != asymmetric_type)))
+            return verdict;
     }
 
     read_type_name(type, kernel_type, change->key_trusted);
@@ -525,8 +525,7 @@ static __always_inline struct verdict judge(const struct change *change, union t
         verdict.wanted = change->keyring ? wants_of_first(generation, asked)
                                          : WANT_RECORD | wants_of_all(filter, asked);
     if (!verdict.wanted && (holders & allowed)) verdict.wanted = WANT_RECORD;
-    if (!(verdict.wanted & WANT_PAYLOAD) && may_be_remembered(change, filter, kernel_type) &&
-        is_asymmetric(type))
+    if (is_asymmetric(type) && !(verdict.wanted & WANT_PAYLOAD) && may_be_linked(change, filter))
         verdict.wanted |= verdict.wanted ? WANT_PAYLOAD
                                          : WANT_RECORD | WANT_PAYLOAD | WANT_REMEMBER;
     return verdict;
