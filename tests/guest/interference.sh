@@ -240,6 +240,12 @@ else
     check "the watchdog has it replaced" wait_for 30 another "$halted"
     check "ready" keyscribe wait ready --timeout 60
     check "the list says so" test "$(records_of restart | wc -l)" -gt "$restarts"
+    # That it had not read this far only the halted process knew.
+    one_lost() { test "$(records_of loss | tail -n 1 | jq .count)" -eq 1; }
+    check "what was stolen is a loss of one" wait_for 30 one_lost
+    sed -i '/^stolen$/d' "$work/added"
+    events=$((events + 1))
+    lost=$((lost + 1))
 fi
 well "halted, and the ring read"
 inject rm -f $policy_dir/*.policy

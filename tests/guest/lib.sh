@@ -4,7 +4,7 @@
 # What the guest's suites share: checks, keys, and the service. Source it first.
 #
 # A check that fails is printed with what was found, counted, and the suite goes on; finish prints
-# the counts and sets the exit status.
+# the counts and sets the exit status. Before each stands how many seconds the suite has run.
 
 set -uo pipefail
 export LC_ALL=C
@@ -20,12 +20,12 @@ failed=0
 
 pass() {
     passed=$((passed + 1))
-    echo "ok      $*"
+    printf '%4d ok      %s\n' "$SECONDS" "$*"
 }
 
 fail() {
     failed=$((failed + 1))
-    echo "NOT OK  $*"
+    printf '%4d NOT OK  %s\n' "$SECONDS" "$*"
 }
 
 # check WHAT COMMAND...: the command succeeds.

@@ -13,7 +13,7 @@
 #include "support.h"
 
 namespace keyscribe::appraise {
-namespace {
+namespace appraise_test {
 
 using measure::as_bytes;
 using measure::cbor_bytes;
@@ -1387,5 +1387,5 @@ TEST(BlockedFiles, AsSha256sumWritesThem) {
         EXPECT_FALSE(BlockedFiles::parse(wrong, "f")) << wrong;
 }
 
-}  // namespace
+}  // namespace appraise_test
 }  // namespace keyscribe::appraise

@@ -7,7 +7,7 @@
 #include "support.h"
 
 namespace keyscribe::appraise {
-namespace {
+namespace appraise_tpm_test {
 
 using testing::Buffer;
 using testing::Host;
@@ -115,5 +115,5 @@ TEST_F(Tpm2Quote, AListThatGrewMeanwhileAndOneThatWasCut) {
     EXPECT_EQ(stale.findings[0].code, "quote-nonce");
 }
 
-}  // namespace
+}  // namespace appraise_tpm_test
 }  // namespace keyscribe::appraise

@@ -12,7 +12,7 @@
 #include "tests/unit/support.h"
 
 namespace keyscribe::evidence {
-namespace {
+namespace attest_test {
 
 using measure::MeasurementLog;
 using measure::NewEntry;
@@ -338,5 +338,5 @@ TEST_F(Attest, WithoutAKeyOrAListItSaysWhatToDo) {
     EXPECT_NE(no_list.error().hint.find("nothing was measured"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace attest_test
 }  // namespace keyscribe::evidence

@@ -7,7 +7,7 @@
 #include "controller/measure/template_data.h"
 
 namespace keyscribe::measure {
-namespace {
+namespace batch_test {
 
 NamedBuf record(unsigned pcr, std::string name, std::size_t size) {
     return {pcr, std::move(name), WipedBytes(size, 0x5a)};
@@ -65,5 +65,5 @@ TEST(Batch, IsBounded) {
     EXPECT_LT(bytes, 1000u);
 }
 
-}  // namespace
+}  // namespace batch_test
 }  // namespace keyscribe::measure

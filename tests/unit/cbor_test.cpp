@@ -7,7 +7,7 @@
 #include <utility>
 
 namespace keyscribe::measure {
-namespace {
+namespace cbor_test {
 
 using nlohmann::json;
 
@@ -174,5 +174,5 @@ TEST(Cbor, ManyKeysAreInOrder) {
     EXPECT_EQ(*decoded, many);
 }
 
-}  // namespace
+}  // namespace cbor_test
 }  // namespace keyscribe::measure

@@ -8,7 +8,7 @@
 #include "support.h"
 
 namespace keyscribe::measure {
-namespace {
+namespace cel_test {
 
 constexpr CelFormat kFormats[] = {CelFormat::kJson, CelFormat::kCbor, CelFormat::kTlv};
 const std::vector<Algorithm> kBanks = {Algorithm::kSha1, Algorithm::kSha256, Algorithm::kSha384,
@@ -148,5 +148,5 @@ TEST(Cel, WhatItCannotSayIsRefused) {
     EXPECT_FALSE(write_cel(read_list(high).value(), kBanks, CelFormat::kTlv));
 }
 
-}  // namespace
+}  // namespace cel_test
 }  // namespace keyscribe::measure

@@ -10,7 +10,7 @@
 #include "tests/unit/support.h"
 
 namespace keyscribe::model {
-namespace {
+namespace certificate_test {
 
 using measure::as_bytes;
 using measure::to_hex;
@@ -166,5 +166,5 @@ TEST_F(CertificateTest, WhatIsNoneIsANormalAnswer) {
     }
 }
 
-}  // namespace
+}  // namespace certificate_test
 }  // namespace keyscribe::model

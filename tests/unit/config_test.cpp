@@ -8,7 +8,7 @@
 #include <string>
 
 namespace keyscribe {
-namespace {
+namespace config_test {
 
 using namespace std::chrono_literals;
 
@@ -233,5 +233,5 @@ TEST(Config, TextThatIsNotAsciiIsRefusedOutsideOfStrings) {
     EXPECT_EQ(inside->control.group, "\xc3\xa4");
 }
 
-}  // namespace
+}  // namespace config_test
 }  // namespace keyscribe

@@ -21,7 +21,7 @@
 #include "controller/unique_fd.h"
 
 namespace keyscribe::control {
-namespace {
+namespace control_test {
 
 using nlohmann::json;
 using namespace std::chrono_literals;
@@ -382,5 +382,5 @@ TEST_F(Control, StopsAlthoughClientsAreSilent) {
     EXPECT_LT(std::chrono::steady_clock::now() - before, 3s);
 }
 
-}  // namespace
+}  // namespace control_test
 }  // namespace keyscribe::control

@@ -6,7 +6,7 @@
 #include "support.h"
 
 namespace keyscribe::measure {
-namespace {
+namespace digest_test {
 
 constexpr std::array kAll = {Algorithm::kSha1, Algorithm::kSha256, Algorithm::kSha384,
                              Algorithm::kSha512};
@@ -57,5 +57,5 @@ TEST(Digest, Hex) {
     EXPECT_EQ(to_hex(std::array<std::uint8_t, 3>{0x00, 0x9a, 0xff}), "009aff");
 }
 
-}  // namespace
+}  // namespace digest_test
 }  // namespace keyscribe::measure

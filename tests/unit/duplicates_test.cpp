@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace keyscribe::capture {
-namespace {
+namespace duplicates_test {
 
 /// What a thread did to a key at a time, as one build's programs recorded it.
 KeyEvent seen(std::uint32_t thread, std::uint64_t time, std::int32_t key) {
@@ -45,5 +45,5 @@ TEST(Duplicates, TheSameOperationAgainIsAnotherOne) {
     EXPECT_TRUE(newer.empty());
 }
 
-}  // namespace
+}  // namespace duplicates_test
 }  // namespace keyscribe::capture

@@ -7,7 +7,7 @@
 #include <functional>
 
 namespace keyscribe::capture {
-namespace {
+namespace event_decoder_test {
 
 struct Record {
     ks_event fixed{};
@@ -194,5 +194,5 @@ TEST(EventDecoder, AbsentPayloadWithAReason) {
     EXPECT_EQ(event->flags, KS_EVENT_SECRET);
 }
 
-}  // namespace
+}  // namespace event_decoder_test
 }  // namespace keyscribe::capture

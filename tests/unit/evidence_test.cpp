@@ -10,7 +10,7 @@
 #include "tests/unit/support.h"
 
 namespace keyscribe::evidence {
-namespace {
+namespace evidence_test {
 
 using nlohmann::json;
 using testing::TempDir;
@@ -214,5 +214,5 @@ TEST(MappedFile, GivesWhatTheFileHas) {
     EXPECT_FALSE(MappedFile::open(directory / "absent"));
 }
 
-}  // namespace
+}  // namespace evidence_test
 }  // namespace keyscribe::evidence

@@ -11,7 +11,7 @@
 #include "support.h"
 
 namespace keyscribe {
-namespace {
+namespace faulty_tpm_test {
 
 using measure::as_bytes;
 
@@ -149,5 +149,5 @@ TEST_F(FaultyTpmTest, NothingIsLostWhateverItAnswers) {
     expect_replay_equals_pcr();
 }
 
-}  // namespace
+}  // namespace faulty_tpm_test
 }  // namespace keyscribe

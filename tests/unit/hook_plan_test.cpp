@@ -6,7 +6,7 @@
 #include <set>
 
 namespace keyscribe::capture {
-namespace {
+namespace hook_plan_test {
 
 // What Debian's kernels offer.
 const KernelFeatures k61{.release = "6.1", .btf = true, .bpf_lsm = true, .ima_function = true};
@@ -67,5 +67,5 @@ TEST(HookPlan, SaysWhatIsMissing) {
     EXPECT_NE(no_btf.error().hint.find("CONFIG_DEBUG_INFO_BTF"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace hook_plan_test
 }  // namespace keyscribe::capture

@@ -9,7 +9,7 @@
 #include <fstream>
 
 namespace keyscribe {
-namespace {
+namespace journal_test {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
@@ -200,5 +200,5 @@ TEST(EventJson, HasNoPayload) {
               {"sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}));
 }
 
-}  // namespace
+}  // namespace journal_test
 }  // namespace keyscribe

@@ -7,7 +7,7 @@
 #include "controller/concern.h"
 
 namespace keyscribe {
-namespace {
+namespace key_table_test {
 
 KeyEvent in_keyring(ks_operation operation, std::int32_t key, KeyringName keyring,
                     const std::string& type = "asymmetric") {
@@ -167,5 +167,5 @@ TEST(Concern, AnOperationInAKeyringConcernsThatOne) {
               "key 10@10 ");
 }
 
-}  // namespace
+}  // namespace key_table_test
 }  // namespace keyscribe

@@ -10,7 +10,7 @@
 #include "appraise_support.h"
 
 namespace keyscribe::appraise {
-namespace {
+namespace keylime_policy_test {
 
 using nlohmann::json;
 using testing::Host;
@@ -102,5 +102,5 @@ TEST_F(KeylimePolicy, RecordsPassThatSayNothingAgainstTheHost) {
     EXPECT_FALSE(excluded("keyscribe:batch"));
 }
 
-}  // namespace
+}  // namespace keylime_policy_test
 }  // namespace keyscribe::appraise

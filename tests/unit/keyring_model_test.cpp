@@ -11,7 +11,7 @@
 #include "controller/measure/cbor.h"
 
 namespace keyscribe::model {
-namespace {
+namespace keyring_model_test {
 
 using measure::as_bytes;
 using nlohmann::json;
@@ -370,5 +370,5 @@ TEST(KeyringModelMemory, AHundredThousandKeys) {
 #endif
 }
 
-}  // namespace
+}  // namespace keyring_model_test
 }  // namespace keyscribe::model

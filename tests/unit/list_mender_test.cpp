@@ -8,7 +8,7 @@
 #include "support.h"
 
 namespace keyscribe::measure {
-namespace {
+namespace list_mender_test {
 
 class ListMenderTest : public ::testing::Test {
   protected:
@@ -156,5 +156,5 @@ TEST_F(ListMenderTest, WhatNothingCanRepairIsCutOffAndTold) {
     EXPECT_EQ(mended.findings.size(), 1u);
 }
 
-}  // namespace
+}  // namespace list_mender_test
 }  // namespace keyscribe::measure

@@ -14,7 +14,7 @@
 #include "support.h"
 
 namespace keyscribe::measure {
-namespace {
+namespace list_test {
 
 using testing::lines_of;
 using testing::read_file;
@@ -332,5 +332,5 @@ TEST(ListFiles, EvmctlAcceptsTheListAndNoOther) {
     EXPECT_EQ(bad.text.find(matched), std::string::npos) << bad.text;
 }
 
-}  // namespace
+}  // namespace list_test
 }  // namespace keyscribe::measure

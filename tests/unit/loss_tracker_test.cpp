@@ -6,7 +6,7 @@
 #include <random>
 
 namespace keyscribe::capture {
-namespace {
+namespace loss_tracker_test {
 
 TEST(LossTracker, NothingIsLostInOrder) {
     LossTracker tracker;
@@ -55,5 +55,5 @@ TEST(LossTracker, RandomOrderAndLossAddUp) {
     }
 }
 
-}  // namespace
+}  // namespace loss_tracker_test
 }  // namespace keyscribe::capture

@@ -11,7 +11,7 @@
 #include "support.h"
 
 namespace keyscribe::measure {
-namespace {
+namespace measurement_log_test {
 
 constexpr unsigned kPcr = 13;
 
@@ -366,5 +366,5 @@ TEST_F(MeasurementLogTest, TheKernelsAggregateBeginsTheList) {
     EXPECT_EQ(recovery.owed, 0u);
 }
 
-}  // namespace
+}  // namespace measurement_log_test
 }  // namespace keyscribe::measure

@@ -12,7 +12,7 @@
 #include "policy/parser.h"
 
 namespace keyscribe::policy {
-namespace {
+namespace policy_filter_test {
 
 constexpr std::uint32_t kGeneration = 7;
 
@@ -337,5 +337,5 @@ TEST(PolicyFilter, NeverDropsWhatIsMeasuredAndIsExactWhereItDecides) {
     EXPECT_GT(open, 5'000u);
 }
 
-}  // namespace
+}  // namespace policy_filter_test
 }  // namespace keyscribe::policy

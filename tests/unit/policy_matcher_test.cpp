@@ -11,7 +11,7 @@
 #include "policy/parser.h"
 
 namespace keyscribe::policy {
-namespace {
+namespace policy_matcher_test {
 
 Policy policy_of(const std::string& text) {
     const Source source{"10-x.policy", text};
@@ -164,5 +164,5 @@ TEST(PolicyGlob, ManyStarsDoNotTakeForever) {
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
 }
 
-}  // namespace
+}  // namespace policy_matcher_test
 }  // namespace keyscribe::policy

@@ -9,7 +9,7 @@
 #include "policy/parser.h"
 
 namespace keyscribe::policy {
-namespace {
+namespace policy_parser_test {
 
 std::expected<Policy, Diagnostics> parse_text(const std::string& text) {
     const Source source{"10-x.policy", text};
@@ -415,5 +415,5 @@ TEST(PolicyFiles, TheShippedOnesAreValidAndGiveNoWarning) {
     }
 }
 
-}  // namespace
+}  // namespace policy_parser_test
 }  // namespace keyscribe::policy

@@ -9,7 +9,7 @@
 #include "policy/parser.h"
 
 namespace keyscribe::policy {
-namespace {
+namespace policy_vectors_test {
 
 /// Rule to whether the kernel took it.
 std::map<std::string, bool> kernel_answers(const std::string& release) {
@@ -73,5 +73,5 @@ TEST(PolicyVectors, EveryRefusalSaysWhereAndWhy) {
     }
 }
 
-}  // namespace
+}  // namespace policy_vectors_test
 }  // namespace keyscribe::policy

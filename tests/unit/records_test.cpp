@@ -10,7 +10,7 @@
 #include "support.h"
 
 namespace keyscribe::measure {
-namespace {
+namespace records_test {
 
 using nlohmann::json;
 
@@ -307,5 +307,5 @@ TEST(Records, ForeignThatIsMalformedIsRefused) {
     EXPECT_FALSE(foreign_values(as_bytes("garbage")));
 }
 
-}  // namespace
+}  // namespace records_test
 }  // namespace keyscribe::measure

@@ -16,7 +16,7 @@
 #include "report_hosts.h"
 
 namespace keyscribe::report {
-namespace {
+namespace report_test {
 
 using appraise::Appraisal;
 using appraise::Verdict;
@@ -416,5 +416,5 @@ TEST(Report, WhoSignedWhom) {
     }
 }
 
-}  // namespace
+}  // namespace report_test
 }  // namespace keyscribe::report

@@ -11,7 +11,7 @@
 #include <fstream>
 
 namespace keyscribe {
-namespace {
+namespace security_test {
 
 /// Whether `check` holds in a process of its own, since nothing of this can be taken back.
 template <class Check>
@@ -56,5 +56,5 @@ TEST(Security, NoCapabilityComesBackWithAnotherProgram) {
     }));
 }
 
-}  // namespace
+}  // namespace security_test
 }  // namespace keyscribe

@@ -11,7 +11,7 @@
 #include "support.h"
 
 namespace keyscribe {
-namespace {
+namespace spool_file_test {
 
 using testing::TempDir;
 using namespace std::chrono_literals;
@@ -348,5 +348,5 @@ TEST_F(SpoolFileTest, AFileThatWasRemovedOrCutIsWrittenAnew) {
     }
 }
 
-}  // namespace
+}  // namespace spool_file_test
 }  // namespace keyscribe

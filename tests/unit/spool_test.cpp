@@ -6,7 +6,7 @@
 #include <thread>
 
 namespace keyscribe {
-namespace {
+namespace spool_test {
 
 using namespace std::chrono_literals;
 
@@ -139,5 +139,5 @@ TEST(Spool, HowFarARingIsReadIsOfThatRingAlone) {
     EXPECT_EQ(spool.progress().position, 0u);
 }
 
-}  // namespace
+}  // namespace spool_test
 }  // namespace keyscribe

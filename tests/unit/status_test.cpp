@@ -9,7 +9,7 @@
 #include "support.h"
 
 namespace keyscribe {
-namespace {
+namespace status_test {
 
 Status ready() {
     Status status;
@@ -104,5 +104,5 @@ TEST(Status, PrometheusLineByLine) {
     EXPECT_EQ(samples.at("keyscribe_events_measured_total"), "3");
 }
 
-}  // namespace
+}  // namespace status_test
 }  // namespace keyscribe

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace keyscribe::measure {
-namespace {
+namespace template_data_test {
 
 std::string hex(Bytes bytes) { return to_hex(bytes); }
 
@@ -84,5 +84,5 @@ TEST(TemplateData, WhatIsMalformedIsRefused) {
     EXPECT_FALSE(decode_fields("", whole));
 }
 
-}  // namespace
+}  // namespace template_data_test
 }  // namespace keyscribe::measure

@@ -10,7 +10,7 @@
 #include "support.h"
 
 namespace keyscribe::measure {
-namespace {
+namespace tpm_test {
 
 constexpr unsigned kPcr = 13;
 
@@ -121,5 +121,5 @@ TEST(Tpm, WhichPcrsAreAllowed) {
     for (const unsigned pcr : {17u, 22u, 24u, 1000u}) EXPECT_FALSE(check_pcr(pcr, true)) << pcr;
 }
 
-}  // namespace
+}  // namespace tpm_test
 }  // namespace keyscribe::measure

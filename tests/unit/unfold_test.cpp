@@ -9,7 +9,7 @@
 #include "controller/measure/template_data.h"
 
 namespace keyscribe::measure {
-namespace {
+namespace unfold_test {
 
 using nlohmann::json;
 
@@ -99,5 +99,5 @@ TEST(Unfold, RefusesWhatIsNotExactlyABatch) {
     EXPECT_NE(refusal(std::vector<std::uint8_t>(1 << 20, 0x81)), "");
 }
 
-}  // namespace
+}  // namespace unfold_test
 }  // namespace keyscribe::measure
