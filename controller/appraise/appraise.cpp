@@ -351,7 +351,7 @@ class Appraiser {
         result_.policy_digest = claims.policy;
         if (claims.started && !evidence_.boot_id.empty() && claims.boot_id != evidence_.boot_id)
             findings_.add(codes::kBootId, "the list is of another boot than the evidence says",
-                          in_list(0));
+                          in_list(1));
         if (result_.boot_id.empty()) result_.boot_id = claims.boot_id;
         check_aggregate(claims.aggregate_algorithm, claims.aggregate, in_list(0));
     }

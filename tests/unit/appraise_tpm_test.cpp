@@ -2,6 +2,8 @@
 // Quotes of a real (software) TPM, made by tpm2_quote with keys by tpm2_createak.
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "appraise_support.h"
 #include "controller/appraise/tpm2_quote_files.h"
 #include "support.h"
@@ -20,9 +22,10 @@ class Tpm2Quote : public ::testing::Test {
                          " && TPM2TOOLS_TCTI=" + swtpm_.tcti() + ' ' + command);
         ASSERT_EQ(output.status, 0) << command << '\n' << output.text;
     }
-    void make_key(const std::string& kind, const std::string& scheme) {
+    void make_key(const std::string& kind, const std::string& scheme,
+                  const std::string& digest = "sha256") {
         tool("tpm2_createek -G rsa -c ek.ctx");
-        tool("tpm2_createak -C ek.ctx -c ak.ctx -G " + kind + " -g sha256 -s " + scheme +
+        tool("tpm2_createak -C ek.ctx -c ak.ctx -G " + kind + " -g " + digest + " -s " + scheme +
              " -f pem -u ak.pem");
         tool("tpm2_flushcontext -t");
     }
@@ -78,11 +81,13 @@ TEST_F(Tpm2Quote, OfEachKindOfKey) {
     Host host;
     host.good();
     extend(host);
-    const std::pair<const char*, const char*> kinds[] = {
-        {"rsa", "rsassa"}, {"rsa", "rsapss"}, {"ecc", "ecdsa"}};
-    for (const auto& [kind, scheme] : kinds) {
-        make_key(kind, scheme);
-        const std::string with_scheme = std::string("--scheme ") + scheme;
+    const std::array<const char*, 3> kinds[] = {{"rsa", "rsassa", "sha256"},
+                                                {"rsa", "rsapss", "sha256"},
+                                                {"ecc", "ecdsa", "sha256"},
+                                                {"ecc384", "ecdsa", "sha384"}};
+    for (const auto& [kind, scheme, digest] : kinds) {
+        make_key(kind, scheme, digest);
+        const std::string with_scheme = std::string("--scheme ") + scheme + " -g " + digest;
         quote(with_scheme);
         const auto result = run(host);
         EXPECT_EQ(result.verdict, Verdict::kAffirmed)
