@@ -14,6 +14,7 @@
 #include <array>
 #include <chrono>
 #include <optional>
+#include <string_view>
 #include <thread>
 
 #include "controller/unique_fd.h"
@@ -34,14 +35,21 @@ constexpr std::chrono::seconds kPatience{5};  // for a whole request, and again 
 class UnixStream : public httplib::Stream {
   public:
     UnixStream(int fd, int stop) : fd_(fd), stop_(stop) {}
-    bool is_readable() const override { return wait(POLLIN, stop_); }
+    bool is_readable() const override { return !unread_.empty() || wait(POLLIN, stop_); }
     bool is_writable() const override { return wait(POLLOUT, -1); }
+    /// The library asks for a request's lines byte by byte.
     ssize_t read(char* to, std::size_t size) override {
-        size = std::min(size, budget_);
-        if (size == 0 || !is_readable()) return -1;
-        const ssize_t count = ::recv(fd_, to, size, MSG_DONTWAIT);
-        if (count > 0) budget_ -= static_cast<std::size_t>(count);
-        return count;
+        if (unread_.empty()) {
+            if (budget_ == 0 || !is_readable()) return -1;
+            const ssize_t count =
+                ::recv(fd_, buffer_.data(), std::min(buffer_.size(), budget_), MSG_DONTWAIT);
+            if (count <= 0) return count;
+            budget_ -= static_cast<std::size_t>(count);
+            unread_ = std::string_view(buffer_.data(), static_cast<std::size_t>(count));
+        }
+        const std::size_t count = unread_.copy(to, size);
+        unread_.remove_prefix(count);
+        return static_cast<ssize_t>(count);
     }
     ssize_t write(const char* from, std::size_t size) override {
         // The handler's own time is not the peer's fault.
@@ -67,6 +75,8 @@ class UnixStream : public httplib::Stream {
 
     int fd_;
     int stop_;
+    std::array<char, 4096> buffer_;
+    std::string_view unread_;  // of the buffer
     std::size_t budget_ = kRequest;
     Clock::time_point deadline_ = Clock::now() + kPatience;
     bool answering_ = false;

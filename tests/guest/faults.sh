@@ -4,7 +4,7 @@
 # The daemon dies at every named point of the pipeline and at random moments, always under load, and is
 # replaced by another build: afterwards the list replays in every bank, and each event stands in it
 # exactly once and in order (run with tests/guest/share as the share, and --no-service).
-# KILLS: at how many random moments (10). PAUSE: between two events of one process, microseconds (30000).
+# KILLS: at how many random moments (10). PAUSE: between two events of one process, microseconds (100000).
 
 . "$(dirname "$0")/lib.sh"
 
@@ -32,7 +32,7 @@ mkdir -p $faults
 check "ready" keyscribe wait ready --timeout 120
 check "programs are pinned" test -n "$(ls /sys/fs/bpf/keyscribe)"
 
-"$bin/keyload" load 2 0 100 "${PAUSE:-30000}" >"$work/load" &
+"$bin/keyload" load 2 0 100 "${PAUSE:-100000}" >"$work/load" &
 loader=$!
 for point in "${points[@]}"; do
     before=$(pid)

@@ -172,7 +172,7 @@ settle
 equal "they are recorded, without a payload" \
     "$(records_of create | jq -r 'select(.withheld == "secret") | .type' | tail -n 3 | tr '\n' ' ')" \
     "user logon asymmetric "
-daemon=$(systemctl show -p MainPID --value keyscribed)
+daemon=$(pid)
 gcore -o "$work/core" "$daemon" >/dev/null 2>&1
 check "a core of the daemon was taken" test -s "$work/core.$daemon"
 private_part=$(openssl rsa -in "$work/key.pem" -noout -text 2>/dev/null |
@@ -213,7 +213,7 @@ refute "no line of the log names a forbidden system call" grep -q SIGSYS "$work/
 echo "# after a crash the list goes on"
 entries=$(keyscribe list --format json | wc -l)
 systemctl kill -s KILL keyscribed
-another_runs() { [[ $(systemctl show -p MainPID --value keyscribed) != "$daemon" ]] && keyscribe status; }
+another_runs() { [[ $(pid) != "$daemon" ]] && keyscribe status; }
 check "systemd starts it again" wait_for 60 another_runs
 check "it gets ready" keyscribe wait ready --timeout 60
 certificate after
@@ -248,7 +248,7 @@ check "ready" keyscribe wait ready --timeout 60
 before=$(stat -c %s $list)
 # The daemon stands still while the ring overflows. 2,000 bytes: where there is no room for a payload
 # there still is some for the record.
-daemon=$(systemctl show -p MainPID --value keyscribed)
+daemon=$(pid)
 inject kill -STOP "$daemon"
 /share/bin/keyload small 4 250 2000 >"$work/load" || fail "the load"
 kill -CONT "$daemon"

@@ -66,7 +66,7 @@ under_load() {
     echo "# $1"
     injected=$((injected + 1))
     from=$(stat -c %s $list 2>/dev/null || echo 0)
-    pid=$(systemctl show -p MainPID --value keyscribed)
+    pid=$(pid)
     "$bin/keyload" load "${3:-2}" "$2" 100 50000 >"$work/load" &
     loader=$!
 }
@@ -85,7 +85,7 @@ shown() {
 all_well() {
     wait "$loader" || fail "the load"
     check "everything is measured" settle
-    equal "the service is the same process" "$(systemctl is-active keyscribed) $(systemctl show -p MainPID --value keyscribed)" "active $pid"
+    equal "the service is the same process" "$(systemctl is-active keyscribed) $(pid)" "active $pid"
     shown "$1"
     local counts
     counts=$(grep -v seconds "$work/load" | tr '\n' ' ')
