@@ -60,7 +60,8 @@ std::string codes_of(const Appraisal& appraisal, bool notes = false) {
     return text;
 }
 
-/// Every finding that counts, and the entry that it stems from: "key-unknown@7 ima-violation@ima:2".
+/// Every finding that counts, and the entry that it stems from: "key-unknown@7
+/// ima-violation@ima:2".
 std::string findings_of(const Appraisal& appraisal) {
     std::string text;
     for (const Finding& finding : appraisal.findings) {
@@ -231,7 +232,8 @@ const std::vector<Forgery>& forgeries() {
         {"an entry's PCR changed", [](Setting& s) { entries_as(s, [](auto& e) { e[6][0] = 14; }); },
          "list-replay"},
         {"an entry's template digest changed",
-         [](Setting& s) { entries_as(s, [](auto& e) { e[6][4] ^= 1; }); }, "list-template-digest@6"},
+         [](Setting& s) { entries_as(s, [](auto& e) { e[6][4] ^= 1; }); },
+         "list-template-digest@6"},
         {"an entry's template digest zeroed, as of a violation",
          [](Setting& s) { entries_as(s, [](auto& e) { std::fill_n(e[6].begin() + 4, 20, 0); }); },
          "list-replay"},
