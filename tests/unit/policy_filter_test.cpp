@@ -242,6 +242,12 @@ TEST(PolicyFilter, NamesThatNoMultiplierPartsAreRefused) {
     EXPECT_TRUE(filter.error().contains("do not fit into the kernel's filter"));
 }
 
+const std::vector<std::string> kKeyrings{
+    "a",     ".ima",        "sixsix",      "sixsixx",     "sixsixy", ".builtin_trusted_keys",
+    kPrefix, kPrefix + "x", kPrefix + "y", kPrefix + "xx"};
+const std::vector<std::string> kTypes{"asymmetric", "user", "logon", "keyring"};
+const std::vector<std::string> kDescriptions{"x", "xy", "y"};
+
 class RandomPolicy {
   public:
     explicit RandomPolicy(unsigned seed) : random_(seed) {}
@@ -264,11 +270,6 @@ class RandomPolicy {
     }
 
   private:
-    static inline const std::vector<std::string> kKeyrings{
-        "a",     ".ima",        "sixsix",      "sixsixx",     "sixsixy", ".builtin_trusted_keys",
-        kPrefix, kPrefix + "x", kPrefix + "y", kPrefix + "xx"};
-    static inline const std::vector<std::string> kTypes{"asymmetric", "user", "logon", "keyring"};
-    static inline const std::vector<std::string> kDescriptions{"x", "xy", "y"};
     static constexpr std::uint32_t kIds[] = {0, 1, 2, 1000, 4294967293, 4294967294};
 
     std::size_t pick(std::size_t count) { return random_() % count; }
