@@ -349,6 +349,7 @@ class Appraiser {
     void check_boot() {
         const HostClaims& claims = judge_.claims();
         result_.policy_digest = claims.policy;
+        // The second entry, keyscribe:start, names the boot.
         if (claims.started && !evidence_.boot_id.empty() && claims.boot_id != evidence_.boot_id)
             findings_.add(codes::kBootId, "the list is of another boot than the evidence says",
                           in_list(1));

@@ -60,8 +60,7 @@ std::string codes_of(const Appraisal& appraisal, bool notes = false) {
     return text;
 }
 
-/// Every finding that counts, and the entry that it stems from: "key-unknown@7
-/// ima-violation@ima:2".
+/// Every finding that counts, and the entry that it stems from: "key-unknown@7 ima-template@ima:2".
 std::string findings_of(const Appraisal& appraisal) {
     std::string text;
     for (const Finding& finding : appraisal.findings) {
@@ -1014,7 +1013,8 @@ TEST(Appraise, EveryForgeryHasItsFinding) {
         Setting setting;
         forgery.make(setting);
         const auto result = setting.run();
-        EXPECT_EQ(findings_of(result), forgery.findings) << forgery.name;
+        EXPECT_EQ(findings_of(result), forgery.findings) << forgery.name << '\n'
+                                                         << to_json(result, "");
         ASSERT_NE(result.verdict, Verdict::kAffirmed) << forgery.name;
         for (const Finding& finding : result.findings) EXPECT_FALSE(finding.sentence.empty());
         // A code has one weight, so the first one says what the verdict has to be.
