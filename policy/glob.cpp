@@ -3,12 +3,10 @@
 
 #include <cstdint>
 
+#include "policy/text.h"
+
 namespace keyscribe::policy {
 namespace {
-
-std::uint8_t byte_at(std::string_view bytes, std::size_t index) {
-    return static_cast<std::uint8_t>(bytes[index]);
-}
 
 struct Element {
     std::size_t length = 1;  // in the pattern

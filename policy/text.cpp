@@ -10,10 +10,6 @@ namespace {
 
 constexpr std::size_t kMaxQuoted = 80;
 
-std::uint8_t byte_at(std::string_view bytes, std::size_t index) {
-    return static_cast<std::uint8_t>(bytes[index]);
-}
-
 struct Decoded {
     std::size_t length = 0;  // 0: not UTF-8
     char32_t code = 0;

@@ -3,11 +3,17 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace keyscribe::policy {
+
+/// As a number from 0 to 255: whether char has a sign is the platform's.
+constexpr std::uint8_t byte_at(std::string_view bytes, std::size_t index) {
+    return static_cast<std::uint8_t>(bytes[index]);
+}
 
 /// Replaces every byte that a terminal could take for more than a character by \xNN: control
 /// characters (those of Unicode and of writing direction too) and what is not UTF-8.

@@ -17,10 +17,10 @@ struct CurveName {
     std::string_view kernel;
     const char* openssl;
 };
-constexpr CurveName kCurves[] = {{"ecdsa-nist-p192", "prime192v1"},
-                                 {"ecdsa-nist-p256", "prime256v1"},
-                                 {"ecdsa-nist-p384", "secp384r1"},
-                                 {"ecdsa-nist-p521", "secp521r1"}};
+constexpr CurveName kKernelCurves[] = {{"ecdsa-nist-p192", "prime192v1"},
+                                       {"ecdsa-nist-p256", "prime256v1"},
+                                       {"ecdsa-nist-p384", "secp384r1"},
+                                       {"ecdsa-nist-p521", "secp521r1"}};
 
 struct FreeBuilder {
     void operator()(OSSL_PARAM_BLD* builder) const { OSSL_PARAM_BLD_free(builder); }
@@ -144,8 +144,8 @@ Owned<EVP_PKEY> public_key(Bytes bits, std::string_view algorithm) {
         return Owned<EVP_PKEY>(
             d2i_PublicKey(EVP_PKEY_RSA, nullptr, &der, static_cast<long>(bits.size())));
     }
-    const auto curve = std::ranges::find(kCurves, algorithm, &CurveName::kernel);
-    return curve == std::end(kCurves) ? nullptr : ec_key(bits, curve->openssl);
+    const auto curve = std::ranges::find(kKernelCurves, algorithm, &CurveName::kernel);
+    return curve == std::end(kKernelCurves) ? nullptr : ec_key(bits, curve->openssl);
 }
 
 EVP_PKEY* PublicKeys::get(MaterialId id) {

@@ -30,8 +30,8 @@ struct Curve {
     const char* openssl;
     std::size_t size;
 };
-constexpr Curve kCurves[] = {{TPM2_ECC_NIST_P256, "prime256v1", 32},
-                             {TPM2_ECC_NIST_P384, "secp384r1", 48}};
+constexpr Curve kTpmCurves[] = {{TPM2_ECC_NIST_P256, "prime256v1", 32},
+                                {TPM2_ECC_NIST_P384, "secp384r1", 48}};
 
 std::vector<std::uint8_t> number(Bytes big_endian) {
     const auto first =
@@ -58,7 +58,7 @@ Result<PublicNumbers> numbers_of(EVP_PKEY* key) {
     }
     char group[64] = {};
     if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof group, nullptr) == 1)
-        for (const Curve& curve : kCurves)
+        for (const Curve& curve : kTpmCurves)
             if (std::string_view(group) == curve.openssl)
                 return PublicNumbers{curve.tpm, number(key, OSSL_PKEY_PARAM_EC_PUB_X),
                                      number(key, OSSL_PKEY_PARAM_EC_PUB_Y)};
@@ -250,8 +250,9 @@ Result<PublicNumbers> rsa_numbers(const TPMT_PUBLIC& from) {
 }
 
 Result<PublicNumbers> ecc_numbers(const TPMT_PUBLIC& from) {
-    const auto curve = std::ranges::find(kCurves, from.parameters.eccDetail.curveID, &Curve::tpm);
-    if (curve == std::end(kCurves)) return fail("an ECC key on another curve", "TPMT_PUBLIC");
+    const auto curve =
+        std::ranges::find(kTpmCurves, from.parameters.eccDetail.curveID, &Curve::tpm);
+    if (curve == std::end(kTpmCurves)) return fail("an ECC key on another curve", "TPMT_PUBLIC");
     const TPM2B_ECC_PARAMETER &x = from.unique.ecc.x, &y = from.unique.ecc.y;
     if (x.size > curve->size || y.size > curve->size)
         return fail("a coordinate that is too large", "TPMT_PUBLIC");

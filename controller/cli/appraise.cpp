@@ -22,15 +22,13 @@ using appraise::Basis;
 using appraise::Verdict;
 using evidence::MappedFile;
 
-constexpr int kUnusable = static_cast<int>(Verdict::kUnusable);
-
-struct Options : AppraiseOptions {
+struct AppraiseCommandOptions : AppraiseOptions {
     unsigned jobs = 0;
     bool json = false;
 };
 
 /// Of one host a file; of many a folder, with a file for each piece of evidence.
-fs::path state_file(const Options& options, const std::string& evidence) {
+fs::path state_file(const AppraiseCommandOptions& options, const std::string& evidence) {
     if (options.state.empty() || !fs::is_directory(options.state)) return options.state;
     return fs::path(options.state) / (fs::path(evidence).filename().string() + ".state");
 }
@@ -69,7 +67,8 @@ void print_text(const Appraisal& appraisal, const std::string& file) {
     fmt::print("{}", text);
 }
 
-void print(const Options& options, const Appraisal& appraisal, const std::string& file) {
+void print(const AppraiseCommandOptions& options, const Appraisal& appraisal,
+           const std::string& file) {
     if (options.json)
         fmt::print("{}\n", to_json(appraisal, file));
     else
@@ -77,8 +76,8 @@ void print(const Options& options, const Appraisal& appraisal, const std::string
 }
 
 /// Appraises one piece and returns the exit status for it.
-int appraise_one(const Options& options, const std::string& file, appraise::Request request,
-                 const Basis& basis, std::mutex& output) {
+int appraise_one(const AppraiseCommandOptions& options, const std::string& file,
+                 appraise::Request request, const Basis& basis, std::mutex& output) {
     const auto complain = [&](const Error& error) {
         const std::lock_guard lock(output);
         (void)report(error);
@@ -104,7 +103,8 @@ int appraise_one(const Options& options, const std::string& file, appraise::Requ
 }
 
 /// Many files: one thread for each CPU, a file at a time. One file: its list by all of them.
-int appraise_all(const Options& options, const appraise::Request& request, const Basis& basis) {
+int appraise_all(const AppraiseCommandOptions& options, const appraise::Request& request,
+                 const Basis& basis) {
     const unsigned cpus =
         options.jobs != 0 ? options.jobs : std::max(1u, std::thread::hardware_concurrency());
     const unsigned workers =
@@ -130,7 +130,7 @@ int appraise_all(const Options& options, const appraise::Request& request, const
     return worst;
 }
 
-int appraise_tpm2_files(const Options& options, const appraise::Request& request,
+int appraise_tpm2_files(const AppraiseCommandOptions& options, const appraise::Request& request,
                         const Basis& basis) {
     const auto loaded = load_tpm2_evidence(options, basis.policy.evidence.pcr);
     if (!loaded) return report(loaded.error()), kUnusable;
@@ -139,7 +139,7 @@ int appraise_tpm2_files(const Options& options, const appraise::Request& request
     return static_cast<int>(appraisal.verdict);
 }
 
-int run_appraise(const Options& options) {
+int run_appraise(const AppraiseCommandOptions& options) {
     // tss2-mu writes to stderr on its own; what is wrong is told by us, once.
     ::setenv("TSS2_LOG", "all+none", 0);
     const auto refuse = [](const Error& error) {
@@ -163,7 +163,7 @@ void add_appraise(CLI::App& app, Context& context) {
         app.add_subcommand("appraise",
                            "Evidence of hosts against reference values; exit status 0 affirmed, 1 "
                            "contraindicated, 2 unusable");
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<AppraiseCommandOptions>();
     add_appraise_options(*command, *options, -1);
     command->add_option("--state", options->state,
                         "what is kept of the host (a folder: of several), read and written");

@@ -12,6 +12,9 @@
 
 namespace keyscribe::cli {
 
+/// The exit status where there is no verdict at all.
+constexpr int kUnusable = static_cast<int>(appraise::Verdict::kUnusable);
+
 struct AppraiseOptions {
     std::vector<std::string> files;
     std::string nonce, references, blocked_keys, blocked_files, policy, state;

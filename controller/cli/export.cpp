@@ -10,12 +10,12 @@
 namespace keyscribe::cli {
 namespace {
 
-struct Options {
+struct ExportOptions {
     std::filesystem::path references, policy, output = "-";
     appraise::Names keyrings;
 };
 
-Result<void> export_keylime(const Options& options) {
+Result<void> export_keylime(const ExportOptions& options) {
     const auto references = appraise::ReferenceValues::load(options.references);
     if (!references) return std::unexpected(references.error());
     appraise::AppraisalPolicy policy;
@@ -40,7 +40,7 @@ void add_export(CLI::App& app, Context& context) {
     command->require_subcommand(1);
     CLI::App* keylime = command->add_subcommand(
         "keylime-policy", "Keylime's runtime policy, the part for keyrings (see KEYLIME.md)");
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ExportOptions>();
     keylime
         ->add_option("--reference-values", options->references,
                      "a folder of known good certificates")

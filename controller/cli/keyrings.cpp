@@ -34,7 +34,7 @@ using model::KeyId;
 using model::KeyringModel;
 using nlohmann::json;
 
-struct Options {
+struct KeyringsOptions {
     std::string keyring;
     std::string list;
     std::uint64_t at = UINT64_MAX;
@@ -309,7 +309,7 @@ void print_line(const Paper& paper, std::string text, const char* colour) {
         fmt::print("{}\n", text);
 }
 
-std::string text_of(const json& value) {
+std::string name_text(const json& value) {
     return value.is_string() ? measure::escape_name(value.get<std::string>())
                              : value.value("hex", std::string());
 }
@@ -321,7 +321,7 @@ void print_key(const Paper& paper, const json& key, bool last) {
     print_line(
         paper,
         fmt::format("{}{} {}: {}{}", last ? "└── " : "├── ", key["serial"].get<std::int32_t>(),
-                    key["type"].get<std::string>(), text_of(key["description"]), marks),
+                    key["type"].get<std::string>(), name_text(key["description"]), marks),
         marks.empty() ? "" : "31");
     if (key.contains("fingerprint"))
         print_line(paper, stem + "  key " + key["fingerprint"].get<std::string>(), "2");
@@ -344,8 +344,8 @@ void print_key(const Paper& paper, const json& key, bool last) {
                     static_cast<double>(since["boot_time_ns"].get<std::uint64_t>()) / 1e9);
     if (key.contains("actor")) {
         const json& actor = key["actor"];
-        const std::string exe = text_of(actor["exe"]);
-        line += fmt::format(" by {} (pid {}, uid {})", exe.empty() ? text_of(actor["comm"]) : exe,
+        const std::string exe = name_text(actor["exe"]);
+        line += fmt::format(" by {} (pid {}, uid {})", exe.empty() ? name_text(actor["comm"]) : exe,
                             actor["pid"].get<std::uint32_t>(), actor["uid"].get<std::uint32_t>());
     }
     print_line(paper, line, "2");
@@ -358,7 +358,7 @@ void print_tree(const json& view) {
         for (const json& mark : keyring["marks"]) marks += " [" + mark.get<std::string>() + ']';
         print_line(
             paper,
-            fmt::format("{} ({}), {} keys{}", text_of(keyring["name"]),
+            fmt::format("{} ({}), {} keys{}", name_text(keyring["name"]),
                         keyring["serial"].get<std::int32_t>(), keyring["keys"].size(), marks),
             "1;34");
         for (std::size_t i = 0; i < keyring["keys"].size(); ++i)
@@ -471,7 +471,7 @@ class Comparison {
     std::size_t differences_ = 0;
 };
 
-int keyrings(const Config& config, const Options& options) {
+int keyrings(const Config& config, const KeyringsOptions& options) {
     View view;
     const std::string path = options.list.empty()
                                  ? (config.list.directory / measure::ListFiles::kBinary).string()
@@ -501,7 +501,7 @@ int keyrings(const Config& config, const Options& options) {
 void add_keyrings(CLI::App& app, Context& context) {
     CLI::App* command =
         app.add_subcommand("keyrings", "What the watched keyrings hold, by the list alone");
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<KeyringsOptions>();
     command->add_option("keyring", options->keyring, "one keyring: its name or serial");
     command->add_option("--list", options->list, "another list than this boot's");
     command->add_option("--at", options->at,

@@ -16,9 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using appraise::Appraisal;
 
-constexpr int kUnusable = static_cast<int>(appraise::Verdict::kUnusable);
-
-struct Options : AppraiseOptions {
+struct ReportOptions : AppraiseOptions {
     std::string output;
 };
 
@@ -42,7 +40,7 @@ Result<void> write_page(const std::string& output, const std::string& page) {
     return written;
 }
 
-int write_report(const Options& options, const AppraiseInputs& inputs,
+int write_report(const ReportOptions& options, const AppraiseInputs& inputs,
                  const appraise::Request& request, const Appraisal& appraisal,
                  const std::string& source, const evidence::Evidence* evidence) {
     const std::string page = report::page({.appraisal = appraisal,
@@ -65,7 +63,7 @@ Appraisal malformed(const Error& error) {
     return appraisal;
 }
 
-int run_report(const Options& options) {
+int run_report(const ReportOptions& options) {
     // tss2-mu writes to stderr on its own; what is wrong is told by us, once.
     ::setenv("TSS2_LOG", "all+none", 0);
     const auto inputs = load_inputs(options);
@@ -101,7 +99,7 @@ int run_report(const Options& options) {
 void add_report(CLI::App& app, Context& context) {
     CLI::App* command = app.add_subcommand(
         "report", "What `keyscribe appraise` finds, as one HTML page; the same exit status");
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ReportOptions>();
     add_appraise_options(*command, *options, 1);
     command
         ->add_option("--state", options->state,

@@ -8,7 +8,7 @@
 namespace keyscribe::report {
 namespace {
 
-Html icon(appraise::Verdict verdict) {
+Html favicon_colour(appraise::Verdict verdict) {
     switch (verdict) {
         case appraise::Verdict::kAffirmed:
             return Html::of("%2317663b");
@@ -41,7 +41,7 @@ Html head(const Input& input, const Html& style) {
 </head>
 )",
         style_digest, input.version, beginning(file_name(std::string(input.source)), 120),
-        name_of(input.appraisal.verdict), icon(input.appraisal.verdict), style);
+        name_of(input.appraisal.verdict), favicon_colour(input.appraisal.verdict), style);
     return html;
 }
 

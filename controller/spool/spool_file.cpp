@@ -228,7 +228,8 @@ std::uint64_t SpoolFile::append(FrameKind kind, std::span<const std::uint8_t> co
     unwritten_.resize(start + size);
     const Span frame = Span(unwritten_).subspan(start);
     std::memcpy(frame.data(), &header, sizeof(header));
-    std::ranges::copy(content, frame.begin() + sizeof(header));
+    if (!content.empty())
+        std::memcpy(frame.data() + sizeof(header), content.data(), content.size());
     header.crc = crc32(frame.subspan(kCrcEnd));
     std::memcpy(frame.data(), &header, sizeof(header));
     offsets_.push_back(tail_);

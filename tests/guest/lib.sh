@@ -239,16 +239,8 @@ public_keys_of() {
     done
 }
 
-# Fingerprints of the certificates that were built into the kernel, from its image.
+# Fingerprints of the certificates that were built into the kernel, from its image (vm/kernel).
 built_in_certificates() {
     local der
-    mkdir -p "$work/built-in-certificates"
-    perl -e 'local $/; open F, "<", $ARGV[0]; $_ = <F>; my $n = 0;
-        while (/\x30\x82(..)\x30\x82(..)\xa0\x03\x02\x01\x02\x02/gs) {
-            my ($size, $at) = (unpack("n", $1) + 4, $-[0]); next if unpack("n", $2) + 4 > $size;
-            open O, ">", "$ARGV[1]/" . $n++ . ".der"; print O substr($_, $at, $size); close O; }' \
-        /harness/vmlinux "$work/built-in-certificates"
-    for der in "$work"/built-in-certificates/*.der; do
-        openssl x509 -inform DER -in "$der" -noout 2>/dev/null && fingerprint "$der"
-    done
+    for der in /harness/certificates/*.der; do fingerprint "$der"; done
 }
