@@ -1,8 +1,9 @@
 #!/usr/bin/python3 -IS
 # SPDX-License-Identifier: Apache-2.0
-"""check_list.py LIST [--from BYTE] [PROCESS COUNT]...: what the list says of a keyload.
+"""check_list.py LIST [--from BYTE] [--created FILE] [PROCESS COUNT]...: what the list says of a keyload.
 
---from: the load began at that byte of the list. Reads IMA's binary list, unfolds keyscribe:batch
+--from: the load began at that byte of the list. --created: and what it says of other keys: the
+descriptions in keyscribe:create records are the lines of FILE, each once and in that order. Reads IMA's binary list, unfolds keyscribe:batch
 entries, replays the list in every bank and compares it with the TPM (as the kernel reads it), and looks
 at each process's payloads: every number from 0 to COUNT-1 exactly once and in order, none beyond. Prints
 "name value" lines; independent of keyscribe's code. "bare" are records that say that the ring had no
@@ -100,6 +101,16 @@ def replay(data, number):
     return {bank: value[bank].hex() == banks[bank] for bank in banks}
 
 
+def descriptions(data):
+    """Of the keys that were created, but for a load's."""
+    for name, buf in unfolded(data):
+        if name == b"keyscribe:create":
+            description = cbor(buf)[0]["description"]
+            description = description.encode() if isinstance(description, str) else description
+            if not description.startswith(b"load "):
+                yield description
+
+
 def main():
     data = open(sys.argv[1], "rb").read()
     arguments = sys.argv[2:]
@@ -107,11 +118,21 @@ def main():
     if arguments[:1] == ["--from"]:
         begin = int(arguments[1])
         arguments = arguments[2:]
+    created = None
+    if arguments[:1] == ["--created"]:
+        created = open(arguments[1], "rb").read().splitlines()
+        arguments = arguments[2:]
     wanted = {int(p): int(c) for p, c in zip(arguments[::2], arguments[1::2])}
     good = True
     banks = replay(data, 13)
     print("banks", " ".join(f"{bank}={'equal' if same else 'DIFFERENT'}" for bank, same in banks.items()))
     good &= bool(banks) and all(banks.values())
+
+    if created is not None:
+        found = list(descriptions(data))
+        wrong = [f"{a} where {b} should be" for a, b in zip(found, created) if a != b][:1]
+        print("created", f"{len(found)} of {len(created)}", *wrong)
+        good &= found == created
 
     kinds, seen, accounted, bare = {}, {}, 0, 0
     batched = sum(1 for _ in entries(data[begin:]))
