@@ -64,3 +64,20 @@ debian_sources() {
         echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite main"
     done
 }
+
+# apt with sources of its own, below $work, so that the host's package lists stay as they are:
+# private_lists SUITE..., and then private_apt apt-get|apt-cache ARGUMENT...
+private_lists() {
+    mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial"
+    : >"$work/apt/status"
+    debian_sources "$@" >"$work/apt/sources.list"
+    private_apt apt-get update
+}
+private_apt() {
+    local command=$1
+    shift
+    "$command" -o Dir::State="$work/apt" -o Dir::State::status="$work/apt/status" \
+        -o Dir::Cache="$work/apt/cache" -o Dir::Etc::sourcelist="$work/apt/sources.list" \
+        -o Dir::Etc::sourceparts=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
+        -o APT::Sandbox::User=root -q "$@"
+}
