@@ -80,10 +80,10 @@ for size in 1 255 256 257 258 259 2049 2050 2051 4096 32767; do
     keyctl padd user "size $size" "$sizes" <"$work/$size.bin" >/dev/null || fail "add $size bytes"
     expected+=("sha256:$(sha256 "$work/$size.bin")")
 done
-# The smallest that there is: P-256, no extensions.
+# One of 300 bytes: no extensions, and a small RSA key, since 6.1 refuses certificates with EC keys.
 printf '[req]\ndistinguished_name=dn\n[dn]\n' >"$work/bare.cnf"
-openssl req -x509 -config "$work/bare.cnf" -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null \
-    -days 30 -subj '/CN=three hundred' -outform DER -out "$work/certbare.der" 2>/dev/null
+openssl req -x509 -config "$work/bare.cnf" -newkey rsa:512 -nodes -keyout /dev/null \
+    -days 30 -subj '/CN=a small one' -outform DER -out "$work/certbare.der" 2>/dev/null
 for extra in bare 0 500 3000 31500 34000; do
     [[ $extra == bare ]] || certificate "cert$extra" "$extra"
     keyctl padd asymmetric "" "$sizes" <"$work/cert$extra.der" >/dev/null ||
