@@ -7,8 +7,8 @@
 
 namespace keyscribe {
 
-std::uint32_t crc32(std::span<const std::uint8_t> bytes, std::uint32_t before) {
-    return static_cast<std::uint32_t>(::crc32_z(before, bytes.data(), bytes.size()));
+std::uint32_t crc32(std::span<const std::uint8_t> bytes) {
+    return static_cast<std::uint32_t>(::crc32_z(0, bytes.data(), bytes.size()));
 }
 
 bool correct_one_bit(std::span<std::uint8_t> bytes, std::uint32_t difference) {

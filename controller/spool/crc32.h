@@ -7,7 +7,7 @@
 
 namespace keyscribe {
 
-std::uint32_t crc32(std::span<const std::uint8_t> bytes, std::uint32_t before = 0);
+std::uint32_t crc32(std::span<const std::uint8_t> bytes);
 
 /// `difference`: what the CRC of `bytes` is XOR what it should be. Where one flipped bit explains
 /// it, flips that bit back. False: more than one bit is wrong.

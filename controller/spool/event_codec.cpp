@@ -65,26 +65,13 @@ constexpr std::uint32_t kVersion = sizeof(KeyEvent);
 template <class T>
 concept Plain = std::is_trivially_copyable_v<T>;
 
-/// What Packer writes, in bytes.
-struct Measurer {
-    std::size_t size = 0;
-    void operator()(const Plain auto& value) { size += sizeof(value); }
-    void operator()(const std::optional<PublicKey>& key) {
-        size += sizeof(std::uint8_t);
-        if (!key) return;
-        (*this)(key->algorithm);
-        (*this)(key->bytes);
-        size += sizeof(std::uint32_t);
-        for (const auto& id : key->ids) (*this)(id);
-    }
-    void operator()(const auto& text) { size += sizeof(std::uint32_t) + text.size(); }
-};
-
+/// Without a place to write to it only counts.
 struct Packer {
-    std::uint8_t* to;
-    void put(const void* from, std::size_t size) {
-        if (size != 0) std::memcpy(to, from, size);
-        to += size;
+    std::uint8_t* to = nullptr;
+    std::size_t size = 0;
+    void put(const void* from, std::size_t length) {
+        if (to != nullptr && length != 0) std::memcpy(to + size, from, length);
+        size += length;
     }
     void operator()(const Plain auto& value) { put(&value, sizeof(value)); }
     void operator()(const std::optional<PublicKey>& key) {
@@ -135,15 +122,15 @@ struct Unpacker {
 }  // namespace
 
 WipedBytes pack_event(const KeyEvent& event) {
-    Measurer measurer;
-    measurer(kVersion);
-    each_field(event, measurer);
-    // Byte by byte, as a vector with an allocator of its own grows, this took half of the time that
-    // the reader of the ring has for an event.
-    WipedBytes packed(measurer.size);
-    Packer packer{packed.data()};
-    packer(kVersion);
-    each_field(event, packer);
+    const auto pack = [&event](Packer packer) {
+        packer(kVersion);
+        each_field(event, packer);
+        return packer.size;
+    };
+    // Its size first: to grow, a vector with an allocator of its own copies byte by byte, and the
+    // reader of the ring has no time for that.
+    WipedBytes packed(pack({}));
+    pack({.to = packed.data()});
     return packed;
 }
 

@@ -126,8 +126,8 @@ certificate() {
 
 sha256() { sha256sum "$1" | cut -d' ' -f1; }
 
-# from_list NAME FILTER: of the entries of a name, what the filter of jq says. grep only spares jq what it
-# would throw away.
+# from_list NAME FILTER: of the entries of a name (without what JSON escapes), what the filter of jq says. grep
+# only spares jq what it would throw away.
 from_list() {
     keyscribe list --format json | { grep -aF "\"name\":\"$1\"" || true; } |
         jq -cr --arg name "$1" "select(.name == \$name) | $2"
