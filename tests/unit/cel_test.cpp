@@ -103,13 +103,13 @@ TEST(Cel, TruncatedAndChangedLogsAreRefusedOrSayWhatTheyHold) {
     for (const CelFormat format : kFormats) {
         const auto log = written(entries, format);
         const std::size_t first = written({entries[0]}, format).size();
-        for (std::size_t size = 0; size + 3 < log.size(); ++size) {
+        for (std::size_t size = 0; size + 3 < log.size(); size += testing::kStep) {
             const auto records = read_cel(Bytes(log).first(size), format);
             // A TLV log has no end of its own.
             const bool boundary = format == CelFormat::kTlv && (size == 0 || size == first);
             ASSERT_EQ(records.has_value(), boundary) << size;
         }
-        for (std::size_t at = 0; at < log.size(); ++at) {
+        for (std::size_t at = 0; at < log.size(); at += testing::kStep) {
             auto changed = log;
             changed[at] ^= 0x40;
             const auto records = read_cel(changed, format);

@@ -103,7 +103,7 @@ TEST(Evidence, AnyChangedByteIsRefusedOrMeansSomethingElse) {
     Sample sample;
     sample.evidence.list.data = sample.evidence.list.data.first(30);
     const auto encoded = encode_cbor(sample.evidence);
-    for (std::size_t at = 0; at < encoded.size(); ++at)
+    for (std::size_t at = 0; at < encoded.size(); at += testing::kStep)
         for (const std::uint8_t flip : {0x01, 0x20, 0x80, 0xff}) {
             auto changed = encoded;
             changed[at] ^= flip;

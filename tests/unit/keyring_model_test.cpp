@@ -9,6 +9,7 @@
 #include <set>
 
 #include "controller/measure/cbor.h"
+#include "tests/unit/support.h"
 
 namespace keyscribe::model {
 namespace keyring_model_test {
@@ -292,7 +293,7 @@ TEST(KeyringModelProperty, AgreesWithTheSimplestModel) {
             Reference reference;
             std::map<int, std::string> keys;
             int next = 1000;
-            for (int step = 0; step < 5000; ++step) {
+            for (int step = 0; step < 5000 / testing::kStep; ++step) {
                 const int ring = 100 + below(6), other = 100 + below(6);
                 const int what = below(10);
                 if (what < 3 || keys.empty()) {

@@ -91,7 +91,7 @@ TEST_F(ListMenderTest, EntriesLargerThanWhatIsReadAtOnceAreMendedToo) {
 
 TEST_F(ListMenderTest, EveryFlippedBitIsFoundAndRepaired) {
     // Any step that is odd comes past every bit of a byte.
-    for (std::size_t bit = 0; bit < 8 * binary_.size(); bit += 11) {
+    for (std::size_t bit = 0; bit < 8 * binary_.size(); bit += 11 * testing::kStep) {
         std::string changed = binary_;
         changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ 1 << bit % 8);
         const Mended mended = mend(changed, text_, binary_.size(), binary_.size());
@@ -99,7 +99,7 @@ TEST_F(ListMenderTest, EveryFlippedBitIsFoundAndRepaired) {
         EXPECT_EQ(mended.size, binary_.size()) << bit;
         expect_whole("bit " + std::to_string(bit) + " of the binary form");
     }
-    for (std::size_t bit = 0; bit < 8 * text_.size(); bit += 37) {
+    for (std::size_t bit = 0; bit < 8 * text_.size(); bit += 37 * testing::kStep) {
         std::string changed = text_;
         changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ 1 << bit % 8);
         const Mended mended = mend(binary_, changed, binary_.size(), binary_.size());
@@ -109,13 +109,13 @@ TEST_F(ListMenderTest, EveryFlippedBitIsFoundAndRepaired) {
 }
 
 TEST_F(ListMenderTest, WhatWasCutComesFromTheOtherForm) {
-    for (std::size_t left = 0; left < binary_.size(); ++left) {
+    for (std::size_t left = 0; left < binary_.size(); left += testing::kStep) {
         EXPECT_EQ(
             mend(binary_.substr(0, left), text_, binary_.size(), binary_.size()).findings.size(),
             1u);
         expect_whole("binary form of " + std::to_string(left) + " bytes");
     }
-    for (std::size_t left = 0; left < text_.size(); left += 7) {
+    for (std::size_t left = 0; left < text_.size(); left += 7 * testing::kStep) {
         EXPECT_GE(
             mend(binary_, text_.substr(0, left), binary_.size(), binary_.size()).findings.size(),
             1u);
@@ -128,13 +128,13 @@ TEST_F(ListMenderTest, AWriteThatDiedIsCompletedOrTakenBack) {
     const std::string binary_before = binary_.substr(0, before_last_);
     const std::string text_before = text_.substr(0, text_.rfind('\n', text_.size() - 2) + 1);
     // The text is written first.
-    for (std::size_t left = text_before.size(); left < text_.size(); ++left) {
+    for (std::size_t left = text_before.size(); left < text_.size(); left += testing::kStep) {
         const Mended mended = mend(binary_before, text_.substr(0, left), before_last_, size);
         EXPECT_EQ(mended.size, before_last_);
         EXPECT_TRUE(mended.findings.empty());
         EXPECT_TRUE(testing::read_file(text_path()) == text_before);
     }
-    for (std::size_t left = before_last_; left <= size; ++left) {
+    for (std::size_t left = before_last_; left <= size; left += testing::kStep) {
         const Mended mended = mend(binary_.substr(0, left), text_, before_last_, size);
         EXPECT_EQ(mended.size, size);
         EXPECT_TRUE(mended.findings.empty());

@@ -10,6 +10,7 @@
 #include "policy/filter_compiler.h"
 #include "policy/matcher.h"
 #include "policy/parser.h"
+#include "tests/unit/support.h"
 
 namespace keyscribe::policy {
 namespace policy_filter_test {
@@ -309,7 +310,7 @@ TEST(PolicyFilter, NeverDropsWhatIsMeasuredAndIsExactWhereItDecides) {
     std::size_t dropped = 0;
     std::size_t sent = 0;
     std::size_t open = 0;
-    for (int round = 0; round < 2'000; round++) {
+    for (int round = 0; round < 2'000 / testing::kStep; round++) {
         const std::string text = random.text();
         const Policy policy = policy_of(text);
         const Filter made = filter_of(policy);
@@ -333,9 +334,9 @@ TEST(PolicyFilter, NeverDropsWhatIsMeasuredAndIsExactWhereItDecides) {
             ASSERT_EQ(verdict.payload, measured && rule->payload != Payload::kNone) << text;
         }
     }
-    EXPECT_GT(dropped, 10'000u);
-    EXPECT_GT(sent, 10'000u);
-    EXPECT_GT(open, 5'000u);
+    EXPECT_GT(dropped, 10'000u / testing::kStep);
+    EXPECT_GT(sent, 10'000u / testing::kStep);
+    EXPECT_GT(open, 5'000u / testing::kStep);
 }
 
 }  // namespace policy_filter_test

@@ -175,7 +175,7 @@ TEST_F(SpoolFileTest, EveryFlippedBitIsNoticedAndRepaired) {
         EXPECT_EQ(contents(), expected) << bit;
         EXPECT_EQ(found_.damage.size(), 1u) << bit;
     };
-    for (std::size_t bit = 8 * 4096; bit < 8 * whole.size(); ++bit) flip(bit);
+    for (std::size_t bit = 8 * 4096; bit < 8 * whole.size(); bit += testing::kStep) flip(bit);
     for (const std::size_t slot : {0u, 512u})
         for (std::size_t bit = 0; bit < 8 * sizeof(SpoolFile::State); ++bit) flip(8 * slot + bit);
 }

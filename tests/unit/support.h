@@ -27,6 +27,14 @@
 
 namespace keyscribe::testing {
 
+/// Of very many cases alike a test takes each, but under sanitizers, where one takes up to a hundred times
+/// as long, each 7th. Odd, so that steps of that many bits come past every bit of a byte.
+#ifdef KEYSCRIBE_SANITIZED
+inline constexpr int kStep = 7;
+#else
+inline constexpr int kStep = 1;
+#endif
+
 class TempDir {
   public:
     TempDir() {
