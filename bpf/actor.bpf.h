@@ -3,6 +3,7 @@
 #ifndef KEYSCRIBE_ACTOR_BPF_H
 #define KEYSCRIBE_ACTOR_BPF_H
 
+#include "cast.bpf.h"
 #include "kernel_types.h"
 #include "maps.bpf.h"
 
@@ -89,16 +90,17 @@ __noinline int announce_executable(__u64 ino, __u64 dev)
 __noinline int look_at_task(struct ks_actor *actor)
 {
     struct task_struct *task = bpf_get_current_task_btf();
-    const struct cred *cred = task->cred;
-    struct nsproxy *spaces = task->nsproxy;
-    struct mm_struct *mm = task->mm;
+    const struct task_struct *pointers = untrusted_task();
+    const struct cred *cred = pointers->cred;
+    struct nsproxy *spaces = pointers->nsproxy;
+    struct mm_struct *mm = pointers->mm;
     struct file *executable;
     const _Bool kernel_thread = task->flags & PF_KTHREAD;
 
     if (!actor) return 0; /* the verifier does not know that it never is */
     actor->pid = task->tgid;
     actor->tid = task->pid;
-    actor->ppid = task->real_parent->tgid;
+    actor->ppid = pointers->real_parent->tgid;
     actor->uid = cred->uid.val;
     actor->gid = cred->gid.val;
     actor->euid = cred->euid.val;

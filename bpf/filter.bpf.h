@@ -3,20 +3,9 @@
 #ifndef KEYSCRIBE_FILTER_BPF_H
 #define KEYSCRIBE_FILTER_BPF_H
 
+#include "cast.bpf.h"
 #include "kernel_types.h"
 #include "maps.bpf.h"
-
-/*
- * Gives a number a type, so that it can be followed without a helper's call (some 70 instructions
- * each); what cannot be read is 0 then. Kernels before 6.2 do not have it.
- */
-extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
-
-#define CAN_CAST (LINUX_KERNEL_VERSION >= KERNEL_VERSION(6, 12, 0))
-#define CAST(type, address) bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type))
-
-/* Any memory: of a type that every kernel has, and that is long enough. */
-#define WORDS(address) ((const __u64 *)CAST(struct new_utsname, address))
 
 /*
  * An operation as a program hands it on. Members that are constants in a program are so after
@@ -164,7 +153,7 @@ static __always_inline __u64 in_range(__u32 id, const struct ks_id_range *range)
 
 static __always_inline _Bool ids_match(const struct ks_rule *rule)
 {
-    const struct cred *cred = bpf_get_current_task_btf()->cred;
+    const struct cred *cred = untrusted_task()->cred;
 
     return in_range(cred->uid.val, &rule->uid) & in_range(cred->euid.val, &rule->euid) &
            in_range(cred->gid.val, &rule->gid) & in_range(cred->egid.val, &rule->egid);
