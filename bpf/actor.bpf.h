@@ -90,17 +90,18 @@ __noinline int announce_executable(__u64 ino, __u64 dev)
 __noinline int look_at_task(struct ks_actor *actor)
 {
     struct task_struct *task = bpf_get_current_task_btf();
-    const struct task_struct *pointers = untrusted_task();
-    const struct cred *cred = pointers->cred;
-    struct nsproxy *spaces = pointers->nsproxy;
-    struct mm_struct *mm = pointers->mm;
+    /* These two only: each costs 10 instructions, and saves a twentieth of the time that loading takes. */
+    const struct task_struct *untrusted = untrusted_task();
+    const struct cred *cred = untrusted->cred;
+    struct mm_struct *mm = untrusted->mm;
+    struct nsproxy *spaces = task->nsproxy;
     struct file *executable;
     const _Bool kernel_thread = task->flags & PF_KTHREAD;
 
     if (!actor) return 0; /* the verifier does not know that it never is */
     actor->pid = task->tgid;
     actor->tid = task->pid;
-    actor->ppid = pointers->real_parent->tgid;
+    actor->ppid = task->real_parent->tgid;
     actor->uid = cred->uid.val;
     actor->gid = cred->gid.val;
     actor->euid = cred->euid.val;
@@ -111,22 +112,19 @@ __noinline int look_at_task(struct ks_actor *actor)
         kernel_thread ? -1 : SYSCALL_OF((struct pt_regs *)bpf_task_pt_regs(task));
     actor->cgroup_id = bpf_get_current_cgroup_id();
     actor->user_ns = cred->user_ns->ns.inum;
-    /* A task that is ending has none. */
-    actor->mnt_ns = actor->pid_ns = actor->net_ns = 0;
     if (spaces) {
         actor->mnt_ns = spaces->mnt_ns->ns.inum;
         actor->pid_ns = spaces->pid_ns_for_children->ns.inum;
         actor->net_ns = spaces->net_ns->ns.inum;
+    } else { /* a task that is ending has none */
+        actor->mnt_ns = actor->pid_ns = actor->net_ns = 0;
     }
     actor->reserved = 0;
     /* Two words: quicker than bpf_get_current_comm(). */
     *(__u64 *)&actor->comm[0] = *(const __u64 *)&task->comm[0];
     *(__u64 *)&actor->comm[8] = *(const __u64 *)&task->comm[8];
 
-    actor->exe_ino = 0;
-    actor->exe_dev = 0;
-    if (kernel_thread || !mm) return 0;
-    executable = mm->exe_file;
+    executable = kernel_thread || !mm ? 0 : mm->exe_file;
     if (executable) {
         struct inode *inode = executable->f_inode;
         __u64 ino = inode->i_ino, dev = inode->i_sb->s_dev;
@@ -135,6 +133,8 @@ __noinline int look_at_task(struct ks_actor *actor)
         actor->exe_dev = dev;
         return place_of(ino)->ino != ino || place_of(ino)->dev != dev;
     }
+    actor->exe_ino = 0;
+    actor->exe_dev = 0;
     return 0;
 }
 

@@ -18,6 +18,7 @@ extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
 /*
  * The task, to follow what it points to. For each pointer out of what bpf_get_current_task_btf() gives the
  * verifier of 6.12 would search all the kernel's types four times, for names that say what it may trust.
+ * The program pays with a check of each address.
  */
 static __always_inline const struct task_struct *untrusted_task(void)
 {
