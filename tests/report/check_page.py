@@ -1,9 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""check_page.py FOLDER [--pictures]: each NAME.html there, a page by `keyscribe report`, beside NAME.json, what
+"""check_page.py FOLDER: each NAME.html there, a page by `keyscribe report`, beside NAME.json, what
 `keyscribe appraise --json` says of the same evidence: its structure, by Python's own HTML parser, and
-what Chromium makes of it, on a phone, on a desk, in the dark, on paper. Pictures, for people, go to the
-folder."""
+what Chromium makes of it, on a phone, on a desk, in the dark, on paper. Pictures go to the folder."""
 
 import html.parser
 import json
@@ -111,15 +110,14 @@ def check_structure(name, text, appraisal):
 OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)"
 
 
-def check_looks(browser, name, url, folder, pictures):
+def check_looks(browser, name, url, folder, usable):
     look = (pathlib.Path(__file__).parent / "look.js").read_text()
     for where, width, mobile in (("phone", 360, True), ("desk", 1280, False)):
         for scheme in ("light", "dark"):
             browser.screen(width, mobile=mobile, prefers_color_scheme=scheme)
             browser.open(url, scripts=False)
-            if pictures:
-                small = browser.value("document.documentElement.scrollHeight") < 6000
-                browser.picture(folder / f"{name}-{where}-{scheme}.png", whole=small)
+            small = browser.value("document.documentElement.scrollHeight") < 6000
+            browser.picture(folder / f"{name}-{where}-{scheme}.png", whole=small)
             browser.value(OPEN_ALL)
             found = browser.value(look)
             here = f"{name}, {where}, {scheme}"
@@ -172,7 +170,7 @@ def check_print(browser, name, url, folder):
     check(f"{name}: a PDF", data.startswith(b"%PDF") and b"/Page" in data)
 
 
-def main(folder, pictures):
+def main(folder):
     pages = sorted(folder.glob("*.html"))
     check("there are pages", pages)
     with Browser() as browser:
@@ -181,7 +179,7 @@ def main(folder, pictures):
             appraisal = json.loads(file.with_suffix(".json").read_text())
             usable = appraisal["verdict"] != "unusable"
             check_structure(name, file.read_bytes().decode(), appraisal)
-            check_looks(browser, name, file.as_uri(), folder, pictures)
+            check_looks(browser, name, file.as_uri(), folder, usable)
             if name == "long":
                 check_links(browser, name, file.as_uri())
             check_print(browser, name, file.as_uri(), folder)
@@ -189,4 +187,4 @@ def main(folder, pictures):
     return 1 if failures else 0
 
 
-sys.exit(main(pathlib.Path(sys.argv[1]).resolve(), "--pictures" in sys.argv[2:]))
+sys.exit(main(pathlib.Path(sys.argv[1]).resolve()))
