@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The programs. Per operation the controller loads exactly one of the alternatives (see
- * controller/capture/hook_plan.h); with two of them attached an operation would be seen twice.
+ * controller/host/capture/hook_plan.h); with two of them attached an operation would be seen twice.
  * Those on functions that can fail run at their return.
  */
 #include "kernel_types.h"

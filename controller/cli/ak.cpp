@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // keyscribe ak create, export, activate.
-#include "controller/evidence/ak.h"
+#include "controller/host/attest/ak.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
-#include "controller/evidence/mapped_file.h"
+#include "controller/base/mapped_file.h"
 
 namespace keyscribe::cli {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // keyscribe appraise.
-#include "controller/appraise/appraise.h"
+#include "controller/service/appraise/appraise.h"
 
 #include <fmt/format.h>
 

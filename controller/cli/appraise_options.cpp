@@ -3,7 +3,7 @@
 
 #include <ctime>
 
-#include "controller/appraise/tpm2_quote_files.h"
+#include "controller/service/appraise/tpm2_quote_files.h"
 
 namespace keyscribe::cli {
 namespace {

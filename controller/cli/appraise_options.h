@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "controller/appraise/appraise.h"
-#include "controller/evidence/mapped_file.h"
+#include "controller/service/appraise/appraise.h"
+#include "controller/base/mapped_file.h"
 
 namespace keyscribe::cli {
 

@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <string>
 
-#include "controller/config.h"
-#include "controller/error.h"
+#include "controller/host/settings/config.h"
+#include "controller/base/error.h"
 
 namespace keyscribe::cli {
 

@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
-#include "controller/capture/pins.h"
+#include "controller/host/capture/pins.h"
 #include "controller/cli/commands.h"
-#include "controller/unique_fd.h"
+#include "controller/base/unique_fd.h"
 
 namespace keyscribe::cli {
 namespace {

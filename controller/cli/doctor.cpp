@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <grp.h>
 
-#include "controller/capture/hook_plan.h"
+#include "controller/host/capture/hook_plan.h"
 #include "controller/cli/commands.h"
-#include "controller/control/client.h"
-#include "controller/measure/tpm.h"
+#include "controller/cli/client.h"
+#include "controller/host/tpm/tpm.h"
 
 namespace keyscribe::cli {
 namespace {

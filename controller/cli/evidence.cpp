@@ -10,10 +10,10 @@
 
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
-#include "controller/evidence/collect.h"
-#include "controller/evidence/mapped_file.h"
-#include "controller/evidence/tpm2_tools.h"
-#include "controller/measure/list_writer.h"
+#include "controller/host/attest/collect.h"
+#include "controller/base/mapped_file.h"
+#include "controller/host/attest/tpm2_tools.h"
+#include "controller/host/measure/list_writer.h"
 
 namespace keyscribe::cli {
 namespace {

@@ -2,10 +2,10 @@
 // keyscribe export keylime-policy.
 #include <memory>
 
-#include "controller/appraise/keylime_policy.h"
+#include "controller/service/appraise/keylime_policy.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
-#include "controller/evidence/mapped_file.h"
+#include "controller/base/mapped_file.h"
 
 namespace keyscribe::cli {
 namespace {

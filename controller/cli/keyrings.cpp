@@ -17,14 +17,14 @@
 #include <set>
 
 #include "controller/cli/commands.h"
-#include "controller/journal.h"
-#include "controller/measure/cbor.h"
-#include "controller/measure/list_writer.h"
-#include "controller/measure/records.h"
-#include "controller/measure/unfold.h"
-#include "controller/model/certificate.h"
-#include "controller/model/keyring_model.h"
-#include "controller/policy_loader.h"
+#include "controller/host/measure/journal.h"
+#include "controller/list/cbor.h"
+#include "controller/host/measure/list_writer.h"
+#include "controller/host/records/records.h"
+#include "controller/list/unfold.h"
+#include "controller/keyrings/certificate.h"
+#include "controller/keyrings/keyring_model.h"
+#include "controller/host/settings/policy_loader.h"
 
 namespace keyscribe::cli {
 namespace {

@@ -13,15 +13,15 @@
 
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
-#include "controller/journal.h"
-#include "controller/measure/cbor.h"
-#include "controller/measure/cel.h"
-#include "controller/measure/list_reader.h"
-#include "controller/measure/list_writer.h"
-#include "controller/measure/records.h"
-#include "controller/measure/template_data.h"
-#include "controller/measure/unfold.h"
-#include "controller/unique_fd.h"
+#include "controller/host/measure/journal.h"
+#include "controller/list/cbor.h"
+#include "controller/list/cel.h"
+#include "controller/list/list_reader.h"
+#include "controller/host/measure/list_writer.h"
+#include "controller/host/records/records.h"
+#include "controller/list/template_data.h"
+#include "controller/list/unfold.h"
+#include "controller/base/unique_fd.h"
 
 namespace keyscribe::cli {
 namespace {

@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <memory>
 
-#include "controller/error.h"
-#include "controller/measure/digest.h"
+#include "controller/base/error.h"
+#include "controller/base/digest.h"
 
 namespace keyscribe::cli {
 

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "controller/cli/commands.h"
-#include "controller/policy_loader.h"
+#include "controller/host/settings/policy_loader.h"
 #include "policy/explain.h"
 #include "policy/filter_compiler.h"
 #include "policy/format.h"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // keyscribe report.
-#include "controller/report/report.h"
+#include "controller/service/report/page.h"
 
 #include <filesystem>
 #include <memory>
 
-#include "controller/appraise/codes.h"
+#include "controller/service/appraise/codes.h"
 #include "controller/cli/appraise_options.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "controller/cli/commands.h"
-#include "controller/control/client.h"
+#include "controller/cli/client.h"
 
 namespace keyscribe::cli {
 namespace {

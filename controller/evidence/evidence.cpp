@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "controller/evidence/evidence_json.h"
-#include "controller/measure/cbor_stream.h"
+#include "controller/list/cbor_stream.h"
 
 namespace keyscribe::evidence {
 namespace {

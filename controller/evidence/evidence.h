@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "controller/error.h"
-#include "controller/measure/digest.h"
+#include "controller/base/error.h"
+#include "controller/base/digest.h"
 
 namespace keyscribe::evidence {
 

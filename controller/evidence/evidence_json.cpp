@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "controller/evidence/base64.h"
+#include "controller/base/base64.h"
 
 namespace keyscribe::evidence {
 namespace {

@@ -2,9 +2,9 @@
 // Arbitrary bytes as what a service gives: appraisal policy, blocked keys and files, kept state.
 #include <cstdlib>
 
-#include "controller/appraise/policy.h"
-#include "controller/appraise/references.h"
-#include "controller/appraise/state.h"
+#include "controller/service/appraise/policy.h"
+#include "controller/service/appraise/references.h"
+#include "controller/service/appraise/state.h"
 
 using namespace keyscribe::appraise;
 

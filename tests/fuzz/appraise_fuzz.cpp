@@ -4,10 +4,10 @@
 // the same bytes are also taken as a list, and as evidence.
 #include <cstdlib>
 
-#include "controller/appraise/appraise.h"
-#include "controller/appraise/ima_list.h"
-#include "controller/appraise/judge.h"
-#include "controller/measure/template_data.h"
+#include "controller/service/appraise/appraise.h"
+#include "controller/service/appraise/ima_list.h"
+#include "controller/service/appraise/judge.h"
+#include "controller/list/template_data.h"
 
 using namespace keyscribe;
 using namespace keyscribe::appraise;

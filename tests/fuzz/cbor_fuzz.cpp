@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "controller/measure/cbor.h"
-#include "controller/measure/records.h"
+#include "controller/list/cbor.h"
+#include "controller/host/records/records.h"
 
 using namespace keyscribe::measure;
 

@@ -2,7 +2,7 @@
 // Arbitrary bytes as a canonical event log: the first byte says in which format.
 #include <cstdlib>
 
-#include "controller/measure/cel.h"
+#include "controller/list/cel.h"
 
 using namespace keyscribe::measure;
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "controller/appraise/chain.h"
-#include "controller/appraise/references.h"
+#include "controller/service/appraise/chain.h"
+#include "controller/service/appraise/references.h"
 
 using namespace keyscribe::appraise;
 

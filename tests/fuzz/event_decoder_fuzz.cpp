@@ -5,7 +5,7 @@
 #include <cstring>
 #include <vector>
 
-#include "controller/capture/event_decoder.h"
+#include "controller/host/capture/event_decoder.h"
 
 namespace {
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <tuple>
 
-#include "controller/model/certificate.h"
-#include "controller/model/keyring_model.h"
+#include "controller/keyrings/certificate.h"
+#include "controller/keyrings/keyring_model.h"
 
 using namespace keyscribe::model;
 

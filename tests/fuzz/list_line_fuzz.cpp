@@ -2,7 +2,7 @@
 // Arbitrary bytes as a line of the text list: refused, or an entry that gives this very line.
 #include <cstdlib>
 
-#include "controller/measure/list_mender.h"
+#include "controller/host/measure/list_mender.h"
 
 using namespace keyscribe::measure;
 

@@ -2,10 +2,10 @@
 // Arbitrary bytes as a measurement list: refused, or taken apart into entries that lie end to end.
 #include <cstdlib>
 
-#include "controller/measure/list_reader.h"
-#include "controller/measure/list_writer.h"
-#include "controller/measure/records.h"
-#include "controller/measure/template_data.h"
+#include "controller/list/list_reader.h"
+#include "controller/host/measure/list_writer.h"
+#include "controller/host/records/records.h"
+#include "controller/list/template_data.h"
 
 using namespace keyscribe::measure;
 

@@ -3,8 +3,8 @@
 // never good.
 #include <cstdlib>
 
-#include "controller/appraise/quote.h"
-#include "controller/appraise/tpm2_quote_files.h"
+#include "controller/service/appraise/quote.h"
+#include "controller/service/appraise/tpm2_quote_files.h"
 
 using namespace keyscribe;
 using namespace keyscribe::appraise;

@@ -3,9 +3,9 @@
 #include <ctime>
 #include <iostream>
 
-#include "controller/appraise/appraise.h"
-#include "controller/evidence/mapped_file.h"
-#include "controller/measure/digest.h"
+#include "controller/service/appraise/appraise.h"
+#include "controller/base/mapped_file.h"
+#include "controller/base/digest.h"
 
 int main(int, char** arguments) {
     using namespace keyscribe;

@@ -18,12 +18,12 @@
 #include <string>
 #include <vector>
 
-#include "controller/appraise/appraise.h"
-#include "controller/appraise/openssl.h"
-#include "controller/measure/cbor.h"
-#include "controller/measure/list_reader.h"
-#include "controller/measure/list_writer.h"
-#include "controller/measure/template_data.h"
+#include "controller/service/appraise/appraise.h"
+#include "controller/service/appraise/openssl.h"
+#include "controller/list/cbor.h"
+#include "controller/list/list_reader.h"
+#include "controller/host/measure/list_writer.h"
+#include "controller/list/template_data.h"
 
 namespace keyscribe::testing {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Good evidence, in every signature scheme, and what becomes of it when one thing is changed: each
 // forgery has a finding of its own.
-#include "controller/appraise/appraise.h"
+#include "controller/service/appraise/appraise.h"
 
 #include <gtest/gtest.h>
 
@@ -1280,7 +1280,7 @@ TEST_F(KeptStates, ADamagedStateIsSaid) {
 // The policy and the reference values.
 
 TEST(AppraisalPolicy, TheFileHasTheDefaults) {
-    const std::string file = FIXTURES "/../../controller/appraise/appraisal.toml";
+    const std::string file = FIXTURES "/../../controller/service/appraise/appraisal.toml";
     const auto parsed = parse_policy(testing::read_file(file), file);
     ASSERT_TRUE(parsed) << to_string(parsed.error());
     const AppraisalPolicy defaults;

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "appraise_support.h"
-#include "controller/appraise/tpm2_quote_files.h"
+#include "controller/service/appraise/tpm2_quote_files.h"
 #include "support.h"
 
 namespace keyscribe::appraise {

@@ -3,12 +3,12 @@
 // quote reaches into the lists. tpm2-tools say whether they agree.
 #include <gtest/gtest.h>
 
-#include "controller/evidence/ak.h"
-#include "controller/evidence/collect.h"
-#include "controller/evidence/tpm2_tools.h"
-#include "controller/measure/measurement_log.h"
-#include "controller/measure/records.h"
-#include "controller/measure/template_data.h"
+#include "controller/host/attest/ak.h"
+#include "controller/host/attest/collect.h"
+#include "controller/host/attest/tpm2_tools.h"
+#include "controller/host/measure/measurement_log.h"
+#include "controller/host/records/records.h"
+#include "controller/list/template_data.h"
 #include "tests/unit/support.h"
 
 namespace keyscribe::evidence {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/measure/batch.h"
+#include "controller/host/measure/batch.h"
 
 #include <gtest/gtest.h>
 
-#include "controller/measure/cbor.h"
-#include "controller/measure/template_data.h"
+#include "controller/list/cbor.h"
+#include "controller/list/template_data.h"
 
 namespace keyscribe::measure {
 namespace batch_test {

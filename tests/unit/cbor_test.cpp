@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vectors are those of RFC 8949, appendix A, as far as records use such values.
-#include "controller/measure/cbor.h"
+#include "controller/list/cbor.h"
 #include "tests/unit/support.h"
 
 #include <gtest/gtest.h>

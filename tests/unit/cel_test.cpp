@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/measure/cel.h"
+#include "controller/list/cel.h"
 
 #include <gtest/gtest.h>
 
-#include "controller/measure/list_writer.h"
-#include "controller/measure/template_data.h"
+#include "controller/host/measure/list_writer.h"
+#include "controller/list/template_data.h"
 #include "support.h"
 
 namespace keyscribe::measure {

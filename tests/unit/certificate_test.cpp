@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/model/certificate.h"
+#include "controller/keyrings/certificate.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/config.h"
+#include "controller/host/settings/config.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -103,7 +103,7 @@ level = "debug"
 
 /// The shipped file says in comments what the defaults are; they must be true, and complete.
 TEST(Config, TheShippedFileTellsTheDefaults) {
-    std::ifstream file(FIXTURES "/../../controller/units/keyscribe.toml");
+    std::ifstream file(FIXTURES "/../../controller/host/units/keyscribe.toml");
     ASSERT_TRUE(file);
     std::string text;
     int settings = 0;

@@ -16,9 +16,9 @@
 #include <fstream>
 #include <thread>
 
-#include "controller/control/client.h"
-#include "controller/control/server.h"
-#include "controller/unique_fd.h"
+#include "controller/cli/client.h"
+#include "controller/host/control/server.h"
+#include "controller/base/unique_fd.h"
 
 namespace keyscribe::control {
 namespace control_test {

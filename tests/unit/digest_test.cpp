@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/measure/digest.h"
+#include "controller/base/digest.h"
 
 #include <gtest/gtest.h>
 

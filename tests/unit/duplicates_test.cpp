@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/capture/duplicates.h"
+#include "controller/host/capture/duplicates.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/capture/event_decoder.h"
+#include "controller/host/capture/event_decoder.h"
 
 #include <gtest/gtest.h>
 

@@ -5,8 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "controller/evidence/base64.h"
-#include "controller/evidence/mapped_file.h"
+#include "controller/base/base64.h"
+#include "controller/base/mapped_file.h"
 #include "tests/unit/support.h"
 
 namespace keyscribe::evidence {

@@ -3,10 +3,10 @@
 // stack, with a TCTI in between (tests/guest/tcti-fault).
 #include <gtest/gtest.h>
 
-#include "controller/measure/cbor.h"
-#include "controller/measure/measurement_log.h"
-#include "controller/measure/template_data.h"
-#include "controller/measure/unfold.h"
+#include "controller/list/cbor.h"
+#include "controller/host/measure/measurement_log.h"
+#include "controller/list/template_data.h"
+#include "controller/list/unfold.h"
 #include "measure_events.h"
 #include "support.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/capture/hook_plan.h"
+#include "controller/host/capture/hook_plan.h"
 
 #include <gtest/gtest.h>
 

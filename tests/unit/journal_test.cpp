@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/journal.h"
+#include "controller/host/measure/journal.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/key_table.h"
+#include "controller/host/events/key_table.h"
 
 #include <gtest/gtest.h>
 #include <linux/keyctl.h>
 
-#include "controller/concern.h"
+#include "controller/host/events/concern.h"
 
 namespace keyscribe {
 namespace key_table_test {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The runtime policy for Keylime, by the rules of its schema and of what it does with a list
-// (controller/KEYLIME.md).
-#include "controller/appraise/keylime_policy.h"
+// (controller/service/KEYLIME.md).
+#include "controller/service/appraise/keylime_policy.h"
 
 #include <gtest/gtest.h>
 

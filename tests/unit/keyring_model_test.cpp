@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/model/keyring_model.h"
+#include "controller/keyrings/keyring_model.h"
 
 #include <gtest/gtest.h>
 #include <malloc.h>
@@ -8,7 +8,7 @@
 #include <random>
 #include <set>
 
-#include "controller/measure/cbor.h"
+#include "controller/list/cbor.h"
 #include "tests/unit/support.h"
 
 namespace keyscribe::model {

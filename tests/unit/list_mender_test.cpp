@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/measure/list_mender.h"
+#include "controller/host/measure/list_mender.h"
 
 #include <gtest/gtest.h>
 
-#include "controller/measure/list_reader.h"
-#include "controller/measure/template_data.h"
+#include "controller/list/list_reader.h"
+#include "controller/list/template_data.h"
 #include "support.h"
 
 namespace keyscribe::measure {

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <csignal>
 
-#include "controller/measure/list_reader.h"
-#include "controller/measure/list_writer.h"
-#include "controller/measure/little_endian.h"
-#include "controller/measure/template_data.h"
+#include "controller/list/list_reader.h"
+#include "controller/host/measure/list_writer.h"
+#include "controller/base/little_endian.h"
+#include "controller/list/template_data.h"
 #include "support.h"
 
 namespace keyscribe::measure {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/capture/loss_tracker.h"
+#include "controller/host/events/loss_tracker.h"
 
 #include <gtest/gtest.h>
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <thread>
 
-#include "controller/measurer.h"
-#include "controller/policy_loader.h"
+#include "controller/host/measure/measurer.h"
+#include "controller/host/settings/policy_loader.h"
 
 namespace keyscribe::testing {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // List and PCR together, against a software TPM, and what is left of them after every kind of
 // death in between.
-#include "controller/measure/measurement_log.h"
+#include "controller/host/measure/measurement_log.h"
 
 #include <gtest/gtest.h>
 
-#include "controller/measure/boot_aggregate.h"
-#include "controller/measure/records.h"
-#include "controller/measure/template_data.h"
+#include "controller/host/measure/boot_aggregate.h"
+#include "controller/host/records/records.h"
+#include "controller/list/template_data.h"
 #include "support.h"
 
 namespace keyscribe::measure {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every record against what RECORDS.md says of it.
-#include "controller/measure/records.h"
+#include "controller/host/records/records.h"
 
 #include <gtest/gtest.h>
 #include <sys/syscall.h>
 
-#include "controller/measure/cbor.h"
-#include "controller/measure/little_endian.h"
+#include "controller/list/cbor.h"
+#include "controller/base/little_endian.h"
 #include "support.h"
 
 namespace keyscribe::measure {

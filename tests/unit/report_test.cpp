@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page of `keyscribe report`: what hostile bytes become, where the graph's parts lie, and what
 // stands on the page. tests/report looks at it in a browser.
-#include "controller/report/report.h"
+#include "controller/service/report/page.h"
 
 #include <gtest/gtest.h>
 
@@ -9,10 +9,10 @@
 #include <set>
 
 #include "appraise_support.h"
-#include "controller/report/graph_layout.h"
-#include "controller/report/html.h"
-#include "controller/report/signers.h"
-#include "controller/report/words.h"
+#include "controller/service/report/graph_layout.h"
+#include "controller/service/report/html.h"
+#include "controller/service/report/signers.h"
+#include "controller/service/report/words.h"
 #include "report_hosts.h"
 
 namespace keyscribe::report {

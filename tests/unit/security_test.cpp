@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/security.h"
+#include "controller/host/daemon/security.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is left of the spool after the death of its process, and after somebody changed it.
-#include "controller/spool/spool_file.h"
+#include "controller/host/spool/spool_file.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "controller/spool/crc32.h"
-#include "controller/spool/event_codec.h"
-#include "controller/spool/spool.h"
+#include "controller/host/spool/crc32.h"
+#include "controller/host/spool/event_codec.h"
+#include "controller/host/spool/spool.h"
 #include "support.h"
 
 namespace keyscribe {

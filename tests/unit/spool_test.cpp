@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/spool/spool.h"
+#include "controller/host/spool/spool.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/status.h"
+#include "controller/host/status/status.h"
 
 #include <gtest/gtest.h>
 

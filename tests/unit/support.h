@@ -22,8 +22,8 @@
 #include <thread>
 #include <vector>
 
-#include "controller/measure/digest.h"
-#include "controller/measure/tpm.h"
+#include "controller/base/digest.h"
+#include "controller/host/tpm/tpm.h"
 
 namespace keyscribe::testing {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/measure/template_data.h"
+#include "controller/list/template_data.h"
 
 #include <gtest/gtest.h>
 

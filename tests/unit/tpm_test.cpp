@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Against a software TPM, beside what tpm2-tools read.
-#include "controller/measure/tpm.h"
+#include "controller/host/tpm/tpm.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "controller/measure/boot_aggregate.h"
+#include "controller/host/measure/boot_aggregate.h"
 #include "support.h"
 
 namespace keyscribe::measure {

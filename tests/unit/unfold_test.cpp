@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/measure/unfold.h"
+#include "controller/list/unfold.h"
 
 #include <gtest/gtest.h>
 
-#include "controller/measure/batch.h"
-#include "controller/measure/cbor.h"
-#include "controller/measure/list_writer.h"
-#include "controller/measure/template_data.h"
+#include "controller/host/measure/batch.h"
+#include "controller/list/cbor.h"
+#include "controller/host/measure/list_writer.h"
+#include "controller/list/template_data.h"
 
 namespace keyscribe::measure {
 namespace unfold_test {

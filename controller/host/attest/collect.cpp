@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/host/attest/collect.h"
+
+#include <fcntl.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <thread>
+
+#include "controller/host/measure/covered_prefix.h"
+#include "controller/list/list_reader.h"
+#include "controller/base/unique_fd.h"
+
+namespace keyscribe::evidence {
+namespace {
+
+using measure::PcrValues;
+using measure::Tpm;
+
+// A quote that nothing explains: somebody else extended the PCR, and the daemon, which looks every
+// few seconds, has not recorded it yet.
+constexpr int kAttempts = 8;
+constexpr auto kPause = std::chrono::seconds(1);
+
+/// Reads, not maps: the daemon may cut the list's last, torn entry off at any time, and securityfs
+/// cannot be mapped.
+Result<std::vector<std::uint8_t>> read_whole(const std::filesystem::path& path) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd)
+        return fail_errno("cannot open the list", path.string(),
+                          errno == ENOENT ? "nothing was measured since the boot"
+                                          : "be root, or a member of the group keyscribe");
+    std::vector<std::uint8_t> bytes;
+    std::size_t size = 0;
+    for (;;) {
+        bytes.resize(std::max<std::size_t>(2 * size, 65536));
+        const ssize_t got = ::read(fd.get(), bytes.data() + size, bytes.size() - size);
+        if (got < 0) return fail_errno("cannot read the list", path.string());
+        if (got == 0) break;
+        size += static_cast<std::size_t>(got);
+    }
+    bytes.resize(size);
+    return bytes;
+}
+
+PcrSet in_set(unsigned pcr, const PcrValues& values) {
+    PcrSet set;
+    for (const auto& [bank, value] : values) set[bank][pcr] = value;
+    return set;
+}
+
+/// Our PCR's quote and what of the list it covers.
+struct ListQuote {
+    SignedQuote quote;
+    PcrValues values;
+    CoveredPrefix prefix;
+    bool explained = false;
+};
+
+Result<ListQuote> quote_list(Tpm& tpm, const Request& request, const std::vector<Algorithm>& banks,
+                             std::vector<std::uint8_t>& list) {
+    for (int attempt = 1;; ++attempt) {
+        auto quote = take_quote(tpm, request.ak_handle, request.nonce, banks, {request.pcr});
+        if (!quote) return std::unexpected(quote.error());
+        auto read = read_whole(request.list);
+        if (!read) return std::unexpected(read.error());
+        list = std::move(*read);
+        const auto quoted = quoted_pcrs(quote->attest, quote->signature);
+        if (!quoted) return std::unexpected(quoted.error());
+        const auto covered = find_covered(
+            list, Algorithm::kSha1, request.pcr, banks, true,
+            [&](const PcrValues& values) { return quoted->covers(in_set(request.pcr, values)); });
+        if (covered) return ListQuote{std::move(*quote), covered->values, *covered, true};
+        const auto found = tpm.read_pcr(request.pcr, banks);
+        if (!found) return std::unexpected(found.error());
+        if (attempt >= kAttempts && quoted->covers(in_set(request.pcr, *found)))
+            return ListQuote{std::move(*quote), *found, whole_entries(list, Algorithm::kSha1),
+                             false};
+        if (attempt >= 2 * kAttempts)
+            return fail("PCR " + std::to_string(request.pcr) +
+                            " changes all the time, and the list does not explain it",
+                        "TPM2_Quote", "somebody else extends it: choose another PCR (tpm.pcr)");
+        std::this_thread::sleep_for(kPause);
+    }
+}
+
+/// The quote over further PCRs, and what of the kernel's list it covers.
+struct PlatformQuote {
+    SignedQuote quote;
+    PcrSet values;
+    std::optional<CoveredPrefix> ima;
+    bool ima_explained = false;
+};
+
+constexpr unsigned kImaPcr = 10;
+
+Result<PcrSet> read_set(Tpm& tpm, const std::vector<Algorithm>& banks,
+                        const std::vector<unsigned>& pcrs) {
+    PcrSet set;
+    for (const Algorithm bank : banks) {
+        const auto values = tpm.read_pcrs(bank, pcrs);
+        if (!values) return std::unexpected(values.error());
+        for (std::size_t i = 0; i < pcrs.size(); ++i) set[bank][pcrs[i]] = (*values)[i];
+    }
+    return set;
+}
+
+/// The kernel's list with the digests that IMA's tools know best.
+std::optional<std::pair<std::filesystem::path, Algorithm>> find_ima(
+    const std::filesystem::path& directory) {
+    const auto path = directory / "binary_runtime_measurements";
+    std::error_code ignored;
+    if (const auto sha256 = path.string() + "_sha256"; std::filesystem::exists(sha256, ignored))
+        return std::pair(std::filesystem::path(sha256), Algorithm::kSha256);
+    if (std::filesystem::exists(path, ignored)) return std::pair(path, Algorithm::kSha1);
+    return std::nullopt;
+}
+
+Result<PlatformQuote> quote_platform(Tpm& tpm, const Request& request,
+                                     std::optional<Algorithm>& ima_digests,
+                                     std::vector<std::uint8_t>& ima) {
+    const auto banks = tpm.banks(request.pcrs.front());
+    if (!banks) return std::unexpected(banks.error());
+    const bool with_ima = std::ranges::find(request.pcrs, kImaPcr) != request.pcrs.end();
+    for (int attempt = 1;; ++attempt) {
+        auto quote = take_quote(tpm, request.ak_handle, request.nonce, *banks, request.pcrs);
+        if (!quote) return std::unexpected(quote.error());
+        const auto quoted = quoted_pcrs(quote->attest, quote->signature);
+        if (!quoted) return std::unexpected(quoted.error());
+        auto values = read_set(tpm, *banks, request.pcrs);
+        if (!values) return std::unexpected(values.error());
+        PlatformQuote result{std::move(*quote), std::move(*values), std::nullopt, false};
+        bool matches = quoted->covers(result.values);
+        if (const auto path = with_ima ? find_ima(request.ima_directory) : std::nullopt) {
+            auto read = read_whole(path->first);
+            if (!read) return std::unexpected(read.error());
+            ima = std::move(*read);
+            ima_digests = path->second;
+            // PCR 10 may have gone on since the quote; the others stand still.
+            const auto covered = find_covered(ima, *ima_digests, kImaPcr, *banks, false,
+                                              [&](const PcrValues& candidate) {
+                                                  PcrSet all = result.values;
+                                                  for (const auto& [bank, value] : candidate)
+                                                      all[bank][kImaPcr] = value;
+                                                  return quoted->covers(all);
+                                              });
+            if (covered) {
+                for (const auto& [bank, value] : covered->values)
+                    result.values[bank][kImaPcr] = value;
+                matches = true;
+            }
+            result.ima_explained = covered.has_value();
+            result.ima = covered ? *covered : whole_entries(ima, *ima_digests);
+        }
+        if (matches) return result;
+        if (attempt == kAttempts)
+            return fail("the PCRs asked for change faster than they can be quoted", "TPM2_Quote",
+                        "ask for fewer: --pcrs 0-9");
+    }
+}
+
+std::uint64_t nanoseconds(clockid_t clock) {
+    timespec now{};
+    ::clock_gettime(clock, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u +
+           static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+void describe_host(Collected& to) {
+    utsname about{};
+    ::uname(&about);
+    to.software = "keyscribe " KEYSCRIBE_VERSION;
+    to.kernel = about.release;
+    if (const UniqueFd fd(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)); fd) {
+        std::array<char, 64> text;
+        const ssize_t got = ::read(fd.get(), text.data(), text.size());
+        if (got > 0) to.boot_id.assign(text.data(), static_cast<std::size_t>(got));
+        while (to.boot_id.ends_with('\n')) to.boot_id.pop_back();
+    }
+    // Strings move with their views only where they do not lie in the object itself.
+    for (std::string* text : {&to.software, &to.kernel, &to.boot_id}) text->reserve(64);
+    to.evidence.software = to.software;
+    to.evidence.kernel = to.kernel;
+    to.evidence.boot_id = to.boot_id;
+    to.evidence.time = nanoseconds(CLOCK_REALTIME) / 1'000'000'000u;
+    to.evidence.boot_time = nanoseconds(CLOCK_BOOTTIME);
+}
+
+/// The part of the list from entry `since` on.
+Result<List> cut(Bytes list, const CoveredPrefix& covered, std::uint64_t since) {
+    if (since > covered.entries)
+        return fail("the list has " + std::to_string(covered.entries) +
+                        " entries, and those from " + std::to_string(since) + " on were asked for",
+                    "--since", "the host was booted anew: ask for the whole list");
+    measure::ListReader reader(list.first(covered.bytes));
+    for (std::uint64_t entry = 0; entry < since; ++entry)
+        if (auto next = reader.next(); !next) return std::unexpected(next.error());
+    const std::size_t offset = reader.offset();
+    return List{.entries = covered.entries,
+                .offset = offset,
+                .from_entry = since,
+                .data = list.subspan(offset, covered.bytes - offset)};
+}
+
+}  // namespace
+
+Result<Collected> collect(Tpm& tpm, const Request& request) {
+    Collected out;
+    auto ak = read_ak(tpm, request.ak_handle);
+    if (!ak) return std::unexpected(ak.error());
+    out.ak = std::move(*ak);
+    auto certificate = read_ek_certificate(tpm, request.ek);
+    if (!certificate) return std::unexpected(certificate.error());
+    const auto banks = tpm.banks(request.pcr);
+    if (!banks) return std::unexpected(banks.error());
+
+    auto first = quote_list(tpm, request, *banks, out.list);
+    if (!first) return std::unexpected(first.error());
+    out.explained = first->explained;
+    out.quotes.push_back(std::move(first->quote));
+    std::optional<PlatformQuote> second;
+    std::optional<Algorithm> ima_digests;
+    if (!request.pcrs.empty()) {
+        auto quoted = quote_platform(tpm, request, ima_digests, out.ima);
+        if (!quoted) return std::unexpected(quoted.error());
+        second = std::move(*quoted);
+        out.ima_explained = second->ima_explained;
+        out.quotes.push_back(std::move(second->quote));
+    }
+
+    describe_host(out);
+    Evidence& evidence = out.evidence;
+    evidence.ak = out.ak.tpmt_public;
+    evidence.ak_name = out.ak.name;
+    if (*certificate) {
+        out.ek_certificate = std::move(**certificate);
+        evidence.ek_certificate = out.ek_certificate;
+    }
+    evidence.pcr = request.pcr;
+    for (const SignedQuote& quote : out.quotes)
+        evidence.quotes.push_back(
+            {.attest = quote.attest, .signature = quote.signature, .pcrs = {}});
+    evidence.quotes[0].pcrs = in_set(request.pcr, first->values);
+    if (second) evidence.quotes[1].pcrs = std::move(second->values);
+    auto list = cut(out.list, first->prefix, request.since);
+    if (!list) return std::unexpected(list.error());
+    evidence.list = *list;
+    if (second && second->ima)
+        evidence.ima = ImaList{.algorithm = *ima_digests,
+                               .entries = second->ima->entries,
+                               .data = Bytes(out.ima).first(second->ima->bytes)};
+    return out;
+}
+
+}  // namespace keyscribe::evidence

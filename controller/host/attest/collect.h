@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes this host's evidence: quotes, and the beginnings of the lists that they cover.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "controller/base/error.h"
+#include "controller/host/attest/ak.h"
+#include "controller/evidence/evidence.h"
+#include "controller/host/attest/quote.h"
+#include "controller/host/tpm/tpm.h"
+
+namespace keyscribe::evidence {
+
+struct Request {
+    std::vector<std::uint8_t> nonce;
+    std::uint64_t since = 0;     ///< the first entry that is wanted
+    std::vector<unsigned> pcrs;  ///< for a second quote; may be empty. With 10: the kernel's list
+    unsigned pcr = 13;           ///< Keyscribe's
+    std::uint32_t ak_handle = 0;
+    EkAlgorithm ek = EkAlgorithm::kRsa;
+    std::filesystem::path list;  ///< binary_runtime_measurements
+    std::filesystem::path ima_directory = "/sys/kernel/security/ima";
+};
+
+/// Evidence and the memory that it points to. Not copyable; moving it leaves the views valid.
+struct Collected {
+    Evidence evidence;
+    bool explained = false;      ///< the list gives what the PCR has
+    bool ima_explained = false;  ///< the kernel's list gives what PCR 10 has
+
+    PublicKey ak;
+    std::vector<std::uint8_t> ek_certificate;
+    std::vector<SignedQuote> quotes;
+    std::vector<std::uint8_t> list, ima;
+    std::string software, boot_id, kernel;
+
+    Collected() = default;
+    Collected(Collected&&) = default;
+    Collected& operator=(Collected&&) = default;
+};
+
+/// The daemon need not run, and nothing stops while this does: the list is appended before the PCR
+/// is extended, so a quote's PCR is always that of a beginning of the list that is read after it.
+/// Error: no TPM, no attestation key, no list, or `since` beyond what the quote covers.
+Result<Collected> collect(measure::Tpm& tpm, const Request& request);
+
+}  // namespace keyscribe::evidence

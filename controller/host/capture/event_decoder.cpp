@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/host/capture/event_decoder.h"
+
+#include <cstring>
+
+namespace keyscribe::capture {
+namespace {
+
+std::string bounded_string(const char* text, std::size_t size) {
+    return std::string(text, strnlen(text, size));
+}
+
+using Bytes = std::span<const std::uint8_t>;
+
+/// Nothing: it makes no sense.
+std::optional<PublicKey> decode_public_key(Bytes blob) {
+    ks_public_key raw;
+    if (blob.size() < sizeof(raw)) return std::nullopt;
+    std::memcpy(&raw, blob.data(), sizeof(raw));
+    const Bytes key = blob.subspan(sizeof(raw));
+    if (key.size() != raw.key_length) return std::nullopt;
+    PublicKey decoded{.algorithm = bounded_string(raw.algorithm, sizeof(raw.algorithm)),
+                      .bytes = {key.begin(), key.end()},
+                      .ids = {}};
+    for (std::size_t i = 0; i < KS_KEY_IDS; ++i) {
+        if (raw.id_length[i] > KS_KEY_ID_SIZE) return std::nullopt;
+        if (raw.id_length[i] != 0)
+            decoded.ids.emplace_back(raw.id[i], raw.id[i] + raw.id_length[i]);
+    }
+    return decoded;
+}
+
+/// The components come from the last to the first, each in a place of its own.
+std::string path_of(std::string_view places) {
+    std::string path;
+    for (; places.size() >= KS_PATH_NAME; places.remove_prefix(KS_PATH_NAME)) {
+        const std::string component = bounded_string(places.data(), KS_PATH_NAME);
+        if (component.empty()) break;
+        path.insert(0, "/" + component);
+    }
+    return path;
+}
+
+}  // namespace
+
+Result<KeyEvent> decode_event(std::span<const std::byte> record) {
+    const auto refuse = [](std::string why) {
+        return fail("a record of the ring buffer makes no sense: " + why, "event decoder",
+                    "the BPF object and the daemon must be of the same build");
+    };
+    ks_event raw;
+    if (record.size() < sizeof(raw)) return refuse("it is shorter than its fixed part");
+    std::memcpy(&raw, record.data(), sizeof(raw));
+    if (raw.version != KS_EVENT_VERSION) return refuse("unknown version");
+    if (raw.operation >= KS_OP_END) return refuse("unknown operation");
+    if (raw.description_length > KS_NAME_MAX || raw.keyring_length > KS_NAME_MAX ||
+        raw.payload_copied > KS_PAYLOAD_MAX)
+        return refuse("a field is longer than the kernel allows");
+    if (raw.payload_copied != 0 && raw.payload_copied != raw.payload_length)
+        return refuse("its payload is neither whole nor absent");
+    if (raw.payload_copied == 0 && raw.payload_length != 0 && raw.flags == 0)
+        return refuse("its payload is absent without a reason");
+    if ((raw.sequence == 0) != (raw.operation >= KS_OP_COUNT))
+        return refuse("its sequence number and its operation do not go together");
+    const std::size_t size = sizeof(raw) + raw.description_length + raw.keyring_length +
+                             raw.extra_length + std::size_t{raw.payload_copied};
+    if (raw.size != size || record.size() < size) return refuse("its lengths do not add up");
+
+    const auto* field = reinterpret_cast<const char*>(record.data()) + sizeof(raw);
+    const auto take = [&field](std::size_t length) {
+        const std::string_view taken(field, length);
+        field += length;
+        return taken;
+    };
+    KeyEvent event;
+    event.description = take(raw.description_length);
+    event.keyring = {raw.keyring_serial, std::string(take(raw.keyring_length))};
+    const std::string_view extra = take(raw.extra_length);
+    const auto* payload = reinterpret_cast<const std::uint8_t*>(take(raw.payload_copied).data());
+    if (raw.flags & KS_EVENT_PUBLIC_KEY) {
+        event.public_key = decode_public_key({payload, raw.payload_copied});
+        if (!event.public_key) return refuse("its public key is malformed");
+    } else {
+        event.payload.assign(payload, payload + raw.payload_copied);
+        event.payload_length = raw.payload_length;
+    }
+
+    event.sequence = raw.sequence;
+    event.boot_time_ns = raw.boot_time_ns;
+    event.generation = raw.generation;
+    event.operation = static_cast<ks_operation>(raw.operation);
+    event.flags = raw.flags;
+    event.key_serial = raw.key_serial;
+    event.key_type = bounded_string(raw.key_type, sizeof(raw.key_type));
+    event.key_uid = raw.key_uid;
+    event.key_gid = raw.key_gid;
+    event.key_perm = raw.key_perm;
+    event.key_state = raw.key_state;
+    event.key_expiry = raw.key_expiry;
+    event.argument = raw.argument;
+    const ks_actor& actor = raw.actor;
+    event.actor = {.pid = actor.pid,
+                   .tid = actor.tid,
+                   .uid = actor.uid,
+                   .gid = actor.gid,
+                   .euid = actor.euid,
+                   .egid = actor.egid,
+                   .login_uid = actor.login_uid,
+                   .ppid = actor.ppid,
+                   .session = actor.session,
+                   .syscall = actor.syscall,
+                   .cgroup_id = actor.cgroup_id,
+                   .cgroup = {},
+                   .exe_ino = actor.exe_ino,
+                   .exe_dev = actor.exe_dev,
+                   .exe = {},
+                   .mnt_ns = actor.mnt_ns,
+                   .pid_ns = actor.pid_ns,
+                   .net_ns = actor.net_ns,
+                   .user_ns = actor.user_ns,
+                   .comm = bounded_string(actor.comm, sizeof(actor.comm))};
+    if (raw.operation == KS_OP_MOVE) event.from = {raw.from_serial, std::string(extra)};
+    if (raw.operation == KS_OP_RESTRICT) event.restriction = extra;
+    if (raw.operation == KS_OP_EXECUTABLE) event.actor.exe = path_of(extra);
+    return event;
+}
+
+}  // namespace keyscribe::capture

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/host/daemon/identity.h"
+
+#include <ctime>
+#include <fstream>
+#include <iterator>
+
+#include "controller/host/capture/capture.h"
+
+namespace keyscribe {
+
+std::string boot_id() {
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    std::string id;
+    std::getline(file, id);
+    return id;
+}
+
+measure::Speaker describe_speaker(const capture::KernelFeatures& kernel,
+                                  const capture::HookPlan& plan) {
+    std::ifstream executable("/proc/self/exe", std::ios::binary);
+    const std::string bytes(std::istreambuf_iterator<char>(executable), {});
+    const measure::Digest digest =
+        measure::hash(measure::Algorithm::kSha256, measure::as_bytes(bytes));
+    measure::Speaker speaker{
+        .version = KEYSCRIBE_VERSION,
+        .controller_digest = {digest.bytes.begin(), digest.bytes.begin() + digest.size},
+        .bpf_digest = capture::object_digest(),
+        .kernel = kernel.release,
+        .boot_id = boot_id(),
+        .hooks = {}};
+    for (const capture::Hook& hook : plan) speaker.hooks[hook.operations] = hook.attach_point;
+    return speaker;
+}
+
+Status initial_status(const capture::KernelFeatures& kernel, const capture::HookPlan& plan,
+                      unsigned pcr) {
+    Status status;
+    status.version = KEYSCRIBE_VERSION;
+    status.kernel = kernel.release;
+    status.boot_id = boot_id();
+    status.hooks = plan;
+    status.tpm.pcr = pcr;
+    const std::time_t now = std::time(nullptr);
+    char text[32];
+    std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
+    status.since = text;
+    return status;
+}
+
+}  // namespace keyscribe

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// The daemon: attaches the programs, then carries what they record from the ring to the spool,
+// while a second thread measures what is in the spool and others answer the control socket.
+#include <fcntl.h>
+#include <link.h>
+#include <malloc.h>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "controller/host/capture/capture.h"
+#include "controller/host/events/cgroup_path.h"
+#include "controller/host/settings/config.h"
+#include "controller/host/control/routes.h"
+#include "controller/host/control/server.h"
+#include "controller/host/daemon/identity.h"
+#include "controller/base/log.h"
+#include "controller/host/measure/list_mender.h"
+#include "controller/host/measure/measurer.h"
+#include "controller/host/daemon/pump.h"
+#include "controller/host/daemon/security.h"
+#include "controller/host/spool/spool.h"
+#include "controller/host/status/status.h"
+
+namespace keyscribe {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Starting takes megabytes for a moment: the kernel's type information, the executable's digest.
+/// One heap for all threads, and what is large apart from it, so that all of that goes back.
+void keep_heap_small() {
+    ::mallopt(M_ARENA_MAX, 1);
+    ::mallopt(M_MMAP_THRESHOLD, 64 << 10);
+    ::mallopt(M_TRIM_THRESHOLD, 128 << 10);
+}
+
+/// Dynamic linking and starting touched most of every library's pages, and the kernel maps those
+/// around them too. Dropping the clean ones leaves resident what the idle daemon really uses: the
+/// rest comes back from the page cache when it is needed.
+void give_back_startup_pages() {
+    ::malloc_trim(0);
+    const auto drop = [](dl_phdr_info* library, std::size_t, void*) {
+        const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+        for (int i = 0; i < library->dlpi_phnum; ++i) {
+            const auto& segment = library->dlpi_phdr[i];
+            if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+            const std::uintptr_t start = (library->dlpi_addr + segment.p_vaddr) & ~(page - 1);
+            const std::uintptr_t end = library->dlpi_addr + segment.p_vaddr + segment.p_memsz;
+            ::madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);
+        }
+        return 0;
+    };
+    ::dl_iterate_phdr(drop, nullptr);
+}
+
+/// Held for the life of the process: two daemons would write one list.
+Result<UniqueFd> lock_out_others(const std::filesystem::path& directory) {
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    const auto file = directory / "lock";
+    UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) return fail_errno("cannot open the lock file", file.string());
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+        return fail("another keyscribed is running", file.string(),
+                    "stop it first: systemctl stop keyscribed");
+    return fd;
+}
+
+/// Blocked in every thread and read from a descriptor instead.
+Result<UniqueFd> take_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!fd) return fail_errno("cannot wait for signals", "signalfd(2)");
+    return fd;
+}
+
+int next_signal(const UniqueFd& signals) {
+    signalfd_siginfo info{};
+    return ::read(signals.get(), &info, sizeof(info)) == sizeof(info)
+               ? static_cast<int>(info.ssi_signo)
+               : 0;
+}
+
+/// Once a second: what has no event of its own.
+void tick(Pump& pump, Spool& spool, SharedStatus& status) {
+    spool.expire();
+    pump.look_at_counters();
+    if (auto done = pump.settle_order(); !done) spdlog::warn("{}", to_string(done.error()));
+    status.update([&](Status& now) { now.spool = spool.totals(); });
+    sd_notifyf(0, "WATCHDOG=1\nSTATUS=%s", summary(status.copy()).c_str());
+}
+
+Result<void> loop(Pump& pump, Spool& spool, SharedStatus& status, const UniqueFd& signals) {
+    // While records keep coming the ring is looked at every few milliseconds, instead of being
+    // woken for each: that is cheaper for whoever adds the keys.
+    constexpr auto kNap = 5ms;
+    constexpr auto kTick = 1s;
+    constexpr auto kStandstill = 5s;
+    constexpr int kLastRounds = 64;  // a full ring, not what a flood adds meanwhile
+    auto next_tick = std::chrono::steady_clock::now();
+    auto before = std::chrono::steady_clock::now();
+    auto found = Drained::kNothing;
+    for (;;) {
+        const auto now = std::chrono::steady_clock::now();
+        if (now - before > kStandstill)
+            spool.push(Detached{"the daemon stood still for " +
+                                std::to_string((now - before) / 1s) + " seconds"});
+        before = now;
+        if (now >= next_tick) {
+            tick(pump, spool, status);
+            next_tick = now + kTick;
+        }
+        const auto until_tick =
+            std::chrono::duration_cast<std::chrono::milliseconds>(next_tick - now) + 1ms;
+        const auto pause = found == Drained::kSome  ? 0ms
+                           : found == Drained::kAll ? kNap
+                                                    : until_tick;
+        std::array<pollfd, 3> polls = {
+            pollfd{found == Drained::kNothing ? pump.ring_fd() : -1, POLLIN, 0},
+            pollfd{signals.get(), POLLIN, 0}, pollfd{pump.reload_fd(), POLLIN, 0}};
+        ::poll(polls.data(), polls.size(), static_cast<int>(pause.count()));
+
+        auto moved = pump.drain();
+        if (!moved) return std::unexpected(moved.error());
+        found = *moved;
+        if (polls[2].revents != 0) pump.reload_on_request();
+        if (polls[1].revents != 0) {
+            const int signal = next_signal(signals);
+            if (signal == SIGHUP) {
+                pump.reload();
+            } else if (signal != 0) {
+                for (int round = 0; round < kLastRounds && found == Drained::kSome; ++round) {
+                    auto last = pump.drain();
+                    if (!last) return std::unexpected(last.error());
+                    found = *last;
+                }
+                return {};
+            }
+        }
+    }
+}
+
+/// What the former process of this boot left waits in a file beside the list, and the list says how
+/// much of it is measured. Returns the list's size; nothing where that is not known.
+std::optional<std::uint64_t> take_over_spool(Spool& spool, const std::filesystem::path& directory) {
+    auto file = SpoolFile::open(directory / "spool");
+    if (!file) {
+        // Capturing goes on, without a spool that outlives the process.
+        spdlog::error("{}", to_string(file.error()));
+        return std::nullopt;
+    }
+    const auto& state = file->state();
+    auto list = measure::mend_list(directory, state.list_before, state.list_after);
+    if (!list) {
+        spdlog::error("{}", to_string(list.error()));
+        return std::nullopt;
+    }
+    spool.keep_in(std::move(*file), list->size, last_policy(directory));
+    for (std::string& what : list->findings) spool.push(Tampered{std::move(what)});
+    return list->size;
+}
+
+struct Attached {
+    capture::KernelFeatures kernel;
+    capture::HookPlan plan;
+    capture::Capture programs;
+};
+
+Result<Attached> attach_programs(const Config& config, const Progress& progress,
+                                 const capture::Keep& keep) {
+    auto kernel = capture::probe_kernel();
+    if (!kernel) return std::unexpected(kernel.error());
+    auto plan = capture::plan_hooks(*kernel, config.capture.hook);
+    if (!plan) return std::unexpected(plan.error());
+    auto programs = capture::Capture::attach(*plan, config.capture.ring_size, progress, keep);
+    if (!programs) return std::unexpected(programs.error());
+    return Attached{std::move(*kernel), std::move(*plan), std::move(*programs)};
+}
+
+/// What the file says, if it can be used.
+Result<Config> accept_config(const std::filesystem::path& file) {
+    auto config = load_config(file);
+    if (!config) return config;
+    init_log(config->log.level);
+    if (auto done = measure::check_pcr(config->tpm.pcr, config->tpm.force_resettable_pcr); !done)
+        return std::unexpected(done.error());
+    return config;
+}
+
+Result<void> run(const Config& config) {
+    if (auto done = harden_process(); !done) return done;
+    ::umask(0027);
+    auto lock = lock_out_others(config.list.directory);
+    if (!lock) return std::unexpected(lock.error());
+    auto signals = take_signals();
+    if (!signals) return std::unexpected(signals.error());
+
+    Spool spool(config.spool.max_size, config.spool.deadline);
+    const auto list_size = take_over_spool(spool, config.list.directory);
+    const auto keep = [&spool, cgroups = CgroupPaths()](std::vector<KeyEvent> events) mutable {
+        for (KeyEvent& event : events) {
+            event.actor.cgroup = cgroups.path(event.actor.cgroup_id);
+            spool.push(std::move(event));
+        }
+        spool.flush();
+        return spool.progress();
+    };
+    auto attached = attach_programs(config, spool.progress(), keep);
+    if (!attached) return std::unexpected(attached.error());
+    if (auto done = drop_capabilities(); !done) return done;
+    const capture::KernelFeatures& kernel = attached->kernel;
+    const capture::HookPlan& plan = attached->plan;
+    const bool adopted = attached->programs.is_adopted();
+
+    SharedStatus status;
+    status.update([&](Status& now) {
+        now = initial_status(kernel, plan, config.tpm.pcr);
+        now.spool = spool.totals();
+    });
+    Pump pump(std::move(attached->programs), config, spool, status);
+    pump.reload();
+    if (auto done = pump.retire_former(); !done) return done;
+
+    auto server = control::Server::start(config.control.socket, config.control.group,
+                                         control::routes(status, pump));
+    if (!server) return std::unexpected(server.error());
+    std::jthread measurer([&](std::stop_token stop) {
+        run_measurer({config, spool, status, describe_speaker(kernel, plan), list_size}, stop);
+    });
+    log_event(LogLevel::kInfo, (adopted ? "adopted: " : "attached: ") + plan.front().attach_point,
+              {{"KEYSCRIBE_STATE", "capturing"}, {"KEYSCRIBE_HOOK", plan.front().attach_point}});
+    give_back_startup_pages();
+    sd_notify(0, "READY=1");
+
+    auto ended = loop(pump, spool, status, *signals);
+    sd_notify(0, "STOPPING=1");
+    pump.refuse_requests();
+    if (ended && config.capture.detach_on_stop) return pump.detach();
+    return ended;
+}
+
+/// In the initramfs: the programs record from here on, and the service adopts them.
+Result<void> attach_only(const Config& config) {
+    if (auto done = harden_process(); !done) return done;
+    auto lock = lock_out_others(config.list.directory);
+    if (!lock) return std::unexpected(lock.error());
+    auto attached = attach_programs(config, {}, nullptr);
+    if (!attached) return std::unexpected(attached.error());
+    if (!attached->programs.is_pinned())
+        return fail("the programs are gone with this process", capture::kPinDirectory,
+                    "mount the BPF file system: mount -t bpf bpf /sys/fs/bpf");
+    return {};
+}
+
+}  // namespace
+}  // namespace keyscribe
+
+int main(int argc, char** argv) {
+    std::filesystem::path file = keyscribe::kConfigFile;
+    auto start = keyscribe::run;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view option = argv[i];
+        if (option == "--version") {
+            std::puts("keyscribed " KEYSCRIBE_VERSION);
+            return 0;
+        }
+        if (option == "--attach") {
+            start = keyscribe::attach_only;
+        } else if (option == "--config" && i + 1 < argc) {
+            file = argv[++i];
+        } else {
+            std::fputs(
+                "usage: keyscribed [--config FILE] [--attach | --version]\n"
+                "  --attach  attach the programs, leave them in the BPF file system for the\n"
+                "            service, and exit: for an initramfs\n",
+                stderr);
+            return 2;
+        }
+    }
+    keyscribe::keep_heap_small();
+    const auto config = keyscribe::accept_config(file);
+    const keyscribe::Result<void> ended = config ? start(*config) : std::unexpected(config.error());
+    if (ended) return 0;
+    const std::string why = to_string(ended.error());
+    spdlog::error("{}", why);
+    sd_notifyf(0, "STATUS=%s", why.c_str());
+    // The service is not started again with a configuration that is refused.
+    return config ? EXIT_FAILURE : EX_CONFIG;
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/host/events/concern.h"
+
+namespace keyscribe {
+namespace {
+
+bool has_material(ks_operation operation) {
+    return operation == KS_OP_CREATE || operation == KS_OP_UPDATE ||
+           operation == KS_OP_INSTANTIATE || operation == KS_OP_LINK || operation == KS_OP_MOVE;
+}
+
+}  // namespace
+
+std::vector<Concern> concerns_of(const KeyEvent& event, const KeyTable& table) {
+    std::vector<Concern> concerns;
+    const bool material = has_material(event.operation);
+    if (event.keyring.serial != 0) {
+        concerns.push_back({event.keyring, event.keyring.name, material});
+        if (event.operation == KS_OP_MOVE)
+            concerns.push_back({event.keyring, event.from.name, false});
+    } else {
+        for (KeyringName& holder : table.holders(event.key_serial))
+            concerns.push_back({holder, holder.name, material});
+    }
+    const bool itself = event.keyring.serial == event.key_serial;  // cleared, restricted
+    if (event.key_type == "keyring" && !itself)
+        concerns.push_back({event.keyring.serial != 0
+                                ? event.keyring
+                                : KeyringName{event.key_serial, event.description},
+                            event.description, false});
+    if (concerns.empty()) concerns.push_back({{}, "", material});
+    return concerns;
+}
+
+}  // namespace keyscribe

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/host/events/key_table.h"
+
+#include <linux/keyctl.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace keyscribe {
+namespace {
+
+constexpr std::string_view kKeyringType = "keyring";
+
+/// A keyring has no two keys of one type and description: struct keyring_index_key in
+/// <linux/key.h>.
+std::size_t index_of(std::string_view type, std::string_view description) {
+    std::string both(type);
+    both += '\0';
+    both += description;
+    return std::hash<std::string>()(both);
+}
+
+bool contains_bytes(const WipedBytes& payload, const std::vector<std::uint8_t>& part) {
+    return std::search(payload.begin(), payload.end(), part.begin(), part.end()) != payload.end();
+}
+
+}  // namespace
+
+void KeyTable::complete(KeyEvent& event) const {
+    if (!(event.flags & KS_EVENT_SERIAL_ONLY)) return;
+    // Of the special serials these two are not found in the task: they are found by their names.
+    std::string name;
+    if (event.key_serial == KEY_SPEC_USER_KEYRING) name = "_uid.";
+    if (event.key_serial == KEY_SPEC_USER_SESSION_KEYRING) name = "_uid_ses.";
+    if (!name.empty()) {
+        name += std::to_string(event.actor.uid);
+        for (const auto& [serial, keyring] : keyrings_)
+            if (keyring.name == name) event.key_serial = serial;
+    }
+    const auto found = keys_.find(event.key_serial);
+    if (found == keys_.end()) return;
+    const Key& key = found->second;
+    event.key_type = key.type;
+    event.description = key.description;
+    event.key_uid = key.uid;
+    event.key_gid = key.gid;
+    event.key_expiry = key.expiry;
+    if (event.operation != KS_OP_CHOWN) return;
+    event.key_perm = key.perm;
+    const auto uid = static_cast<std::uint32_t>(static_cast<std::uint64_t>(event.argument) >> 32);
+    const auto gid = static_cast<std::uint32_t>(event.argument);
+    if (uid != UINT32_MAX) event.key_uid = uid;
+    if (gid != UINT32_MAX) event.key_gid = gid;
+}
+
+std::vector<KeyringName> KeyTable::holders(std::int32_t key) const {
+    std::vector<KeyringName> holders;
+    const auto found = keys_.find(key);
+    if (found == keys_.end()) return holders;
+    for (const std::int32_t serial : found->second.keyrings)
+        if (const std::string* name = keyring_name(serial)) holders.push_back({serial, *name});
+    return holders;
+}
+
+const std::string* KeyTable::keyring_name(std::int32_t serial) const {
+    const auto found = keyrings_.find(serial);
+    return found == keyrings_.end() ? nullptr : &found->second.name;
+}
+
+const WipedBytes* KeyTable::material(const KeyEvent& event) const {
+    const auto found = material_.find(event.key_serial);
+    if (found == material_.end() || !event.public_key) return nullptr;
+    // The serial may be another key's by now: what was kept must have the bytes that the kernel
+    // has.
+    const Material& material = found->second;
+    return material.description == event.description &&
+                   contains_bytes(material.payload, event.public_key->bytes)
+               ? &material.payload
+               : nullptr;
+}
+
+void KeyTable::keep_material(const KeyEvent& event) {
+    if (event.key_type != "asymmetric" || event.payload.empty() ||
+        event.payload.size() > max_material_)
+        return;
+    while (material_bytes_ + event.payload.size() > max_material_ && !material_order_.empty()) {
+        if (const auto oldest = material_.find(material_order_.front());
+            oldest != material_.end()) {
+            material_bytes_ -= oldest->second.payload.size();
+            material_.erase(oldest);
+        }
+        material_order_.pop_front();
+    }
+    Material& material = material_[event.key_serial];
+    if (material.payload.empty()) material_order_.push_back(event.key_serial);
+    material_bytes_ += event.payload.size() - material.payload.size();
+    material = {event.description, event.payload};
+}
+
+void KeyTable::update_facts(const KeyEvent& event) {
+    const auto found = keys_.find(event.key_serial);
+    if (found == keys_.end()) return;
+    found->second.uid = event.key_uid;
+    found->second.gid = event.key_gid;
+    found->second.perm = event.key_perm;
+    found->second.expiry = event.key_expiry;
+}
+
+void KeyTable::put(const KeyEvent& event, const KeyringName& keyring) {
+    Key& key = keys_[event.key_serial];
+    key.type = event.key_type;
+    key.description = event.description;
+    update_facts(event);
+    if (event.key_type == kKeyringType) keyrings_[event.key_serial].name = event.description;
+    if (keyring.serial == 0) return;
+
+    Keyring& place = keyrings_[keyring.serial];
+    place.name = keyring.name;
+    const std::size_t index = index_of(event.key_type, event.description);
+    if (const auto former = place.members.find(index);
+        former != place.members.end() && former->second != event.key_serial)
+        remove(former->second, keyring.serial);
+    keyrings_[keyring.serial].members[index] = event.key_serial;
+    auto& keyrings = keys_[event.key_serial].keyrings;
+    if (std::ranges::find(keyrings, keyring.serial) == keyrings.end())
+        keyrings.push_back(keyring.serial);
+}
+
+void KeyTable::remove(std::int32_t serial, std::int32_t keyring) {
+    const auto found = keys_.find(serial);
+    if (found == keys_.end()) return;
+    Key& key = found->second;
+    if (const auto place = keyrings_.find(keyring); place != keyrings_.end()) {
+        const auto member = place->second.members.find(index_of(key.type, key.description));
+        if (member != place->second.members.end() && member->second == serial)
+            place->second.members.erase(member);
+    }
+    std::erase(key.keyrings, keyring);
+    // A keyring is watched for its own name's sake, in whichever keyring it stands.
+    if (key.keyrings.empty() && key.type != kKeyringType) keys_.erase(found);
+}
+
+void KeyTable::empty(std::int32_t keyring) {
+    const auto found = keyrings_.find(keyring);
+    if (found == keyrings_.end()) return;
+    const auto members = std::move(found->second.members);
+    found->second.members.clear();
+    for (const auto& [index, key] : members) remove(key, keyring);
+}
+
+void KeyTable::destroy(std::int32_t serial) {
+    empty(serial);
+    keyrings_.erase(serial);
+    if (const auto found = keys_.find(serial); found != keys_.end()) {
+        const auto keyrings = found->second.keyrings;
+        for (const std::int32_t keyring : keyrings) remove(serial, keyring);
+        keys_.erase(serial);
+    }
+    // What is left in material_order_ does no harm.
+    if (const auto found = material_.find(serial); found != material_.end()) {
+        material_bytes_ -= found->second.payload.size();
+        material_.erase(found);
+    }
+}
+
+void KeyTable::take(const KeyEvent& event) {
+    switch (event.operation) {
+        case KS_OP_CREATE:
+        case KS_OP_INSTANTIATE:
+            keep_material(event);
+            if (!(event.flags & KS_EVENT_REMEMBER)) put(event, event.keyring);
+            break;
+        case KS_OP_LINK:
+        case KS_OP_BASELINE:
+            put(event, event.keyring);
+            break;
+        case KS_OP_MOVE:
+            put(event, event.keyring);
+            remove(event.key_serial, event.from.serial);
+            break;
+        case KS_OP_REJECT:
+            if (event.keyring.serial != 0) put(event, event.keyring);
+            break;
+        case KS_OP_UNLINK:
+            remove(event.key_serial, event.keyring.serial);
+            break;
+        case KS_OP_REVOKE:  // of a keyring empties it: keyring_revoke() in security/keys/keyring.c
+        case KS_OP_CLEAR:
+            empty(event.key_serial);
+            break;
+        case KS_OP_DESTROY:
+            destroy(event.key_serial);
+            break;
+        default:
+            update_facts(event);
+            break;
+    }
+}
+
+KeyTable::Change KeyTable::difference(const Baseline& baseline) const {
+    std::map<std::int32_t, std::set<std::int32_t>> now;
+    for (const KeyringName& keyring : baseline.keyrings) now[keyring.serial];
+    for (const KeyEvent& key : baseline.keys)
+        if (key.keyring.serial != 0) now[key.keyring.serial].insert(key.key_serial);
+    Change change;
+    for (const auto& [serial, members] : now) {
+        std::set<std::int32_t> before;
+        if (const auto keyring = keyrings_.find(serial); keyring != keyrings_.end())
+            for (const auto& [index, key] : keyring->second.members) before.insert(key);
+        for (const std::int32_t key : members) change.appeared += !before.contains(key);
+        for (const std::int32_t key : before) change.vanished += !members.contains(key);
+    }
+    return change;
+}
+
+void KeyTable::take(const Baseline& baseline) {
+    for (const KeyringName& keyring : baseline.keyrings) empty(keyring.serial);
+    for (const KeyEvent& key : baseline.keys) take(key);
+}
+
+}  // namespace keyscribe

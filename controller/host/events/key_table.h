@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the daemon has to remember of keys: which keyrings hold them, since an operation on a key
+// itself concerns all of those, and what asymmetric keys were made from, since the kernel forgets.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "controller/host/events/key_event.h"
+
+namespace keyscribe {
+
+/// A baseline: keys as they stand, nested keyrings included.
+struct Baseline {
+    std::string reason;                 ///< "start", "restart", "policy", "order", "loss"
+    std::uint64_t boot_time_ns = 0;     ///< when it began, CLOCK_BOOTTIME
+    std::vector<KeyringName> keyrings;  ///< that were looked at
+    std::vector<KeyEvent> keys;         ///< KS_OP_BASELINE; a keyring itself has no keyring
+};
+
+class KeyTable {
+  public:
+    /// `max_material`: bytes of payloads that are kept; the oldest go first.
+    explicit KeyTable(std::size_t max_material) : max_material_(max_material) {}
+
+    /// What the event knows of its key only by way of what was seen before: a record that has the
+    /// serial alone gets type, description, ids and permissions; special serials get the real one.
+    void complete(KeyEvent& event) const;
+
+    /// Those that hold the key.
+    std::vector<KeyringName> holders(std::int32_t key) const;
+
+    /// The keyring's name; nothing: it is not one that was seen.
+    const std::string* keyring_name(std::int32_t serial) const;
+
+    /// What the key was made from, if that was seen and is still kept.
+    const WipedBytes* material(const KeyEvent& event) const;
+
+    /// Events in the order in which they happened.
+    void take(const KeyEvent& event);
+    void take(const Baseline& baseline);
+
+    /// What the baseline has and the table has not, and the other way round, in its keyrings.
+    struct Change {
+        std::uint64_t appeared = 0;
+        std::uint64_t vanished = 0;
+    };
+    Change difference(const Baseline& baseline) const;
+
+    std::size_t keys() const { return keys_.size(); }
+
+  private:
+    struct Key {
+        std::string type;
+        std::string description;
+        std::uint32_t uid = 0;
+        std::uint32_t gid = 0;
+        std::uint32_t perm = 0;
+        std::int64_t expiry = 0;
+        std::vector<std::int32_t> keyrings;
+    };
+    struct Keyring {
+        std::string name;
+        // By hash of type and description, which no two of its keys have in common.
+        std::unordered_map<std::size_t, std::int32_t> members;
+    };
+    struct Material {
+        std::string description;
+        WipedBytes payload;
+    };
+
+    void put(const KeyEvent& event, const KeyringName& keyring);
+    void remove(std::int32_t key, std::int32_t keyring);
+    void empty(std::int32_t keyring);
+    void destroy(std::int32_t key);
+    void update_facts(const KeyEvent& event);
+    void keep_material(const KeyEvent& event);
+
+    std::unordered_map<std::int32_t, Key> keys_;
+    std::unordered_map<std::int32_t, Keyring> keyrings_;
+    std::unordered_map<std::int32_t, Material> material_;
+    std::deque<std::int32_t> material_order_;
+    std::size_t material_bytes_ = 0;
+    std::size_t max_material_;
+};
+
+}  // namespace keyscribe

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/host/measure/covered_prefix.h"
+
+#include "controller/list/list_reader.h"
+#include "controller/host/measure/measurement_log.h"
+
+namespace keyscribe::evidence {
+
+using measure::ListReader;
+using measure::PcrValues;
+
+std::optional<CoveredPrefix> find_covered(Bytes list, Algorithm digests, unsigned pcr,
+                                          const std::vector<Algorithm>& banks, bool told,
+                                          const std::function<bool(const PcrValues&)>& matches) {
+    CoveredPrefix now;
+    for (const Algorithm bank : banks) now.values[bank] = measure::filled(bank, 0);
+    std::optional<CoveredPrefix> found;
+    if (matches(now.values)) found = now;
+    ListReader reader(list, digests);
+    // The last entry may be half written: what a quote covers was whole before.
+    for (auto entry = reader.next(); entry && *entry; entry = reader.next()) {
+        ++now.entries;
+        now.bytes = reader.offset();
+        if ((*entry)->pcr != pcr) continue;
+        if (told)
+            now.values = measure::after(now.values, **entry);
+        else
+            for (auto& [bank, value] : now.values)
+                value = measure::extended(bank, value, measure::extend_value(**entry, bank));
+        if (matches(now.values)) found = now;
+    }
+    return found;
+}
+
+CoveredPrefix whole_entries(Bytes list, Algorithm digests) {
+    CoveredPrefix all;
+    ListReader reader(list, digests);
+    for (auto entry = reader.next(); entry && *entry; entry = reader.next()) ++all.entries;
+    all.bytes = reader.offset();
+    return all;
+}
+
+}  // namespace keyscribe::evidence

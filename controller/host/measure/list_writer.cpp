@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/host/measure/list_writer.h"
+
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <sys/stat.h>
+
+#include <cstdio>
+
+#include "controller/base/fault_point.h"
+#include "controller/base/little_endian.h"
+#include "controller/list/template_data.h"
+
+namespace keyscribe::measure {
+namespace {
+
+constexpr std::size_t kSha1Size = 20;
+
+Result<UniqueFd> open_file(const std::filesystem::path& path) {
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
+    if (!fd) return fail_errno("cannot open the measurement list", path.string());
+    return fd;
+}
+
+/// Writes at the end, which is `size`; cuts the file back to it where not everything fits.
+Result<void> append_whole(const UniqueFd& fd, std::uint64_t size, Bytes bytes,
+                          const std::string& path) {
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+        const ssize_t wrote = ::pwrite(fd.get(), bytes.data() + done, bytes.size() - done,
+                                       static_cast<off_t>(size + done));
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote <= 0) {
+            const int code = wrote < 0 ? errno : ENOSPC;
+            if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0)
+                return fail_errno("cannot take back half an entry of the measurement list", path);
+            return fail_errno("cannot append to the measurement list", path,
+                              "nothing is lost: the event waits and is tried again", code);
+        }
+        done += static_cast<std::size_t>(wrote);
+    }
+    return {};
+}
+
+Result<std::uint64_t> file_size(const UniqueFd& fd, const std::string& path) {
+    struct stat status {};
+    if (::fstat(fd.get(), &status) != 0) return fail_errno("cannot look at the list", path);
+    if (status.st_nlink == 0)
+        return fail("the measurement list was removed while it was in use", path,
+                    "restart keyscribed: it starts a new list and records that");
+    return static_cast<std::uint64_t>(status.st_size);
+}
+
+Result<void> check_size(const UniqueFd& fd, std::uint64_t expected, const std::string& path) {
+    const auto size = file_size(fd, path);
+    if (!size) return std::unexpected(size.error());
+    if (*size != expected)
+        return fail("the measurement list was changed by somebody else: " + std::to_string(*size) +
+                        " bytes instead of " + std::to_string(expected),
+                    path, "restart keyscribed: it compares list and PCR");
+    return {};
+}
+
+}  // namespace
+
+WipedBytes encode_entry(std::uint32_t pcr, std::string_view template_name, Bytes template_data) {
+    const Digest digest = hash(Algorithm::kSha1, template_data);
+    WipedBytes entry(4 + digest.size + 4 + template_name.size() + 4 + template_data.size());
+    std::uint8_t* to = entry.data();
+    const auto put = [&to](Bytes bytes) { to = std::copy(bytes.begin(), bytes.end(), to); };
+    const auto put_length = [&to](std::size_t value) {
+        store_le32(to, static_cast<std::uint32_t>(value));
+        to += 4;
+    };
+    put_length(pcr);
+    put(digest);
+    put_length(template_name.size());
+    put(as_bytes(template_name));
+    put_length(template_data.size());
+    put(template_data);
+    return entry;
+}
+
+std::uint64_t encoded_size(std::span<const NewEntry> entries) {
+    std::uint64_t size = 0;
+    for (const NewEntry& entry : entries)
+        size += 4 + kSha1Size + 4 + entry.template_name.size() + 4 + entry.template_data.size();
+    return size;
+}
+
+std::string escape_name(std::string_view name) {
+    std::string text;
+    for (const char character : name) {
+        const auto byte = static_cast<unsigned char>(character);
+        if (byte > ' ' && byte < 0x7f && byte != '\\') {
+            text += character;
+            continue;
+        }
+        text += '\\';
+        for (const int shift : {6, 3, 0}) text += static_cast<char>('0' + ((byte >> shift) & 7));
+    }
+    return text;
+}
+
+std::string text_line(std::uint32_t pcr, Bytes template_digest, std::string_view template_name,
+                      Bytes template_data) {
+    std::string line = std::to_string(pcr);
+    if (line.size() < 2) line.insert(0, " ");
+    line += ' ' + to_hex(template_digest) + ' ' + escape_name(template_name);
+    if (const auto fields = decode_fields(template_name, template_data); fields) {
+        line += ' ' + escape_name(fields->algorithm) + ':' + to_hex(fields->digest) + ' ' +
+                escape_name(fields->name);
+        // The kernel writes the blank before an empty third field as well.
+        if (fields->third) line += ' ' + to_hex(*fields->third);
+    }
+    line += '\n';
+    return line;
+}
+
+Result<ListFiles> ListFiles::open(const std::filesystem::path& directory) {
+    ListFiles files;
+    files.directory_ = directory;
+    auto binary = open_file(directory / kBinary);
+    if (!binary) return std::unexpected(binary.error());
+    auto text = open_file(directory / kText);
+    if (!text) return std::unexpected(text.error());
+    files.binary_ = std::move(*binary);
+    files.text_ = std::move(*text);
+    auto size = file_size(files.binary_, directory / kBinary);
+    auto text_size = file_size(files.text_, directory / kText);
+    if (!size) return std::unexpected(size.error());
+    if (!text_size) return std::unexpected(text_size.error());
+    files.size_ = *size;
+    files.text_size_ = *text_size;
+    files.changed_ = files.change_times();
+    return files;
+}
+
+Result<void> ListFiles::append(std::span<const NewEntry> entries) {
+    auto untouched = check_size(binary_, size_, directory_ / kBinary);
+    if (untouched) untouched = check_size(text_, text_size_, directory_ / kText);
+    if (!untouched) return untouched;
+
+    WipedBytes binary, text;
+    binary.reserve(encoded_size(entries));
+    for (const NewEntry& entry : entries) {
+        const WipedBytes bytes = encode_entry(entry.pcr, entry.template_name, entry.template_data);
+        std::string line = text_line(entry.pcr, Bytes(bytes).subspan(4, kSha1Size),
+                                     entry.template_name, entry.template_data);
+        binary.insert(binary.end(), bytes.begin(), bytes.end());
+        text.insert(text.end(), line.begin(), line.end());
+        OPENSSL_cleanse(line.data(), line.size());
+    }
+    auto done = append_whole(text_, text_size_, text, directory_ / kText);
+    if (!done) return done;
+    fault_point("after-list-text");
+    done = append_whole(binary_, size_, binary, directory_ / kBinary);
+    if (!done) {
+        if (::ftruncate(text_.get(), static_cast<off_t>(text_size_)) != 0)
+            return fail_errno("cannot take back an entry", directory_ / kText);
+        return done;
+    }
+    size_ += binary.size();
+    text_size_ += text.size();
+    changed_ = change_times();
+    return {};
+}
+
+Result<WipedBytes> ListFiles::read() const {
+    WipedBytes bytes(size_);
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+        const ssize_t got = ::pread(binary_.get(), bytes.data() + done, bytes.size() - done,
+                                    static_cast<off_t>(done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return fail_errno("cannot read the measurement list", directory_ / kBinary);
+        done += static_cast<std::size_t>(got);
+    }
+    return bytes;
+}
+
+void ListFiles::rescue() {
+    const auto put_back = [&](const UniqueFd& fd, const char* name) {
+        struct stat here {
+        }, there{};
+        const auto path = directory_ / name;
+        if (::fstat(fd.get(), &here) != 0) return;
+        if (::stat(path.c_str(), &there) == 0 && there.st_ino == here.st_ino) return;
+        const auto copy = directory_ / (std::string(name) + ".rescued");
+        UniqueFd to(
+            ::open(copy.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640));
+        WipedBytes block(64 << 10);
+        off_t at = 0;
+        while (to) {
+            const ssize_t got = ::pread(fd.get(), block.data(), block.size(), at);
+            if (got < 0) return;
+            if (got == 0) break;
+            if (::write(to.get(), block.data(), static_cast<std::size_t>(got)) != got) return;
+            at += got;
+        }
+        if (to) std::rename(copy.c_str(), path.c_str());
+    };
+    put_back(binary_, kBinary);
+    put_back(text_, kText);
+}
+
+std::array<timespec, 2> ListFiles::change_times() const {
+    struct stat binary {
+    }, text{};
+    ::fstat(binary_.get(), &binary);
+    ::fstat(text_.get(), &text);
+    return {binary.st_ctim, text.st_ctim};
+}
+
+bool ListFiles::is_untouched() const {
+    const auto now = change_times();
+    const auto same = [](const timespec& one, const timespec& other) {
+        return one.tv_sec == other.tv_sec && one.tv_nsec == other.tv_nsec;
+    };
+    return same(now[0], changed_[0]) && same(now[1], changed_[1]) &&
+           check_size(binary_, size_, directory_ / kBinary) &&
+           check_size(text_, text_size_, directory_ / kText);
+}
+
+}  // namespace keyscribe::measure

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes IMA's measurement list, in its binary and its text form.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <ctime>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "controller/base/error.h"
+#include "controller/base/digest.h"
+#include "controller/base/unique_fd.h"
+#include "controller/base/wiped_bytes.h"
+
+namespace keyscribe::measure {
+
+/// An entry to be.
+struct NewEntry {
+    std::uint32_t pcr = 0;
+    std::string template_name;
+    WipedBytes template_data;
+    bool extended = false;  ///< already, by the kernel: only the list lacks it
+};
+
+/// One entry as list_reader.h describes it, with the SHA-1 template digest over `template_data`.
+WipedBytes encode_entry(std::uint32_t pcr, std::string_view template_name, Bytes template_data);
+
+/// The bytes that encode_entry() gives for all of them.
+std::uint64_t encoded_size(std::span<const NewEntry> entries);
+
+/// "PCR SHA1 TEMPLATE sha256:DIGEST NAME HEX" and a newline, as the kernel's
+/// ascii_runtime_measurements has it; of templates other than ima-ng, ima-sig and ima-buf the
+/// first three fields. Blanks, control characters, backslashes and bytes beyond ASCII in NAME are
+/// written as \ooo (octal, as in /proc/mounts): no name can forge a line.
+std::string text_line(std::uint32_t pcr, Bytes template_digest, std::string_view template_name,
+                      Bytes template_data);
+
+std::string escape_name(std::string_view name);
+
+/// The two files that hold the list. What is appended at one go is in it as a whole or not at all,
+/// save after a death in the middle of it.
+class ListFiles {
+  public:
+    static constexpr const char* kBinary = "binary_runtime_measurements";
+    static constexpr const char* kText = "ascii_runtime_measurements";
+
+    /// Opens or creates both in `directory`, mode 0640.
+    static Result<ListFiles> open(const std::filesystem::path& directory);
+
+    /// Error: nothing was appended (no room), or the list was truncated or removed by somebody.
+    Result<void> append(std::span<const NewEntry> entries);
+
+    /// The binary list as it stands, to be replayed.
+    Result<WipedBytes> read() const;
+
+    /// Puts the files back where somebody removed them: their content is still open here.
+    void rescue();
+    /// Nobody else wrote to them.
+    bool is_untouched() const;
+
+    std::uint64_t size() const { return size_; }
+
+  private:
+    std::array<timespec, 2> change_times() const;
+
+    std::filesystem::path directory_;
+    UniqueFd binary_;
+    UniqueFd text_;
+    std::uint64_t size_ = 0;             // what the binary list must have
+    std::uint64_t text_size_ = 0;        // and the text one
+    std::array<timespec, 2> changed_{};  // when we wrote
+};
+
+}  // namespace keyscribe::measure

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/host/records/records.h"
+
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <array>
+
+#include "controller/list/cbor.h"
+#include "controller/base/little_endian.h"
+
+namespace keyscribe::measure {
+namespace {
+
+using nlohmann::json;
+
+Record make(std::string_view kind, const json& fields) {
+    return {std::string(kRecordPrefix) + std::string(kind), to_cbor(fields)};
+}
+
+json bytes(std::string_view text) { return cbor_bytes(as_bytes(text)); }
+
+std::string withheld_reason(const KeyEvent& event) {
+    if (event.flags & KS_EVENT_SECRET) return "secret";
+    if (event.flags & KS_EVENT_NO_ROOM) return "no room";
+    if (event.flags & KS_EVENT_FAULT) return "unreadable";
+    if (event.flags & KS_EVENT_UNASKED) return "not asked for";
+    return "unknown";  // a key that was there before the programs
+}
+
+/// TIME64_MAX is how newer kernels write "never".
+bool expires(const KeyEvent& event) {
+    return event.key_expiry != 0 && event.key_expiry != INT64_MAX;
+}
+
+json key_fields(const KeyEvent& event, const KeyringName& keyring) {
+    json fields = {{"time", event.boot_time_ns},    {"key", event.key_serial},
+                   {"type", bytes(event.key_type)}, {"description", bytes(event.description)},
+                   {"keyring", keyring.serial},     {"keyring_name", bytes(keyring.name)},
+                   {"uid", event.key_uid},          {"gid", event.key_gid},
+                   {"perm", event.key_perm}};
+    if (expires(event)) fields["expiry"] = event.key_expiry;
+    return fields;
+}
+
+void add_public_key(json& fields, const PublicKey& key) {
+    fields["public_key"] = cbor_bytes(key.bytes);
+    fields["algorithm"] = key.algorithm;
+    json ids = json::array();
+    for (const auto& id : key.ids) ids.push_back(cbor_bytes(id));
+    fields["ids"] = ids;
+}
+
+json tpm_fields(const TpmState& tpm) {
+    json banks = json::array();
+    for (const Algorithm bank : tpm.banks) banks.push_back(std::string(name_of(bank)));
+    return {{"banks", banks}, {"resets", tpm.resets}};
+}
+
+json actor_fields(const Actor& actor) {
+    json fields = {{"pid", actor.pid},
+                   {"tid", actor.tid},
+                   {"ppid", actor.ppid},
+                   {"uid", actor.uid},
+                   {"gid", actor.gid},
+                   {"euid", actor.euid},
+                   {"egid", actor.egid},
+                   {"login_uid", actor.login_uid},
+                   {"session", actor.session},
+                   {"comm", bytes(actor.comm)},
+                   {"kind", kind_of(actor)},
+                   {"cgroup_id", actor.cgroup_id},
+                   {"namespaces",
+                    {{"mnt", actor.mnt_ns},
+                     {"pid", actor.pid_ns},
+                     {"net", actor.net_ns},
+                     {"user", actor.user_ns}}}};
+    if (!actor.cgroup.empty()) fields["cgroup"] = bytes(actor.cgroup);
+    if (actor.exe_ino != 0) {
+        fields["exe_ino"] = actor.exe_ino;
+        fields["exe_dev"] = actor.exe_dev;
+    }
+    if (!actor.exe.empty()) fields["exe"] = bytes(actor.exe);
+    return fields;
+}
+
+}  // namespace
+
+std::string kind_of(const Actor& actor) {
+    if (actor.syscall < 0) return "kernel thread";
+    if (actor.syscall == SYS_init_module || actor.syscall == SYS_finit_module)
+        return "module loading";
+    return "process";
+}
+
+Digest policy_digest(const std::vector<PolicyFile>& files) {
+    std::vector<std::uint8_t> all;
+    const auto add = [&all](const std::string& part) {
+        std::array<std::uint8_t, 4> length;
+        store_le32(length.data(), static_cast<std::uint32_t>(part.size()));
+        all.insert(all.end(), length.begin(), length.end());
+        all.insert(all.end(), part.begin(), part.end());
+    };
+    for (const PolicyFile& file : files) {
+        add(file.name);
+        add(file.text);
+    }
+    return hash(Algorithm::kSha256, all);
+}
+
+Record start_record(const Speaker& speaker, const TpmState& tpm, std::uint64_t entries_before) {
+    json fields = {{"version", speaker.version},
+                   {"controller", cbor_bytes(speaker.controller_digest)},
+                   {"bpf", cbor_bytes(speaker.bpf_digest)},
+                   {"kernel", speaker.kernel},
+                   {"boot_id", speaker.boot_id},
+                   {"hooks", speaker.hooks},
+                   {"tpm", tpm_fields(tpm)}};
+    if (entries_before == 0) return make("start", fields);
+    fields["entries"] = entries_before;
+    return make("restart", fields);
+}
+
+Record policy_record(const std::vector<PolicyFile>& files, std::uint32_t generation) {
+    json list = json::array();
+    for (const PolicyFile& file : files)
+        list.push_back({{"name", bytes(file.name)}, {"text", bytes(file.text)}});
+    return make("policy", {{"digest", cbor_bytes(policy_digest(files))},
+                           {"generation", generation},
+                           {"files", list}});
+}
+
+Record event_record(const KeyEvent& event, std::string_view operation, const KeyringName& keyring,
+                    const Proof& proof, bool with_actor) {
+    json fields = key_fields(event, keyring);
+    fields["seq"] = event.sequence;
+    if (event.payload_length != 0) fields["length"] = event.payload_length;
+    if (proof.plain) fields["plain"] = true;
+    if (proof.payload != nullptr)
+        fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, *proof.payload));
+    else if (event.public_key)
+        add_public_key(fields, *event.public_key);
+    else if (event.payload.empty() && (proof.wanted || event.payload_length != 0))
+        fields["withheld"] = withheld_reason(event);
+    if (event.operation == KS_OP_MOVE) {
+        fields["from"] = event.from.serial;
+        fields["from_name"] = bytes(event.from.name);
+    }
+    if (event.operation == KS_OP_REJECT) fields["error"] = event.argument;
+    if (event.operation == KS_OP_RESTRICT) fields["restriction"] = bytes(event.restriction);
+    if (with_actor) fields["actor"] = actor_fields(event.actor);
+    return make(operation, fields);
+}
+
+Record baseline_begin_record(std::uint64_t boot_time_ns, std::string_view reason,
+                             const std::vector<KeyringName>& keyrings) {
+    json list = json::array();
+    for (const KeyringName& keyring : keyrings)
+        list.push_back({{"serial", keyring.serial}, {"name", bytes(keyring.name)}});
+    return make("baseline-begin", {{"time", boot_time_ns}, {"reason", reason}, {"keyrings", list}});
+}
+
+Record baseline_record(const KeyEvent& event) {
+    json fields = key_fields(event, event.keyring);
+    json state = json::array();
+    const std::pair<ks_key_state, const char*> states[] = {
+        {KS_KEY_DEAD, "dead"},
+        {KS_KEY_REVOKED, "revoked"},
+        {KS_KEY_INVALIDATED, "invalidated"},
+        {KS_KEY_NEGATIVE, "negative"},
+        {KS_KEY_UNINSTANTIATED, "under construction"}};
+    for (const auto& [flag, name] : states)
+        if (event.key_state & flag) state.push_back(name);
+    if (!state.empty()) fields["state"] = state;
+    if (event.public_key) add_public_key(fields, *event.public_key);
+    return make("baseline", fields);
+}
+
+Record baseline_end_record(std::uint64_t boot_time_ns, std::uint64_t keyrings, std::uint64_t keys,
+                           const std::optional<Difference>& changed) {
+    json fields = {{"time", boot_time_ns}, {"keyrings", keyrings}, {"keys", keys}};
+    if (changed) {
+        fields["appeared"] = changed->appeared;
+        fields["vanished"] = changed->vanished;
+    }
+    return make("baseline-end", fields);
+}
+
+Record loss_record(std::uint64_t first, std::uint64_t last, std::uint64_t count) {
+    return make("loss", {{"first", first}, {"last", last}, {"count", count}});
+}
+
+Record missed_record(std::uint64_t count) { return make("missed", {{"count", count}}); }
+
+Record drop_record(std::string_view reason, std::uint64_t count, std::uint64_t first,
+                   std::uint64_t last) {
+    return make("drop", {{"reason", reason}, {"count", count}, {"first", first}, {"last", last}});
+}
+
+Record foreign_record(unsigned pcr, const PcrValues& found) {
+    json values = json::object();
+    for (const auto& [bank, digest] : found)
+        values[std::string(name_of(bank))] = cbor_bytes(digest);
+    return make("foreign", {{"pcr", pcr}, {"values", values}});
+}
+
+Record tampered_record(std::uint64_t time, const std::string& what) {
+    return make("tampered", {{"time", time}, {"what", what}});
+}
+
+Record tpm_record(std::uint64_t time, const TpmState& tpm, const std::string& what) {
+    return make("tpm", {{"time", time}, {"what", what}, {"tpm", tpm_fields(tpm)}});
+}
+
+Record detached_record(std::uint64_t time, const std::string& what) {
+    return make("detached", {{"time", time}, {"what", what}});
+}
+
+std::optional<TpmState> tpm_state(Bytes buf) {
+    const auto fields = from_cbor(buf);
+    if (!fields || !fields->is_object() || !fields->contains("tpm")) return std::nullopt;
+    const json& tpm = (*fields)["tpm"];
+    if (!tpm.is_object() || !tpm.contains("banks") || !tpm["banks"].is_array() ||
+        !tpm.contains("resets") || !tpm["resets"].is_number_unsigned())
+        return std::nullopt;
+    TpmState state{.resets = tpm["resets"].get<std::uint32_t>()};
+    for (const json& name : tpm["banks"]) {
+        const auto bank =
+            name.is_string() ? algorithm_named(name.get<std::string>()) : std::nullopt;
+        if (!bank) return std::nullopt;
+        state.banks.push_back(*bank);
+    }
+    return state;
+}
+
+Result<std::vector<PolicyFile>> policy_files(Bytes buf) {
+    const auto fields = from_cbor(buf);
+    if (!fields) return std::unexpected(fields.error());
+    const auto refuse = [] { return fail("a keyscribe:policy record that is malformed"); };
+    if (!fields->is_object() || !fields->contains("files") || !(*fields)["files"].is_array())
+        return refuse();
+    std::vector<PolicyFile> files;
+    for (const json& file : (*fields)["files"]) {
+        PolicyFile& read = files.emplace_back();
+        for (const auto& [name, to] :
+             {std::pair("name", &read.name), std::pair("text", &read.text)}) {
+            if (!file.is_object() || !file.contains(name) || !file[name].is_binary())
+                return refuse();
+            to->assign(file[name].get_binary().begin(), file[name].get_binary().end());
+        }
+    }
+    return files;
+}
+
+Result<PcrValues> foreign_values(Bytes buf) {
+    const auto fields = from_cbor(buf);
+    if (!fields) return std::unexpected(fields.error());
+    const auto refuse = [] { return fail("a keyscribe:foreign record that is malformed"); };
+    if (!fields->is_object() || !fields->contains("values") || !(*fields)["values"].is_object())
+        return refuse();
+    PcrValues values;
+    for (const auto& [name, value] : (*fields)["values"].items()) {
+        const auto bank = algorithm_named(name);
+        if (!bank || !value.is_binary() || value.get_binary().size() != size_of(*bank))
+            return refuse();
+        Digest digest{.size = size_of(*bank)};
+        std::ranges::copy(value.get_binary(), digest.bytes.begin());
+        values[*bank] = digest;
+    }
+    return values;
+}
+
+}  // namespace keyscribe::measure

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// The entries of the list that are not plain keys: template ima-buf, a name that begins with
+// "keyscribe:", and deterministic CBOR (cbor.h) as buf. RECORDS.md has them in CDDL (RFC 8610).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/base/error.h"
+#include "controller/host/events/key_event.h"
+#include "controller/base/digest.h"
+#include "controller/host/tpm/tpm.h"
+
+namespace keyscribe::measure {
+
+/// No keyring's name that begins so becomes an entry's name: it could pass for a record.
+inline constexpr std::string_view kRecordPrefix = "keyscribe:";
+
+struct Record {
+    std::string name;
+    std::vector<std::uint8_t> buf;
+};
+
+/// Who is speaking.
+struct Speaker {
+    std::string version;
+    std::vector<std::uint8_t> controller_digest;  ///< SHA-256 of the daemon's executable
+    std::vector<std::uint8_t> bpf_digest;         ///< SHA-256 of the BPF object
+    std::string kernel;                           ///< uname -r
+    std::string boot_id;                          ///< /proc/sys/kernel/random/boot_id
+    std::map<std::string, std::string> hooks;     ///< operations to attach point
+};
+
+/// The TPM whose PCRs are extended.
+struct TpmState {
+    std::vector<Algorithm> banks;  ///< that have the PCR
+    std::uint32_t resets = 0;      ///< so far: each begins the PCRs anew
+    bool operator==(const TpmState&) const = default;
+};
+
+struct PolicyFile {
+    std::string name;  ///< without the directory
+    std::string text;
+};
+
+/// What identifies a policy: SHA-256 over, for each file in order, the 32-bit little-endian length
+/// of its name, the name, the 32-bit little-endian length of its text, the text.
+Digest policy_digest(const std::vector<PolicyFile>& files);
+
+/// keyscribe:start: the list begins, or (`entries_before` > 0) goes on under a new daemon
+/// (keyscribe:restart).
+Record start_record(const Speaker& speaker, const TpmState& tpm, std::uint64_t entries_before);
+
+/// keyscribe:policy: from here on events are judged by this policy.
+Record policy_record(const std::vector<PolicyFile>& files, std::uint32_t generation);
+
+/// "process", "kernel thread", or "module loading": a task inside of init_module(2) or
+/// finit_module(2), which may load keys for the module.
+std::string kind_of(const Actor& actor);
+
+/// What a record says of a payload.
+struct Proof {
+    bool plain = false;                   ///< the entry before this one has it
+    const WipedBytes* payload = nullptr;  ///< its digest goes into the record; nullptr: none does
+    bool wanted = false;                  ///< the rule asked for it: say why it is not there
+};
+
+/// keyscribe:OPERATION, of an event in one of the keyrings that it concerns. `with_actor`: says who
+/// asked for it.
+Record event_record(const KeyEvent& event, std::string_view operation, const KeyringName& keyring,
+                    const Proof& proof, bool with_actor);
+
+/// keyscribe:baseline-begin. `reason`: "start", "restart", "policy", "order" or
+/// "loss".
+Record baseline_begin_record(std::uint64_t boot_time_ns, std::string_view reason,
+                             const std::vector<KeyringName>& keyrings);
+
+/// keyscribe:baseline: a key as it stands in `event.keyring`.
+Record baseline_record(const KeyEvent& event);
+
+/// keyscribe:baseline-end. `changed`, after a restart: keys that the list did not expect there, and
+/// those that it did and that are gone.
+struct Difference {
+    std::uint64_t appeared = 0;
+    std::uint64_t vanished = 0;
+};
+Record baseline_end_record(std::uint64_t boot_time_ns, std::uint64_t keyrings, std::uint64_t keys,
+                           const std::optional<Difference>& changed);
+
+/// keyscribe:loss: events with these sequence numbers were never received.
+Record loss_record(std::uint64_t first, std::uint64_t last, std::uint64_t count);
+
+/// keyscribe:missed: the kernel ran programs so deep in each other that it skipped some.
+Record missed_record(std::uint64_t count);
+
+/// keyscribe:drop: events were given up while they waited. `reason`: "deadline" or "size".
+Record drop_record(std::string_view reason, std::uint64_t count, std::uint64_t first,
+                   std::uint64_t last);
+
+/// keyscribe:foreign: the PCR had a value that no prefix of the list explains. A replay goes on
+/// from `found`.
+Record foreign_record(unsigned pcr, const PcrValues& found);
+
+/// keyscribe:tampered: somebody changed list or spool; `what` says what came of it. `time` in ns of
+/// CLOCK_BOOTTIME.
+Record tampered_record(std::uint64_t time, const std::string& what);
+
+/// keyscribe:tpm: from here on the TPM is this; `what` says what became of it and of its PCRs.
+Record tpm_record(std::uint64_t time, const TpmState& tpm, const std::string& what);
+
+/// keyscribe:detached: somebody interfered with what captures.
+Record detached_record(std::uint64_t time, const std::string& what);
+
+/// What a keyscribe:start, keyscribe:restart or keyscribe:tpm record says of the TPM; nothing: it
+/// says nothing of it, or is malformed.
+std::optional<TpmState> tpm_state(Bytes buf);
+
+/// The files of a keyscribe:policy record. Error: it is malformed.
+Result<std::vector<PolicyFile>> policy_files(Bytes buf);
+
+/// The values of a keyscribe:foreign record. Error: it is malformed.
+Result<PcrValues> foreign_values(Bytes buf);
+
+}  // namespace keyscribe::measure

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// /etc/keyscribe/keyscribe.toml (TOML 1.0). controller/host/units/keyscribe.toml lists every setting.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "controller/base/error.h"
+
+namespace keyscribe {
+
+inline constexpr const char* kConfigFile = "/etc/keyscribe/keyscribe.toml";
+
+struct Config {
+    struct {
+        std::string tcti = "device:/dev/tpmrm0";
+        unsigned pcr = 13;
+        bool force_resettable_pcr = false;
+    } tpm;
+    struct {
+        std::uint32_t ak_handle = 0x8101004b;  ///< where the attestation key is persistent
+        std::string ek = "rsa";                ///< its parent: "rsa", "ecc"
+    } attest;
+    struct {
+        std::uint32_t ring_size = 8u << 20;  ///< bytes, a power of two, 64 KiB to 256 MiB
+        std::string hook = "auto";           ///< "auto", "lsm", "fentry", "ima"
+        bool detach_on_stop = false;         ///< else the programs go on without the daemon
+    } capture;
+    struct {
+        std::uint64_t max_size = 128u << 20;  ///< bytes
+        std::chrono::seconds deadline{0};    ///< 0: events wait for ever
+    } spool;
+    struct {
+        std::filesystem::path directory = "/etc/keyscribe/policy.d";
+    } policy;
+    struct {
+        std::filesystem::path directory = "/run/keyscribe";
+    } list;
+    struct {
+        bool enabled = true;
+        std::filesystem::path directory = "/var/log/keyscribe";
+        std::uint64_t max_size = 16u << 20;  ///< bytes a file
+        unsigned files = 4;                  ///< old ones that are kept
+    } journal;
+    struct {
+        std::filesystem::path socket = "/run/keyscribe/control.sock";
+        std::string group = "keyscribe";  ///< may read; changing takes root
+    } control;
+    struct {
+        std::string level = "info";  ///< "debug", "info", "warning", "error"
+    } log;
+};
+
+/// `file` is for messages. Error: bad TOML, an unknown setting, a wrong type or value; `where` has
+/// file, line and column.
+Result<Config> parse_config(std::string_view text, const std::string& file);
+
+/// A file that does not exist means the defaults.
+Result<Config> load_config(const std::filesystem::path& file);
+
+}  // namespace keyscribe

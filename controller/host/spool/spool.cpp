@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/host/spool/spool.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "controller/base/fault_point.h"
+#include "controller/host/spool/event_codec.h"
+
+namespace keyscribe {
+namespace {
+
+std::uint64_t bytes_of(const KeyEvent& event) {
+    return sizeof(KeyEvent) + event.payload.size() + event.description.size() +
+           event.keyring.name.size();
+}
+
+/// A policy's frame: generation, then name and text of each file, each with a 32-bit length.
+WipedBytes pack_policy(const PolicyChange& change) {
+    WipedBytes packed;
+    const auto put = [&](const auto& value) {
+        const auto* bytes = reinterpret_cast<const std::uint8_t*>(&value);
+        packed.insert(packed.end(), bytes, bytes + sizeof(value));
+    };
+    put(change.generation);
+    for (const measure::PolicyFile& file : change.loaded->files)
+        for (const std::string* text : {&file.name, &file.text}) {
+            put(static_cast<std::uint32_t>(text->size()));
+            packed.insert(packed.end(), text->begin(), text->end());
+        }
+    return packed;
+}
+
+Result<PolicyChange> unpack_policy(std::span<const std::uint8_t> packed) {
+    bool whole = true;
+    const auto number = [&] {
+        std::uint32_t value = 0;
+        whole = whole && packed.size() >= sizeof(value);
+        if (!whole) return value;
+        std::memcpy(&value, packed.data(), sizeof(value));
+        packed = packed.subspan(sizeof(value));
+        return value;
+    };
+    PolicyChange change{.loaded = nullptr, .generation = number()};
+    std::vector<measure::PolicyFile> files;
+    while (whole && !packed.empty()) {
+        measure::PolicyFile& file = files.emplace_back();
+        for (std::string* text : {&file.name, &file.text}) {
+            const std::uint32_t size = number();
+            whole = whole && size <= packed.size();
+            if (!whole) break;
+            text->assign(packed.begin(), packed.begin() + size);
+            packed = packed.subspan(size);
+        }
+    }
+    if (!whole) return fail("a policy of the spool makes no sense", "spool");
+    auto loaded = policy_of(std::move(files));
+    if (!loaded) return std::unexpected(loaded.error());
+    change.loaded = std::make_shared<const LoadedPolicy>(std::move(*loaded));
+    return change;
+}
+
+template <class T>
+std::span<const std::uint8_t> bytes_of_value(const T& value) {
+    return {reinterpret_cast<const std::uint8_t*>(&value), sizeof(value)};
+}
+
+template <class T>
+T value_of(const WipedBytes& bytes) {
+    T value{};
+    std::memcpy(static_cast<void*>(&value), bytes.data(), std::min(sizeof(value), bytes.size()));
+    return value;
+}
+
+}  // namespace
+
+Spool::Spool(std::uint64_t max_bytes, Clock::duration deadline)
+    : max_bytes_(max_bytes), deadline_(deadline) {}
+
+void Spool::note_drop(const KeyEvent& event, Drop::Reason reason) {
+    const std::uint64_t bytes = bytes_of(event);
+    ++totals_.dropped;
+    if (drops_.empty() || drops_.back().reason != reason)
+        drops_.push_back(
+            {.reason = reason, .first_sequence = event.sequence, .last_sequence = event.sequence});
+    Drop& drop = drops_.back();
+    ++drop.count;
+    drop.bytes += bytes;
+    drop.first_sequence = std::min(drop.first_sequence, event.sequence);
+    drop.last_sequence = std::max(drop.last_sequence, event.sequence);
+}
+
+void Spool::keep_in(SpoolFile file, std::uint64_t list_size,
+                    std::shared_ptr<const LoadedPolicy> policy) {
+    const std::lock_guard lock(mutex_);
+    file_ = std::move(file);
+    auto found = file_->settle(list_size);
+    taken_ = file_->state().head_number;
+    progress_ = file_->state().progress;
+    if (policy != nullptr) {
+        add(Resume{std::move(policy)});
+        open_ = true;
+    }
+    restore(std::move(found));
+}
+
+/// What a former process left, in its order.
+void Spool::restore(SpoolFile::Found found) {
+    for (std::string& what : found.damage) {
+        spdlog::error("{}", what);
+        add(Tampered{std::move(what)});
+    }
+    if (const Dropped& dropped = file_->state().dropped; dropped.count != 0)
+        drops_.push_back({.reason = Drop::Reason::kSize,
+                          .count = dropped.count,
+                          .first_sequence = dropped.first,
+                          .last_sequence = dropped.last});
+    for (const Frame& frame : found.frames) {
+        std::optional<Error> refused;
+        if (frame.kind == FrameKind::kEvent) {
+            if (auto event = unpack_event(frame.content)) {
+                ++totals_.waiting;
+                ++totals_.restored;
+                totals_.waiting_bytes += bytes_of(*event);
+                add(std::move(*event));
+            } else {
+                refused = event.error();
+            }
+        } else if (frame.kind == FrameKind::kPolicy) {
+            if (auto change = unpack_policy(frame.content))
+                add(std::move(*change));
+            else
+                refused = change.error();
+        } else if (frame.kind == FrameKind::kLoss) {
+            add(value_of<capture::Loss>(frame.content));
+        } else if (frame.kind == FrameKind::kMissed) {
+            add(value_of<Missed>(frame.content));
+        } else {
+            refused = Error{.what = "a frame of an unknown kind", .where = "spool"};
+        }
+        if (refused) {
+            spdlog::error("{}", to_string(*refused));
+            add(Tampered{"spool: frame " + std::to_string(frame.number) + ": " + refused->what});
+        }
+        entries_.back().frame = frame.number;
+    }
+    if (totals_.restored != 0)
+        spdlog::info("{} events of the former process wait to be measured", totals_.restored);
+}
+
+void Spool::add(SpoolItem item) {
+    entries_.push_back({Clock::now(), std::move(item)});
+    changed_.notify_one();
+}
+
+void Spool::push(KeyEvent event) {
+    const std::lock_guard lock(mutex_);
+    add_event(std::move(event));
+}
+
+void Spool::push(std::vector<KeyEvent> events) {
+    const std::lock_guard lock(mutex_);
+    for (KeyEvent& event : events) add_event(std::move(event));
+}
+
+void Spool::add_event(KeyEvent event) {
+    const std::uint64_t bytes = bytes_of(event);
+    if (progress_.ring != event.ring) progress_ = {.ring = event.ring};
+    progress_.position = event.ring_position;
+    ++progress_.received;
+    if (file_) file_->set_progress(progress_);
+    if (totals_.waiting_bytes + bytes > max_bytes_) {
+        note_drop(event, Drop::Reason::kSize);
+        if (file_) file_->note_dropped(event.sequence);
+        return;
+    }
+    const std::uint64_t frame = file_ ? file_->append(FrameKind::kEvent, pack_event(event)) : 0;
+    ++totals_.waiting;
+    totals_.waiting_bytes += bytes;
+    add(std::move(event));
+    entries_.back().frame = frame;
+}
+
+void Spool::push(capture::Loss loss) {
+    const std::lock_guard lock(mutex_);
+    progress_.reported += loss.lost();
+    if (file_) file_->set_progress(progress_);
+    if (!entries_.empty())
+        if (auto* before = std::get_if<capture::Loss>(&entries_.back().item);
+            before != nullptr && before->last + 1 == loss.first && loss.count == 0 && !file_) {
+            before->last = loss.last;
+            return;
+        }
+    add(loss);
+    if (file_) entries_.back().frame = file_->append(FrameKind::kLoss, bytes_of_value(loss));
+}
+
+void Spool::push(Missed missed) {
+    const std::lock_guard lock(mutex_);
+    progress_.missed += missed.count;
+    if (file_) file_->set_progress(progress_);
+    add(missed);
+    if (file_) entries_.back().frame = file_->append(FrameKind::kMissed, bytes_of_value(missed));
+}
+
+void Spool::push(Tampered tampered) {
+    const std::lock_guard lock(mutex_);
+    add(std::move(tampered));
+}
+
+void Spool::push(Detached detached) {
+    const std::lock_guard lock(mutex_);
+    add(std::move(detached));
+}
+
+void Spool::account_for(std::uint32_t ring, std::uint64_t received) {
+    const std::lock_guard lock(mutex_);
+    if (progress_.ring != ring) progress_ = {.ring = ring};
+    progress_.received += received;
+    if (file_) file_->set_progress(progress_);
+}
+
+Progress Spool::progress() const {
+    const std::lock_guard lock(mutex_);
+    return progress_;
+}
+
+void Spool::set_progress(std::uint32_t ring, std::uint64_t settled) {
+    const std::lock_guard lock(mutex_);
+    if (progress_.ring != ring) progress_ = {.ring = ring};
+    progress_.settled = settled;
+    if (file_) file_->set_progress(progress_);
+}
+
+void Spool::push(Relook relook) {
+    const std::lock_guard lock(mutex_);
+    add(std::move(relook));
+}
+
+void Spool::push(PolicyChange change) {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_one();
+    if (!open_) {
+        open_ = true;
+        entries_.push_front({Clock::now(), std::move(change)});
+        return;
+    }
+    // What a former process left is judged with what is known of keyrings now.
+    if (!entries_.empty())
+        if (auto* resume = std::get_if<Resume>(&entries_.front().item);
+            resume != nullptr && resume->baseline == nullptr)
+            resume->baseline = change.baseline;
+    const std::uint64_t frame = file_ ? file_->append(FrameKind::kPolicy, pack_policy(change)) : 0;
+    add(std::move(change));
+    entries_.back().frame = frame;
+}
+
+void Spool::flush() {
+    const std::lock_guard lock(mutex_);
+    flush_locked();
+}
+
+void Spool::flush_locked() {
+    if (!file_) return;
+    const auto done = file_->flush();
+    const std::string error = done ? std::string() : to_string(done.error());
+    if (!error.empty() && totals_.error.empty()) spdlog::error("{}", error);
+    totals_.error = error;
+}
+
+std::uint64_t Spool::taken() const {
+    const std::lock_guard lock(mutex_);
+    return taken_;
+}
+
+void Spool::begin_commit(std::uint64_t taken, std::uint64_t before, std::uint64_t after) {
+    const std::lock_guard lock(mutex_);
+    if (!file_) return;
+    flush_locked();
+    fault_point("before-commit");
+    Dropped left;
+    for (const Drop& drop : drops_)
+        if (drop.reason == Drop::Reason::kSize) {
+            if (left.count == 0) left.first = drop.first_sequence;
+            left.count += drop.count;
+            left.last = drop.last_sequence;
+        }
+    if (auto done = file_->begin_commit(taken, left, before, after); !done)
+        totals_.error = to_string(done.error());
+}
+
+void Spool::end_commit() {
+    const std::lock_guard lock(mutex_);
+    if (file_) file_->end_commit();
+}
+
+void Spool::release(std::uint64_t taken) {
+    const std::lock_guard lock(mutex_);
+    if (file_) file_->release(taken);
+}
+
+/// Somebody removed the file, or cut it: everything that waits goes into a new one.
+void Spool::put_file_back() {
+    const std::string what = "spool: the file was removed or cut; it is written anew";
+    std::error_code ignored;
+    std::filesystem::remove(file_->path(), ignored);
+    auto file = SpoolFile::open(file_->path());
+    if (!file) {
+        totals_.error = to_string(file.error());
+        return;
+    }
+    spdlog::error("{}", what);
+    file->continue_at(file_->next_number());
+    file_ = std::move(*file);
+    file_->set_progress(progress_);
+    for (Entry& entry : entries_) {
+        if (entry.frame == 0) continue;
+        if (const auto* event = std::get_if<KeyEvent>(&entry.item))
+            entry.frame = file_->append(FrameKind::kEvent, pack_event(*event));
+        else if (const auto* change = std::get_if<PolicyChange>(&entry.item))
+            entry.frame = file_->append(FrameKind::kPolicy, pack_policy(*change));
+        else if (const auto* loss = std::get_if<capture::Loss>(&entry.item))
+            entry.frame = file_->append(FrameKind::kLoss, bytes_of_value(*loss));
+        else
+            entry.frame = 0;
+    }
+    add(Tampered{what});
+}
+
+std::optional<SpoolItem> Spool::pop(Clock::duration timeout) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, timeout,
+                      [&] { return closed_ || (open_ && (!entries_.empty() || !drops_.empty())); });
+    if (!open_) return std::nullopt;
+    const bool policy_is_next =
+        !entries_.empty() && (std::holds_alternative<PolicyChange>(entries_.front().item) ||
+                              std::holds_alternative<Resume>(entries_.front().item));
+    if (!drops_.empty() && !policy_is_next) {
+        Drop drop = drops_.front();
+        drops_.pop_front();
+        // What is told of now must not be found again. What else waits from before keeps it there.
+        if (entries_.empty() || entries_.front().frame == 0 ||
+            entries_.front().frame >= drop.next_frame)
+            taken_ = std::max(taken_, drop.next_frame);
+        return drop;
+    }
+    if (entries_.empty()) return std::nullopt;
+    SpoolItem item = std::move(entries_.front().item);
+    if (entries_.front().frame != 0) taken_ = entries_.front().frame + 1;
+    entries_.pop_front();
+    if (const auto* event = std::get_if<KeyEvent>(&item)) {
+        --totals_.waiting;
+        totals_.waiting_bytes -= bytes_of(*event);
+    }
+    return item;
+}
+
+void Spool::expire(Clock::time_point now) {
+    const std::lock_guard lock(mutex_);
+    if (file_ && !file_->is_intact()) put_file_back();
+    flush_locked();
+    if (deadline_ == Clock::duration::zero()) return;
+    std::erase_if(entries_, [&](const Entry& entry) {
+        const auto* event = std::get_if<KeyEvent>(&entry.item);
+        if (event == nullptr || now - entry.since < deadline_) return false;
+        --totals_.waiting;
+        totals_.waiting_bytes -= bytes_of(*event);
+        note_drop(*event, Drop::Reason::kDeadline);
+        if (entry.frame != 0) drops_.back().next_frame = entry.frame + 1;
+        return true;
+    });
+    if (!drops_.empty()) changed_.notify_one();
+}
+
+void Spool::close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
+}
+
+SpoolTotals Spool::totals() const {
+    const std::lock_guard lock(mutex_);
+    return totals_;
+}
+
+}  // namespace keyscribe

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where events wait, in order, between capture and measurement: for a moment as a rule, and until
+// policy and TPM are ready where they are not.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controller/host/events/loss_tracker.h"
+#include "controller/host/events/key_event.h"
+#include "controller/host/events/key_table.h"
+#include "controller/host/settings/policy_loader.h"
+#include "controller/host/spool/spool_file.h"
+
+namespace keyscribe {
+
+/// From here on events carry this generation.
+struct PolicyChange {
+    std::shared_ptr<const LoadedPolicy> loaded;
+    std::uint32_t generation = 0;
+    /// What the keyrings that it names held when it came into force. Events from before are not
+    /// repeated: a record of one that the baseline already has the effect of changes nothing.
+    std::shared_ptr<const Baseline> baseline;
+};
+
+/// Runs of a program that the kernel skipped (bpf_prog_info, recursion_misses).
+struct Missed {
+    std::uint64_t count = 0;
+};
+
+/// Events that had to be given up while they waited.
+struct Drop {
+    enum class Reason { kDeadline, kSize };
+    Reason reason = Reason::kDeadline;
+    std::uint64_t count = 0;
+    std::uint64_t bytes = 0;  ///< payloads and names
+    std::uint64_t first_sequence = 0;
+    std::uint64_t last_sequence = 0;
+    std::uint64_t next_frame = 0;  ///< their frames in the file are below this number; 0: none
+};
+
+/// The policy in force when the former process died: judges what it left, and is in the list.
+struct Resume {
+    std::shared_ptr<const LoadedPolicy> loaded;
+    /// What the keyrings hold now: who held a key before is not known any more.
+    std::shared_ptr<const Baseline> baseline = nullptr;
+};
+
+/// The spool's file was changed by somebody else.
+struct Tampered {
+    std::string what;
+};
+
+/// Somebody interfered with what captures: a pin is gone, the ring was read by another one, ...
+struct Detached {
+    std::string what;
+};
+
+/// What keyrings hold, looked at anew: see Pump::settle_order().
+struct Relook {
+    std::shared_ptr<const Baseline> baseline;
+};
+
+using SpoolItem = std::variant<KeyEvent, PolicyChange, capture::Loss, Missed, Drop, Resume, Tampered,
+                               Detached, Relook>;
+
+struct SpoolTotals {
+    std::uint64_t waiting = 0;        ///< events in the spool
+    std::uint64_t waiting_bytes = 0;  ///< their payloads and names
+    std::uint64_t dropped = 0;        ///< events, since the start
+    std::uint64_t restored = 0;       ///< events that a former process left
+    std::string error;                ///< why the file cannot be written; empty: it can
+};
+
+/// A bounded queue between the capturing thread and the measuring one. All members may be called
+/// from any thread.
+class Spool {
+  public:
+    using Clock = std::chrono::steady_clock;
+
+    /// `max_bytes`: what waiting events may take; `deadline`: how long one may wait, 0: for ever.
+    Spool(std::uint64_t max_bytes, Clock::duration deadline);
+
+    /// From now on what waits also stands in `file`. What a former process left there comes first,
+    /// judged by `policy`, the list's last one, if it has one. `list_size`: in bytes. To be called
+    /// before anything is pushed.
+    void keep_in(SpoolFile file, std::uint64_t list_size,
+                 std::shared_ptr<const LoadedPolicy> policy);
+
+    /// A full spool keeps what it has and drops the newcomer: what is left is a history without
+    /// holes up to a point that is known.
+    void push(KeyEvent event);
+    void push(std::vector<KeyEvent> events);  ///< as that, one after the other
+    void push(capture::Loss loss);
+    void push(Missed missed);
+    /// The first policy of all, unless a former process left one, judges what waited for it: it
+    /// goes before everything.
+    void push(PolicyChange change);
+    void push(Tampered tampered);
+    void push(Detached detached);
+
+    /// So many more numbers of that ring need not be received: what they stand for was.
+    void account_for(std::uint32_t ring, std::uint64_t received);
+    /// How far the ring is read, as of what was pushed.
+    Progress progress() const;
+    /// From here on the ring is another one, or its numbers are settled up to `settled`.
+    void set_progress(std::uint32_t ring, std::uint64_t settled);
+    void push(Relook relook);
+
+    /// What was pushed reaches the file, if there is one. An error is shown in the totals.
+    void flush();
+
+    /// Takes the oldest item. Waits up to `timeout` for one. Nothing is given out before the first
+    /// policy is there; drops are told as soon as there is one.
+    std::optional<SpoolItem> pop(Clock::duration timeout);
+
+    /// Stands for everything that pop() has given out up to now; 0: nothing of it is in the file.
+    std::uint64_t taken() const;
+    /// The list is about to grow from `before` to `after` bytes and then tells of everything that
+    /// `taken` stands for; end_commit(): it has. Begun again where it failed.
+    void begin_commit(std::uint64_t taken, std::uint64_t before, std::uint64_t after);
+    void end_commit();
+    /// What `taken` stands for is in the list, or nothing for it.
+    void release(std::uint64_t taken);
+
+    /// Drops events that are older than the deadline, and looks after the file. Once a second.
+    void expire(Clock::time_point now = Clock::now());
+
+    /// Wakes pop() for good; it still hands out what is left.
+    void close();
+
+    SpoolTotals totals() const;
+
+  private:
+    struct Entry {
+        Clock::time_point since;
+        SpoolItem item;
+        std::uint64_t frame = 0;  // its number in the file; 0: it is not there
+    };
+    void note_drop(const KeyEvent& event, Drop::Reason reason);
+    void restore(SpoolFile::Found found);
+    void add(SpoolItem item);
+    void add_event(KeyEvent event);
+    void put_file_back();
+    void flush_locked();
+
+    const std::uint64_t max_bytes_;
+    const Clock::duration deadline_;
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<Entry> entries_;
+    std::deque<Drop>
+        drops_;  // recorded before anything newer; at most one for each reason in a row
+    SpoolTotals totals_;
+    std::optional<SpoolFile> file_;
+    std::uint64_t taken_ = 0;
+    Progress progress_;
+    bool open_ = false;  // there is a policy
+    bool closed_ = false;
+};
+
+}  // namespace keyscribe

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/host/spool/spool_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+#include <tuple>
+
+#include "controller/base/fault_point.h"
+#include "controller/host/spool/crc32.h"
+
+namespace keyscribe {
+namespace {
+
+constexpr std::uint32_t kStateMagic = 0x5350534b;  // "KSPS"
+constexpr std::uint32_t kFrameMagic = 0x4650534b;  // "KSPF"
+constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kSlot = 512;
+/// What is taken is given back in pieces of this size.
+constexpr std::uint64_t kHole = 1 << 20;
+
+struct FrameHeader {
+    std::uint32_t magic = kFrameMagic;
+    std::uint32_t crc = 0;  // of all that follows, padding included
+    std::uint64_t number = 0;
+    std::uint32_t kind = 0;
+    std::uint32_t length = 0;  // of the content
+    Progress progress;         // with this frame
+};
+constexpr std::size_t kCrcEnd = 8;  // the CRC is over what stands behind it, in State as well
+
+using Span = std::span<std::uint8_t>;
+
+std::size_t padded(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
+
+FrameHeader header_of(std::span<const std::uint8_t> bytes) {
+    FrameHeader header;
+    std::memcpy(&header, bytes.data(), sizeof(header));
+    return header;
+}
+
+Result<void> write_at(int fd, std::span<const std::uint8_t> bytes, std::uint64_t offset,
+                      const std::string& path) {
+    while (!bytes.empty()) {
+        const ssize_t wrote = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote <= 0)
+            return fail_errno("cannot write the spool", path,
+                              "events wait in memory alone; make room", wrote < 0 ? errno : ENOSPC);
+        bytes = bytes.subspan(static_cast<std::size_t>(wrote));
+        offset += static_cast<std::uint64_t>(wrote);
+    }
+    return {};
+}
+
+/// Of two, the one that is larger is the later one. Maps' ids grow.
+auto order(const Progress& progress) {
+    return std::tuple(progress.ring, progress.position, progress.received, progress.reported,
+                      progress.settled, progress.missed);
+}
+
+/// The CRC of `bytes` behind its own field is as it says; `repaired` where a bit had to be flipped.
+bool check(Span bytes, bool& repaired) {
+    std::uint32_t said = 0;
+    std::memcpy(&said, bytes.data() + 4, sizeof(said));
+    const Span covered = bytes.subspan(kCrcEnd);
+    const std::uint32_t difference = crc32(covered) ^ said;
+    if (difference == 0) return true;
+    // One wrong bit of the CRC itself, or one of what it covers.
+    repaired = (difference & (difference - 1)) == 0 || correct_one_bit(covered, difference);
+    return repaired;
+}
+
+/// A frame that begins here and is whole, without any repair.
+std::optional<std::size_t> whole_frame(Span rest, std::uint64_t least) {
+    if (rest.size() < sizeof(FrameHeader)) return std::nullopt;
+    const FrameHeader header = header_of(rest);
+    const std::size_t size = padded(sizeof(header) + std::size_t{header.length});
+    if (header.magic != kFrameMagic || header.number < least || size > rest.size() ||
+        crc32(rest.first(size).subspan(kCrcEnd)) != header.crc)
+        return std::nullopt;
+    return size;
+}
+
+}  // namespace
+
+Result<SpoolFile> SpoolFile::open(const std::filesystem::path& path) {
+    SpoolFile file;
+    file.path_ = path;
+    file.fd_ = UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file.fd_) return fail_errno("cannot open the spool", path.string());
+    if (auto done = file.load_state(file.damage_); !done) return std::unexpected(done.error());
+    return file;
+}
+
+Result<void> SpoolFile::load_state(std::vector<std::string>& damage) {
+    std::array<std::uint8_t, kPage> page{};
+    const ssize_t got = ::pread(fd_.get(), page.data(), page.size(), 0);
+    if (got < 0) return fail_errno("cannot read the spool", path_.string());
+    bool none = true, repaired = false;
+    for (std::size_t at = 0; at < 2 * kSlot; at += kSlot) {
+        const Span slot = Span(page).subspan(at, sizeof(State));
+        if (std::ranges::all_of(slot, [](std::uint8_t byte) { return byte == 0; })) continue;
+        none = false;
+        bool corrected = false;
+        if (!check(slot, corrected)) {
+            damage.push_back("spool: one of its two states was changed, the other one is used");
+            continue;
+        }
+        State state;
+        std::memcpy(&state, slot.data(), sizeof(state));
+        repaired |= corrected || state.magic != kStateMagic;
+        if (state.serial > state_.serial) state_ = state;
+    }
+    if (repaired) damage.push_back("spool: a bit of its state was changed, and is repaired");
+    if (state_.serial == 0) {
+        if (!none) damage.push_back("spool: its state was destroyed; what waited is lost");
+        state_ = {.serial = 1,
+                  .head_offset = kPage,
+                  .head_number = 1,
+                  .next_offset = kPage,
+                  .next_number = 1};
+        if (::ftruncate(fd_.get(), kPage) != 0)
+            return fail_errno("cannot create the spool", path_.string());
+    }
+    state_.magic = kStateMagic;
+    if (state_.head_offset < kPage || state_.next_offset < state_.head_offset)
+        return fail("the spool's state makes no sense", path_.string(), "remove the file");
+    return write_state();
+}
+
+Result<void> SpoolFile::write_state() {
+    ++state_.serial;
+    std::array<std::uint8_t, sizeof(State)> bytes;
+    std::memcpy(bytes.data(), &state_, sizeof(state_));
+    state_.crc = crc32(Span(bytes).subspan(kCrcEnd));
+    std::memcpy(bytes.data(), &state_, sizeof(state_));
+    state_changed_ = false;
+    return write_at(fd_.get(), bytes, state_.serial % 2 * kSlot, path_.string());
+}
+
+SpoolFile::Found SpoolFile::settle(std::uint64_t list_size) {
+    Found found{.damage = std::move(damage_)};
+    if (list_size >= state_.list_after) end_commit();
+    state_.next_offset = state_.head_offset;
+    state_.next_number = state_.head_number;
+    state_.next_dropped = state_.dropped;
+    state_.list_before = state_.list_after = list_size;
+    next_number_ = state_.head_number;
+    tail_ = written_ = freed_ = state_.head_offset;
+
+    struct stat status {};
+    ::fstat(fd_.get(), &status);
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    WipedBytes all(size > tail_ ? size - tail_ : 0);
+    const ssize_t got = ::pread(fd_.get(), all.data(), all.size(), static_cast<off_t>(tail_));
+    all.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+
+    Span rest(all);
+    const auto take = [&](std::size_t frame_size) {
+        const FrameHeader header = header_of(rest);
+        found.frames.push_back({.kind = static_cast<FrameKind>(header.kind),
+                                .number = header.number,
+                                .content = {rest.begin() + sizeof(header),
+                                            rest.begin() + static_cast<std::ptrdiff_t>(
+                                                               sizeof(header) + header.length)}});
+        // The state may have been written after the frame: events that found no room have none.
+        if (order(header.progress) > order(state_.progress)) state_.progress = header.progress;
+        // Numbers that are missing have no place of their own.
+        while (next_number_ <= header.number) {
+            offsets_.push_back(tail_);
+            ++next_number_;
+        }
+        tail_ += frame_size;
+        rest = rest.subspan(frame_size);
+    };
+    while (rest.size() >= sizeof(FrameHeader)) {
+        if (const auto frame = whole_frame(rest, next_number_)) {
+            take(*frame);
+            continue;
+        }
+        if (whole_frame(rest, 0)) break;  // of a former filling
+        // Damaged: it ends where the next whole one begins, or at the file's end.
+        std::size_t end = 8;
+        while (end < rest.size() && !whole_frame(rest.subspan(end), next_number_ + 1)) end += 8;
+        const bool last = end >= rest.size();
+        end = std::min(end, rest.size());
+        const FrameHeader header = header_of(rest);
+        bool repaired = false;
+        if (end >= sizeof(header) && check(rest.first(end), repaired) &&
+            padded(sizeof(header) + std::size_t{header_of(rest).length}) == end) {
+            found.damage.push_back("spool: a bit of frame " + std::to_string(next_number_) +
+                                   " was changed, and is repaired");
+            take(end);
+        } else if (last && header.magic == kFrameMagic &&
+                   padded(sizeof(header) + std::size_t{header.length}) > end) {
+            break;  // half a frame: a death in the middle of the write
+        } else {
+            found.damage.push_back("spool: frame " + std::to_string(next_number_) +
+                                   " was changed; its event is lost");
+            tail_ += end;
+            rest = rest.subspan(end);
+        }
+    }
+    written_ = tail_;
+    if (size > tail_) (void)!::ftruncate(fd_.get(), static_cast<off_t>(std::max(tail_, kPage)));
+    (void)write_state();
+    return found;
+}
+
+std::uint64_t SpoolFile::offset_of(std::uint64_t number) const {
+    if (number <= state_.head_number) return state_.head_offset;
+    const std::uint64_t index = number - state_.head_number;
+    return index < offsets_.size() ? offsets_[index] : tail_;
+}
+
+std::uint64_t SpoolFile::append(FrameKind kind, std::span<const std::uint8_t> content) {
+    FrameHeader header{.number = next_number_++,
+                       .kind = static_cast<std::uint32_t>(kind),
+                       .length = static_cast<std::uint32_t>(content.size()),
+                       .progress = state_.progress};
+    const std::size_t size = padded(sizeof(header) + content.size());
+    const std::size_t start = unwritten_.size();
+    unwritten_.resize(start + size);
+    const Span frame = Span(unwritten_).subspan(start);
+    std::memcpy(frame.data(), &header, sizeof(header));
+    if (!content.empty())
+        std::memcpy(frame.data() + sizeof(header), content.data(), content.size());
+    header.crc = crc32(frame.subspan(kCrcEnd));
+    std::memcpy(frame.data(), &header, sizeof(header));
+    offsets_.push_back(tail_);
+    tail_ += size;
+    return header.number;
+}
+
+Result<void> SpoolFile::flush() {
+    if (state_changed_)
+        if (auto done = write_state(); !done) return done;
+    if (unwritten_.empty()) return {};
+    if (auto done = write_at(fd_.get(), unwritten_, written_, path_.string()); !done) {
+        // Half a frame must not stand there.
+        (void)!::ftruncate(fd_.get(), static_cast<off_t>(written_));
+        return done;
+    }
+    written_ = tail_;
+    unwritten_.clear();
+    return {};
+}
+
+void SpoolFile::end_commit() {
+    for (; state_.head_number < state_.next_number && !offsets_.empty(); ++state_.head_number)
+        offsets_.pop_front();
+    state_.head_number = state_.next_number;
+    state_.head_offset = state_.next_offset;
+    state_.dropped = state_.next_dropped;
+}
+
+Result<void> SpoolFile::begin_commit(std::uint64_t next, const Dropped& left, std::uint64_t before,
+                                     std::uint64_t after) {
+    state_.next_dropped = left;
+    state_.next_offset = offset_of(next);
+    state_.next_number = std::max(next, state_.head_number);
+    state_.list_before = before;
+    state_.list_after = after;
+    return write_state();
+}
+
+void SpoolFile::release(std::uint64_t next) {
+    state_.next_offset = offset_of(next);
+    state_.next_number = std::max(next, state_.head_number);
+    end_commit();
+    state_.list_before = state_.list_after;
+    if (state_.head_number == next_number_) {
+        if (tail_ == kPage) return;
+        unwritten_.clear();
+        tail_ = written_ = freed_ = kPage;
+        state_.head_offset = state_.next_offset = kPage;
+        if (!write_state()) return;
+        fault_point("before-spool-cleared");
+        (void)!::ftruncate(fd_.get(), kPage);
+    } else if (state_.head_offset - freed_ >= kHole && state_.head_offset <= written_) {
+        if (!write_state()) return;
+        ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                    static_cast<off_t>(freed_), static_cast<off_t>(state_.head_offset - freed_));
+        freed_ = state_.head_offset;
+    }
+}
+
+void SpoolFile::note_dropped(std::uint64_t sequence) {
+    for (Dropped* dropped : {&state_.dropped, &state_.next_dropped}) {
+        if (dropped->count++ == 0) dropped->first = sequence;
+        dropped->last = sequence;
+    }
+    state_changed_ = true;
+}
+
+void SpoolFile::set_progress(const Progress& progress) { state_.progress = progress; }
+
+void SpoolFile::continue_at(std::uint64_t number) {
+    state_.head_number = state_.next_number = next_number_ = number;
+    tail_ = written_ = freed_ = state_.head_offset;
+    state_changed_ = true;
+}
+
+bool SpoolFile::is_intact() const {
+    struct stat here {
+    }, there{};
+    return ::fstat(fd_.get(), &here) == 0 && ::stat(path_.c_str(), &there) == 0 &&
+           here.st_ino == there.st_ino && here.st_dev == there.st_dev &&
+           static_cast<std::uint64_t>(here.st_size) >= std::max(written_, kPage);
+}
+
+}  // namespace keyscribe

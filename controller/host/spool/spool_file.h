@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the spool outlives the process: one file, mode 0600, on a tmpfs, for the life of a boot.
+//
+// Its first page has two slots for the state; the valid one with the higher serial counts, so a
+// death in the middle of a write leaves the other. From the second page on frames follow each
+// other: a header, the content, zeros up to a multiple of eight. All integers are in host byte
+// order. What was taken is given back to the file system: a hole, or, as soon as nothing waits,
+// the whole file.
+//
+// Exactly once: the state says before each write to the measurement list how large the list is,
+// how large it will be, and which frames are in it then. Who finds the list as large as that knows
+// that they are in it; who finds less cuts the list back and begins again.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "controller/base/error.h"
+#include "controller/base/unique_fd.h"
+#include "controller/base/wiped_bytes.h"
+
+namespace keyscribe {
+
+enum class FrameKind : std::uint32_t { kEvent = 1, kPolicy = 2, kLoss = 3, kMissed = 4 };
+
+struct Frame {
+    FrameKind kind = FrameKind::kEvent;
+    std::uint64_t number = 0;  ///< from 1, without gaps
+    WipedBytes content;
+};
+
+struct Dropped {
+    std::uint64_t count = 0;
+    std::uint64_t first = 0, last = 0;  ///< sequence numbers
+};
+
+/// How far the kernel's ring is read: what it had before `position` is in the spool or done with.
+struct Progress {
+    std::uint32_t ring = 0;  ///< id of its map; 0: none yet
+    std::uint32_t reserved = 0;
+    std::uint64_t position = 0;
+    std::uint64_t received = 0;  ///< events of this ring, those that found no room included
+    std::uint64_t reported = 0;  ///< sequence numbers of this ring reported as lost
+    std::uint64_t settled = 0;   ///< up to here, every number was received or reported
+    std::uint64_t missed = 0;    ///< runs that the kernel skipped, as reported
+};
+
+class SpoolFile {
+  public:
+    /// What the first page has, twice.
+    struct State {
+        std::uint32_t magic = 0;
+        std::uint32_t crc = 0;                           // of all that follows
+        std::uint64_t serial = 0;                        // the larger one counts
+        std::uint64_t head_offset = 0, head_number = 0;  // the oldest frame that is not in the list
+        std::uint64_t next_offset = 0, next_number = 0;  // the same, once the list has list_after
+        std::uint64_t list_before = 0, list_after = 0;   // bytes
+        // Events that found no room and are not recorded; the same, once the list has list_after.
+        Dropped dropped, next_dropped;
+        Progress progress;  // where no frame has a later one
+    };
+
+    /// What a former process left.
+    struct Found {
+        std::vector<Frame> frames;
+        std::vector<std::string>
+            damage;  ///< a sentence each: what was changed, and what came of it
+    };
+
+    /// Opens or creates. What is damaged is repaired where one bit is wrong, and left out else.
+    /// Error: the file cannot be used at all.
+    static Result<SpoolFile> open(const std::filesystem::path& path);
+
+    const State& state() const { return state_; }
+    const std::filesystem::path& path() const { return path_; }
+
+    /// The list has so many bytes: the commit that was under way was made, or was not. Called once,
+    /// before anything else.
+    Found settle(std::uint64_t list_size);
+
+    /// Goes into every frame from now on, and into the next state.
+    void set_progress(const Progress& progress);
+
+    /// Puts a frame behind the others; flush() writes it. Returns its number.
+    std::uint64_t append(FrameKind kind, std::span<const std::uint8_t> content);
+    /// Error: no room; nothing is lost, and the next call tries again.
+    Result<void> flush();
+
+    /// The list is about to grow from `before` to `after` bytes, and then has every frame below
+    /// `next`. Begun again where it failed.
+    /// `left`: the drops that are not recorded even then.
+    Result<void> begin_commit(std::uint64_t next, const Dropped& left, std::uint64_t before,
+                              std::uint64_t after);
+    /// The list has grown. Nothing is written: the list itself says so.
+    void end_commit();
+
+    /// Frames below `next` are done with. Where none is left the file becomes empty.
+    void release(std::uint64_t next);
+
+    /// An event found no room; flush() writes that.
+    void note_dropped(std::uint64_t sequence);
+
+    /// Numbers go on here: a new file takes the place of one that somebody removed.
+    void continue_at(std::uint64_t number);
+
+    /// Somebody removed or cut the file.
+    bool is_intact() const;
+    std::uint64_t next_number() const { return next_number_; }
+
+  private:
+    Result<void> load_state(std::vector<std::string>& damage);
+    Result<void> write_state();
+    std::uint64_t offset_of(std::uint64_t number) const;
+
+    std::filesystem::path path_;
+    UniqueFd fd_;
+    State state_;
+    std::vector<std::string> damage_;
+    std::deque<std::uint64_t> offsets_;  // of the frames from state_.head_number on
+    std::uint64_t next_number_ = 1;
+    std::uint64_t tail_ = 0;     // where the next frame goes
+    std::uint64_t written_ = 0;  // up to here it is in the file
+    std::uint64_t freed_ = 0;    // up to here it was given back
+    WipedBytes unwritten_;
+    bool state_changed_ = false;
+};
+
+}  // namespace keyscribe

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// X.509 certificates in payloads (RFC 5280), as OpenSSL reads them.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "controller/list/change.h"
+
+namespace keyscribe::model {
+
+struct Certificate {
+    std::string subject, issuer;  ///< RFC 2253, in ASCII (openssl x509 -nameopt RFC2253)
+    std::string serial;           ///< upper-case hex, as openssl x509 -serial
+    std::int64_t not_before = 0, not_after = 0;                  ///< seconds since 1970
+    std::vector<std::uint8_t> subject_key_id, authority_key_id;  ///< empty: none
+    std::string algorithm;                 ///< "RSA 2048", "EC prime256v1", "ED25519", ...
+    Sha256 sha256{};                       ///< of the DER
+    Sha256 fingerprint{};                  ///< of the bytes of subjectPublicKey's BIT STRING
+    std::vector<std::uint8_t> public_key;  ///< SubjectPublicKeyInfo, DER
+    std::vector<std::uint8_t> raw_subject, raw_issuer;  ///< Name, DER
+};
+
+/// DER from end to end; anything else has no certificate in it, and the answer is a word why.
+std::expected<Certificate, std::string> parse_certificate(Bytes payload);
+
+/// The certificate's signature (`der` is a certificate) verifies with the key. `public_key`:
+/// SubjectPublicKeyInfo, DER. False also where the algorithms are of no use together.
+bool is_signed_by(Bytes der, Bytes public_key);
+
+/// SubjectPublicKeyInfo of a key of which the kernel tells algorithm ("rsa", "ecdsa-nist-p256",
+/// ...) and subjectPublicKey's bytes; empty where the algorithm is not known here.
+std::vector<std::uint8_t> public_key_info(std::string_view algorithm, Bytes key);
+
+}  // namespace keyscribe::model

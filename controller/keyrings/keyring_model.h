@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every keyring holds, and held, as records tell it. The semantics are the kernel's
+// (security/keys/keyring.c, key.c; keyrings(7)):
+// - a keyring holds one key of each type and description: another one that comes in displaces it;
+// - create, update, instantiate, reject, link and move put a key into the keyring; move takes it
+// out
+//   of the other one; unlink and clear take out; a revoked keyring is empty;
+// - a key that is revoked, invalidated or expired stands there until the kernel's garbage collector
+//   takes it out, without a word: it stays here, with its mark, until it is destroyed;
+// - a destroyed key stands nowhere, and a destroyed keyring holds nothing.
+// A baseline replaces what its keyrings hold; an event of a later time outweighs it.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "controller/list/unfold.h"
+#include "controller/list/change.h"
+
+namespace keyscribe::model {
+
+using KeyId = std::uint32_t;  ///< a keyring is a key of type "keyring"
+using LinkId = std::uint32_t;
+inline constexpr std::uint32_t kNone = UINT32_MAX;
+
+/// Where in the list something stands.
+struct Place {
+    std::uint32_t entry = kNone;  ///< kNone: nowhere, or not yet
+    std::uint32_t index = 0;      ///< in the entry
+    bool operator==(const Place&) const = default;
+};
+
+/// Bytes of the list: a record has less than 16 MiB (list_reader.h).
+struct Extent {
+    std::uint64_t offset : 40 = 0;
+    std::uint64_t size : 24 = 0;  ///< 0: none
+};
+
+/// A text that many share; the model owns it.
+struct Interned {
+    const std::string* text = nullptr;
+    operator std::string_view() const { return text ? *text : std::string_view(); }
+    bool empty() const { return text == nullptr || text->empty(); }
+};
+
+struct Actor {
+    std::uint32_t pid = 0, uid = 0, euid = 0, login_uid = UINT32_MAX;
+    std::string comm, exe, kind;
+};
+
+struct Key {
+    std::int32_t serial = 0;  ///< 0: the list does not tell (a payload without a record)
+    std::uint32_t uid = 0, gid = 0, perm = 0;
+    Interned type;               ///< empty: the list does not tell
+    std::string description;     ///< any bytes
+    std::int64_t expiry = 0;     ///< seconds since 1970; 0: never
+    std::uint64_t time = 0;      ///< of the last record about it
+    std::uint64_t sequence = 0;  ///< of the last event about it
+    Extent payload;              ///< in the list
+    Extent public_key;           ///< subjectPublicKey's bytes, in the list, where a record has them
+    Interned algorithm;          ///< of public_key
+    Interned withheld;           ///< why there is no payload
+    std::optional<Sha256> sha256;                    ///< of the payload
+    std::unique_ptr<const Sha256> fingerprint;       ///< SHA-256 of public_key
+    std::unique_ptr<const std::string> restriction;  ///< of a keyring
+    std::int32_t error = 0;                          ///< of a negative key
+    std::uint8_t marks = 0;                          ///< Mark bits
+    bool used = false;                               ///< the slot is
+    bool baselined = false;                          // a keyring that is being told
+    LinkId first_held = kNone;                       ///< of a keyring: the newest in it
+    LinkId first_link = kNone;                       ///< to it
+    KeyId next_serial = kNone;
+
+    bool is_keyring() const { return std::string_view(type) == "keyring"; }
+    bool is_live() const { return (marks & kDestroyed) == 0; }
+};
+
+/// A key in a keyring, for a time.
+struct Link {
+    KeyId key = kNone, keyring = kNone;
+    Place since, until;                  ///< until: nowhere while it stands
+    std::uint64_t sequence = 0;          ///< of the event that put it there; 0: none
+    std::uint64_t time = 0;              ///< then; CLOCK_BOOTTIME in ns; 0: the list does not tell
+    std::unique_ptr<const Actor> actor;  ///< who put it there, where the record says so
+    Operation how = Operation::kPlain;   ///< kBaseline: it was there before
+    Operation end = Operation::kPlain;   ///< what took it out; kCreate, ...: it was displaced
+    bool stands = false;
+    bool confirmed = false;                           // by the baseline that is being told
+    LinkId next_held = kNone, previous_held = kNone;  // of the keyring
+    LinkId next_link = kNone, previous_link = kNone;  // of the key
+};
+
+/// Not thread-safe. Never throws but for memory.
+class KeyringModel {
+  public:
+    enum class History { kKeep, kForget };
+    /// kForget: what is over (links, destroyed keys) takes no memory, and ever_held() is what
+    /// stands: for a model that lives as long as the daemon.
+    explicit KeyringModel(History history = History::kKeep) : history_(history) {}
+    KeyringModel(const KeyringModel&) = delete;
+    KeyringModel& operator=(const KeyringModel&) = delete;
+
+    /// The next record of the list, whatever it is about.
+    /// Error: a malformed one, or one whose plain entry is not before it; it changed nothing else.
+    Result<void> feed(const measure::LogicalRecord& record);
+
+    /// A plain entry waits for the record that says whose it is: the list ends here. feed() goes on
+    /// all the same.
+    void finish();
+
+    /// The change itself, of whichever source. `payload` and `public_key`: where the list has them.
+    Result<void> apply(const Change& change, Place place = {}, Extent payload = {},
+                       Extent public_key = {});
+
+    const Key& key(KeyId id) const { return keys_[id]; }
+    const Link& link(LinkId id) const { return links_[id]; }
+    /// The live key of that serial; kNone where there is none.
+    KeyId find(std::int32_t serial) const;
+    /// Keyrings that are not destroyed.
+    std::vector<KeyId> keyrings() const;
+    std::vector<KeyId> keyrings_named(std::string_view name) const;
+    /// What stands in the keyring, oldest first.
+    std::vector<LinkId> contents(KeyId keyring) const;
+    /// The links to the key that stand.
+    std::vector<LinkId> holders(KeyId key) const;
+    /// All links that there ever were into the keyring, oldest first.
+    std::vector<LinkId> ever_held(KeyId keyring) const;
+    /// All that there ever were, by number; of those with a keyring of kNone the slot is free.
+    std::size_t links() const { return links_.size(); }
+    std::size_t keys() const { return keys_.size(); }
+
+    /// `now`: seconds since 1970.
+    static bool is_expired(const Key& key, std::int64_t now);
+    /// Revoked, invalidated, expired or destroyed: the kernel hands it out no more.
+    static bool is_dead(const Key& key, std::int64_t now);
+
+  private:
+    struct IndexKey {
+        KeyId keyring;
+        std::string_view type, description;
+        const Sha256* digest;  // of keys without a serial: what else tells them apart
+    };
+    struct IndexHash {
+        using is_transparent = void;
+        const KeyringModel* model;
+        std::size_t operator()(const IndexKey& key) const;
+        std::size_t operator()(LinkId id) const;
+    };
+    struct IndexEqual {
+        using is_transparent = void;
+        const KeyringModel* model;
+        bool operator()(LinkId left, LinkId right) const { return left == right; }
+        bool operator()(const IndexKey& left, LinkId right) const;
+        bool operator()(LinkId left, const IndexKey& right) const { return (*this)(right, left); }
+    };
+    struct Pending {
+        std::string name;
+        Sha256 digest{};
+        Place place;
+        Extent payload;
+    };
+
+    IndexKey index_key(const Link& link) const;
+    Interned intern(std::string_view text);
+    KeyId new_key(std::int32_t serial, std::string_view type, std::string_view description);
+    std::size_t chain_of(std::int32_t serial) const;
+    void bind(KeyId key);
+    void unbind(KeyId key);
+    KeyId keyring_of(std::int32_t serial, std::string_view name);
+    KeyId key_of(const Change& change, Place place);
+    void describe(Key& key, const Change& change, Extent payload, Extent public_key);
+    LinkId find_link(KeyId keyring, KeyId key) const;
+    LinkId put(KeyId keyring, KeyId key, const Change& change, Place place);
+    void end(LinkId link, Operation how, Place place);
+    void clear(KeyId keyring, Operation how, Place place);
+    void destroy(KeyId key, Place place);
+    void put_plain();
+    void apply_event(const Change& change, Place place, Extent payload, Extent public_key);
+    void begin_baseline(const Change& change);
+    void apply_baseline(const Change& change, Place place, Extent public_key);
+    void end_baseline(const Change& change, Place place);
+    void remember_removal(const Link& link, std::uint64_t time);
+
+    History history_;
+    std::unordered_set<std::string> texts_;
+    std::deque<Key> keys_;
+    std::deque<Link> links_;
+    std::vector<KeyId> free_keys_;
+    std::vector<LinkId> free_links_;
+    std::unordered_map<std::string, KeyId> named_;    // keyrings, the latest of each name
+    std::unordered_map<std::string, KeyId> unknown_;  // those without a serial
+    std::vector<KeyId> serials_;  // chains of live keys by serial, through Key::next_serial
+    std::size_t bound_ = 0;       // keys in them
+    std::unordered_set<LinkId, IndexHash, IndexEqual> standing_{0, IndexHash{this},
+                                                                IndexEqual{this}};
+    std::optional<Pending> pending_;
+
+    std::vector<KeyId> baseline_;  // the keyrings that are being told
+    std::uint64_t baseline_time_ = 0;
+    std::unordered_map<std::uint64_t, std::uint64_t> removed_;  // keyring and key, by serial: when
+    std::uint64_t now_ = 0;                                     // of the change that is applied
+};
+
+}  // namespace keyscribe::model

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// IMA's template data: what a list entry's digests are taken over. Source: the kernel's
+// Documentation/security/IMA-templates.rst and security/integrity/ima/ima_template_lib.c.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "controller/base/error.h"
+#include "controller/base/digest.h"
+#include "controller/base/wiped_bytes.h"
+
+namespace keyscribe::measure {
+
+/// A keyring's name as IMA writes it into n-ng: with `_` for each blank, which separates the text
+/// list's fields (ima_write_template_field_data()).
+std::string ima_event_name(std::string_view name);
+
+/// The template data of ima-buf (d-ng|n-ng|buf): for each field a 32-bit little-endian length and
+/// the bytes; d-ng is "sha256:", NUL, the SHA-256 of `buf`; n-ng is `name` and a NUL.
+/// `name` has no NUL. The result may hold a secret payload, so it is wiped.
+WipedBytes encode_ima_buf(std::string_view name, Bytes buf);
+
+/// The template data of ima-ng (d-ng|n-ng), for boot_aggregate.
+WipedBytes encode_ima_ng(Algorithm algorithm, Bytes digest, std::string_view name);
+
+/// Views into template data.
+struct TemplateFields {
+    std::string_view algorithm;   ///< of d-ng: "sha256"
+    Bytes digest;                 ///< of d-ng
+    std::string_view name;        ///< n-ng, without the NUL
+    std::optional<Bytes> third;   ///< buf, or sig: by the template's name
+};
+
+/// Takes ima-ng (two fields), ima-buf and ima-sig (three) apart.
+/// Error: a length that does not add up, a missing NUL, or bytes behind the last field.
+Result<TemplateFields> decode_fields(std::string_view template_name, Bytes data);
+
+}  // namespace keyscribe::measure

@@ -1,0 +1,607 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/appraise/appraise.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "controller/service/appraise/codes.h"
+#include "controller/service/appraise/ima_list.h"
+#include "controller/service/appraise/judge.h"
+#include "controller/service/appraise/list_pass.h"
+#include "controller/list/cbor_reader.h"
+
+namespace keyscribe::appraise {
+namespace {
+
+constexpr unsigned kImaPcr = 10;
+
+PcrBanks zeros(const PcrBanks& like) {
+    PcrBanks banks;
+    for (const auto& [bank, value] : like) banks.emplace_back(bank, measure::filled(bank, 0));
+    return banks;
+}
+
+/// A PCR's values in a quote, in the banks' order.
+PcrBanks values_of(const evidence::Quote& quote, unsigned pcr) {
+    PcrBanks banks;
+    for (const auto& [bank, values] : quote.pcrs)
+        if (const auto value = values.find(pcr); value != values.end())
+            banks.emplace_back(bank, value->second);
+    return banks;
+}
+
+std::string text_of(const PcrBanks& values) {
+    std::string text;
+    for (const auto& [bank, value] : values)
+        text += (text.empty() ? "" : ", ") + std::string(measure::name_of(bank)) + ':' +
+                measure::to_hex(value);
+    return text;
+}
+
+/// What the PCR had when a keyscribe:foreign record was written. False: malformed.
+bool read_foreign(const TemplateFields& fields, unsigned pcr, PcrBanks& values) {
+    const auto record = cbor::Map::parse(fields.more[0]);
+    const auto told = record ? (*record)["values"] : std::nullopt;
+    const auto banks = told ? cbor::Map::of(*told) : std::nullopt;
+    if (!banks || record->uint("pcr") != pcr) return false;
+    for (std::size_t i = 0; i < banks->size(); ++i) {
+        const auto& [name, item] = banks->at(i);
+        const auto bank = measure::algorithm_named(name);
+        const auto bytes = item.bytes();
+        if (!bank || !bytes || bytes->size() != measure::size_of(*bank)) return false;
+        const auto value = std::ranges::find(values, *bank, &PcrBanks::value_type::first);
+        if (value != values.end()) std::ranges::copy(*bytes, value->second.bytes.begin());
+    }
+    return true;
+}
+
+/// One appraisal, step by step. A step that is false leaves nothing for the next one to stand on.
+class Appraiser {
+  public:
+    Appraiser(const evidence::Evidence& evidence, const Request& request, const Basis& basis)
+        : evidence_(evidence),
+          request_(request),
+          basis_(basis),
+          judge_(basis.policy, basis.references, basis.blocked_keys, request.now, content_) {}
+
+    Appraisal run() {
+        result_.boot_id = evidence_.boot_id;
+        result_.kernel = evidence_.kernel;
+        result_.software = evidence_.software;
+        if (check_key() && check_quotes() && check_state() && check_list()) {
+            judge_.finish();
+            check_boot();
+            check_ima();
+            keep();
+        }
+        conclude();
+        return std::move(result_);
+    }
+
+  private:
+    bool check_key() {
+        if (evidence_.pcr != basis_.policy.evidence.pcr) {
+            findings_.add(codes::kEvidencePcr,
+                          "the list is in PCR " + std::to_string(evidence_.pcr) + ", where PCR " +
+                              std::to_string(basis_.policy.evidence.pcr) + " was expected");
+            return false;
+        }
+        if (evidence_.ak.empty()) return true;
+        const auto ak = parse_public(evidence_.ak);
+        if (!ak) {
+            findings_.add(codes::kAkMalformed,
+                          "the evidence's attestation key: " + ak.error().what);
+            return false;
+        }
+        const auto key = std::ranges::find(request_.keys, ak->numbers, &AttestationKey::numbers);
+        if (key == request_.keys.end())
+            findings_.add(codes::kAkMismatch,
+                          "the evidence is by another attestation key than the expected one");
+        else
+            key_ = &*key;
+        if (!ak->restricted_signing)
+            findings_.add(codes::kAkNotRestricted,
+                          "the attestation key is not a restricted signing key: it signs anything");
+        if (evidence_.ak_name && !std::ranges::equal(*evidence_.ak_name, ak->name))
+            findings_.add(codes::kAkName,
+                          "the attestation key's name is not that of its public part");
+        return findings_.worst() != Weight::kUnusable;
+    }
+
+    /// Every quote must be good; the first that is over Keyscribe's PCR is the one that counts.
+    bool check_quotes() {
+        for (const evidence::Quote& quote : evidence_.quotes) {
+            const auto claims = verify(quote);
+            if (!claims) return false;
+            if (result_.claims && (claims->reset_count != result_.claims->reset_count ||
+                                   claims->restart_count != result_.claims->restart_count ||
+                                   claims->signer != result_.claims->signer)) {
+                findings_.add(codes::kQuoteBoots,
+                              "the quotes are not of one boot, or not by one key");
+                return false;
+            }
+            if (!result_.claims) result_.claims = claims;
+            if (quoted_.empty()) quoted_ = values_of(quote, evidence_.pcr);
+        }
+        if (quoted_.empty()) {
+            findings_.add(codes::kQuoteSelection,
+                          "no quote is over PCR " + std::to_string(evidence_.pcr));
+            return false;
+        }
+        return has_required_banks(quoted_, evidence_.pcr);
+    }
+
+    /// With the key that the evidence names, or else whichever of the given ones fits.
+    std::optional<QuoteClaims> verify(const evidence::Quote& quote) {
+        if (key_ != nullptr) return verify_quote(quote, *key_, request_.nonce, findings_);
+        for (const AttestationKey& key : request_.keys) {
+            Findings of_this_key;
+            auto claims = verify_quote(quote, key, request_.nonce, of_this_key);
+            if (claims) return claims;
+            if (&key == &request_.keys.back())
+                for (Finding& finding : of_this_key.take())
+                    findings_.add({finding.code, finding.weight}, std::move(finding.sentence));
+        }
+        if (request_.keys.empty())
+            findings_.add(codes::kAkMismatch, "no attestation key is expected");
+        return std::nullopt;
+    }
+
+    bool has_required_banks(const PcrBanks& banks, unsigned pcr) {
+        for (const Algorithm bank : basis_.policy.evidence.banks) {
+            if (std::ranges::find(banks, bank, &PcrBanks::value_type::first) != banks.end())
+                continue;
+            findings_.add(codes::kQuoteBanks, "PCR " + std::to_string(pcr) +
+                                                  " is not quoted in bank " +
+                                                  std::string(measure::name_of(bank)));
+            return false;
+        }
+        return true;
+    }
+
+    /// Where the list begins: from nothing, or from what was kept of this boot.
+    bool check_state() {
+        const evidence::List& list = evidence_.list;
+        pass_ = {.list = list.data,
+                 .first_entry = list.from_entry,
+                 .pcr = evidence_.pcr,
+                 .start = zeros(quoted_),
+                 .quoted = quoted_,
+                 .threads = request_.threads};
+        if (!request_.state.empty()) {
+            auto state = parse_state(request_.state);
+            if (!state) {
+                findings_.add(codes::kStateUnreadable, to_string(state.error()));
+                return false;
+            }
+            state_ = std::move(*state);
+            if (!compare_boots()) return false;
+        }
+        if (list.from_entry == 0) return true;
+        if (!state_) {
+            findings_.add(
+                codes::kStateMissing,
+                "the evidence has only what is new, and nothing is kept of what was before");
+            return false;
+        }
+        if (list.from_entry != state_->entries || list.offset != state_->list.size()) {
+            findings_.add(codes::kStateGap, "the evidence begins at entry " +
+                                                std::to_string(list.from_entry) +
+                                                ", and what is kept ends before entry " +
+                                                std::to_string(state_->entries));
+            return false;
+        }
+        for (auto& [bank, value] : pass_.start) {
+            const auto kept = std::ranges::find(state_->values, bank, &PcrBanks::value_type::first);
+            if (kept == state_->values.end()) {
+                findings_.add(codes::kStateGap,
+                              "nothing is kept of bank " + std::string(measure::name_of(bank)));
+                return false;
+            }
+            value = kept->second;
+        }
+        tell_kept();
+        return true;
+    }
+
+    /// The TPM's counters, then and now. What was kept of an earlier boot is put aside.
+    bool compare_boots() {
+        const std::string ak = measure::to_hex(sha256(signer().der()));
+        const QuoteClaims& now = *result_.claims;
+        if (state_->ak != ak || state_->pcr != evidence_.pcr) {
+            findings_.add(codes::kStateDiverged, "the kept state is of another key or PCR");
+            return false;
+        }
+        if (now.reset_count < state_->reset_count ||
+            (now.reset_count == state_->reset_count &&
+             (now.restart_count < state_->restart_count || now.clock < state_->clock)))
+            content_.add(codes::kStateBack,
+                         "the TPM's counters went back: it was cleared, or the evidence is older "
+                         "than what is kept");
+        if (now.reset_count == state_->reset_count && now.restart_count == state_->restart_count)
+            return true;
+        const bool reset = now.reset_count != state_->reset_count;
+        if (!reset && continues_kept()) {
+            findings_.add(codes::kTpmResumed,
+                          "the TPM was suspended and resumed, and kept its PCRs");
+            return true;
+        }
+        findings_.add(codes::kBootNew, "the host was booted anew: TPM resets " +
+                                           std::to_string(state_->reset_count) + " to " +
+                                           std::to_string(now.reset_count) + ", restarts " +
+                                           std::to_string(state_->restart_count) + " to " +
+                                           std::to_string(now.restart_count));
+        state_.reset();
+        return true;
+    }
+
+    bool continues_kept() const {
+        const evidence::List& list = evidence_.list;
+        if (list.from_entry != 0) return list.from_entry == state_->entries;
+        return list.data.size() >= state_->list.size() &&
+               std::ranges::equal(list.data.first(state_->list.size()), state_->list);
+    }
+
+    const AttestationKey& signer() const { return key_ != nullptr ? *key_ : request_.keys.front(); }
+
+    /// The judge hears the kept part of the list first. Its digests were verified when it came.
+    void tell_kept() {
+        measure::ListReader reader(state_->list);
+        for (std::uint64_t number = 0;; ++number) {
+            const auto entry = reader.next();
+            if (!entry || !*entry) return;
+            const measure::Entry& one = **entry;
+            if (one.pcr != evidence_.pcr || one.is_violation()) {
+                content_.add(one.is_violation() ? codes::kListViolation : codes::kListPcr,
+                             "an entry of what is kept that nothing vouches for", in_list(number));
+                continue;
+            }
+            if (const auto fields = take_apart(one.template_name, one.template_data))
+                judge_.entry(number, one, *fields);
+        }
+    }
+
+    bool check_list() {
+        const PassResult done = appraise::run(
+            pass_, [this](const HashedEntry& entry, PcrBanks& values) { visit(entry, values); });
+        result_.entries = done.entries;
+        result_.entries_beyond = done.beyond;
+        if (done.malformed)
+            findings_.add(codes::kListMalformed, to_string(*done.malformed),
+                          in_list(done.malformed_entry));
+        else if (!done.reached)
+            tell_mismatch(done);
+        else if (done.entries + done.beyond != evidence_.list.entries)
+            findings_.add(codes::kListCount, "the list has " +
+                                                 std::to_string(done.entries + done.beyond) +
+                                                 " entries, and the evidence says " +
+                                                 std::to_string(evidence_.list.entries));
+        if (findings_.worst() == Weight::kUnusable) return false;
+        if (done.beyond != 0)
+            findings_.add(codes::kListLag,
+                          std::to_string(done.beyond) +
+                              " entries at the end are not covered by the quote, "
+                              "and nothing in them was judged",
+                          in_list(done.entries));
+        covered_bytes_ = done.bytes;
+        return check_continuation();
+    }
+
+    void tell_mismatch(const PassResult& done) {
+        std::string matching;
+        for (std::size_t i = 0; i < done.values.size(); ++i)
+            if (done.values[i] == quoted_[i])
+                matching += (matching.empty() ? "" : ", ") +
+                            std::string(measure::name_of(done.values[i].first));
+        findings_.add(codes::kListReplay,
+                      "the list does not give the quoted PCR " + std::to_string(evidence_.pcr) +
+                          ": it gives " + text_of(done.values) + ", quoted is " + text_of(quoted_) +
+                          (matching.empty() ? "" : "; only " + matching + " agrees"));
+    }
+
+    /// The whole list again, and something is kept of this boot: it must begin with that.
+    bool check_continuation() {
+        if (!state_ || evidence_.list.from_entry != 0) return true;
+        if (covered_bytes_ >= state_->list.size() && continues_kept()) return true;
+        findings_.add(codes::kStateDiverged,
+                      "the list does not go on from what is kept of this boot");
+        return false;
+    }
+
+    void visit(const HashedEntry& hashed, PcrBanks& values) {
+        const Place place = in_list(hashed.number);
+        if (hashed.entry.pcr != evidence_.pcr) {
+            content_.add(
+                codes::kListPcr,
+                "an entry of PCR " + std::to_string(hashed.entry.pcr) + ", which no quote covers",
+                place);
+            return;
+        }
+        if (hashed.violation) {
+            content_.add(codes::kListViolation,
+                         "a violation: nothing vouches for what stands there", place);
+            return;
+        }
+        if (!hashed.stored_digest_right)
+            findings_.add(codes::kListTemplateDigest,
+                          "the template digest is not that of the entry's content", place);
+        const bool first = hashed.number == 0 && (hashed.entry.template_name == "ima-ng" ||
+                                                  hashed.entry.template_name == "ima-sig");
+        if (!hashed.fields || (!first && hashed.entry.template_name != "ima-buf")) {
+            findings_.add(codes::kListTemplate,
+                          "an entry that is not of template ima-buf, or does "
+                          "not add up",
+                          place);
+            return;
+        }
+        if (!first && !hashed.payload_digest_right) {
+            findings_.add(codes::kListPayloadDigest, "the digest is not that of the payload",
+                          place);
+            return;
+        }
+        if (hashed.fields->name == "keyscribe:foreign" &&
+            !read_foreign(*hashed.fields, evidence_.pcr, values))
+            content_.add(codes::kRecordMalformed, "a foreign extend's record that is malformed",
+                         place);
+        judge_.entry(hashed.number, hashed.entry, *hashed.fields);
+    }
+
+    void check_boot() {
+        const HostClaims& claims = judge_.claims();
+        result_.policy_digest = claims.policy;
+        // The second entry, keyscribe:start, names the boot.
+        if (claims.started && !evidence_.boot_id.empty() && claims.boot_id != evidence_.boot_id)
+            findings_.add(codes::kBootId, "the list is of another boot than the evidence says",
+                          in_list(1));
+        if (result_.boot_id.empty()) result_.boot_id = claims.boot_id;
+        check_aggregate(claims.aggregate_algorithm, claims.aggregate, in_list(0));
+    }
+
+    /// boot_aggregate against PCR 0 to 9 (of SHA-1: 0 to 7), where a quote is over them.
+    void check_aggregate(std::string_view algorithm, Bytes aggregate, Place place) {
+        const auto bank = measure::algorithm_named(algorithm);
+        const bool required = basis_.policy.evidence.require_boot_aggregate;
+        for (const evidence::Quote& quote : evidence_.quotes) {
+            const auto values = bank ? quote.pcrs.find(*bank) : quote.pcrs.end();
+            if (values == quote.pcrs.end()) continue;
+            const unsigned pcrs = *bank == Algorithm::kSha1 ? 8 : 10;
+            std::vector<std::uint8_t> all;
+            bool complete = true;
+            for (unsigned pcr = 0; pcr < pcrs && complete; ++pcr) {
+                const auto value = values->second.find(pcr);
+                complete = value != values->second.end();
+                if (!complete) break;
+                const Bytes bytes = value->second;
+                all.insert(all.end(), bytes.begin(), bytes.end());
+            }
+            if (!complete) continue;
+            if (!std::ranges::equal(Bytes(measure::hash(*bank, all)), aggregate))
+                content_.add(codes::kBootAggregate,
+                             "boot_aggregate is not that of the quoted PCRs of the firmware",
+                             place);
+            return;
+        }
+        if (required)
+            content_.add(codes::kBootAggregate,
+                         "boot_aggregate cannot be compared: its PCRs are not quoted", place);
+    }
+
+    void check_ima() {
+        if (!evidence_.ima) {
+            if (basis_.policy.ima.required)
+                content_.add(codes::kImaMissing, "the evidence has no list of the kernel's");
+            return;
+        }
+        PcrBanks quoted;
+        for (const evidence::Quote& quote : evidence_.quotes)
+            if (quoted.empty()) quoted = values_of(quote, kImaPcr);
+        if (quoted.empty()) {
+            findings_.add(codes::kImaNotQuoted,
+                          "the kernel's list is there, and no quote over PCR 10");
+            return;
+        }
+        if (!has_required_banks(quoted, kImaPcr)) return;
+        // The banks that the policy wants say where the quote ends; the others must agree there.
+        PcrBanks wanted;
+        for (const auto& one : quoted)
+            if (std::ranges::find(basis_.policy.evidence.banks, one.first) !=
+                basis_.policy.evidence.banks.end())
+                wanted.push_back(one);
+        const ListPass pass{.list = evidence_.ima->data,
+                            .stored = evidence_.ima->algorithm,
+                            .pcr = kImaPcr,
+                            .start = zeros(quoted),
+                            .quoted = wanted,
+                            .threads = request_.threads};
+        ImaJudge judge(basis_.policy, judge_.ledger(), basis_.blocked_files, pass, content_);
+        const PassResult done = appraise::run(
+            pass, [&](const HashedEntry& entry, PcrBanks&) { visit_ima(entry, judge); });
+        result_.ima_entries = done.entries;
+        result_.ima_signatures = judge.verified();
+        if (done.malformed)
+            findings_.add(codes::kImaMalformed, to_string(*done.malformed),
+                          in_ima(done.malformed_entry));
+        else if (!done.reached || !agrees_padded(pass, done, quoted))
+            findings_.add(codes::kImaReplay,
+                          "the kernel's list does not give the quoted PCR 10: it gives " +
+                              text_of(done.values) + ", quoted is " + text_of(quoted));
+        else if (done.entries + done.beyond != evidence_.ima->entries)
+            findings_.add(codes::kImaCount, "the kernel's list has " +
+                                                std::to_string(done.entries + done.beyond) +
+                                                " entries, and the evidence says " +
+                                                std::to_string(evidence_.ima->entries));
+        else if (done.beyond != 0)
+            findings_.add(codes::kImaLag,
+                          std::to_string(done.beyond) +
+                              " entries at the end of the kernel's list are "
+                              "not covered by the quote",
+                          in_ima(done.entries));
+    }
+
+    /// Banks of whose digest the kernel has no implementation while it boots.
+    bool agrees_padded(ListPass pass, const PassResult& done, const PcrBanks& quoted) {
+        pass.start.clear();
+        pass.quoted.clear();
+        for (std::size_t i = 0; i < quoted.size(); ++i)
+            if (done.values[i] != quoted[i]) pass.quoted.push_back(quoted[i]);
+        if (pass.quoted.empty()) return true;
+        pass.start = zeros(pass.quoted);
+        pass.list = pass.list.first(done.bytes);
+        pass.padded_sha1 = true;
+        const PassResult padded = appraise::run(pass, [](const HashedEntry&, PcrBanks&) {});
+        if (!padded.reached || padded.entries != done.entries) return false;
+        for (const auto& [bank, value] : pass.quoted)
+            findings_.add(codes::kImaPadded, "the kernel extends PCR 10's bank " +
+                                                 std::string(measure::name_of(bank)) +
+                                                 " with no more than SHA-1");
+        return true;
+    }
+
+    void visit_ima(const HashedEntry& hashed, ImaJudge& judge) {
+        const Place place = in_ima(hashed.number);
+        if (hashed.entry.pcr != kImaPcr) {
+            content_.add(
+                codes::kImaPcr,
+                "an entry of PCR " + std::to_string(hashed.entry.pcr) + ", which is not replayed",
+                place);
+            return;
+        }
+        if (!hashed.violation && !hashed.stored_digest_right)
+            findings_.add(codes::kImaTemplateDigest,
+                          "the template digest is not that of the entry's content", place);
+        if (!hashed.violation && hashed.entry.template_name == "ima-buf" &&
+            !hashed.payload_digest_right) {
+            findings_.add(codes::kImaPayloadDigest, "the digest is not that of the payload", place);
+            return;
+        }
+        if (hashed.number == 0 && !hashed.violation && hashed.fields)
+            check_aggregate(hashed.fields->algorithm, hashed.fields->digest, place);
+        judge.entry(hashed);
+    }
+
+    void keep() {
+        if (findings_.worst() == Weight::kUnusable) return;
+        const bool goes_on = evidence_.list.from_entry != 0;
+        Appraisal::Next next{.kept = goes_on ? state_->list : Bytes(),
+                             .added = evidence_.list.data.first(covered_bytes_)};
+        const QuoteClaims& claims = *result_.claims;
+        next.state = {.ak = measure::to_hex(sha256(signer().der())),
+                      .boot_id = std::string(judge_.claims().boot_id),
+                      .pcr = evidence_.pcr,
+                      .reset_count = claims.reset_count,
+                      .restart_count = claims.restart_count,
+                      .clock = claims.clock,
+                      .entries = result_.entries,
+                      .values = quoted_};
+        result_.next = std::move(next);
+    }
+
+    /// Where the evidence is unusable, what its content says is nobody's word.
+    void conclude() {
+        const bool unusable = findings_.worst() == Weight::kUnusable;
+        const Weight worst =
+            unusable ? Weight::kUnusable : std::max(findings_.worst(), content_.worst());
+        result_.findings = findings_.take();
+        if (!unusable)
+            for (Finding& finding : content_.take()) result_.findings.push_back(std::move(finding));
+        std::ranges::stable_sort(result_.findings, std::greater(), &Finding::weight);
+        std::size_t judged = 0;
+        std::vector<bool> seen(judge_.ledger().materials());
+        for (const Presence& presence : judge_.ledger().presences()) {
+            if (!presence.judged || seen[presence.material]) continue;
+            seen[presence.material] = true;
+            ++judged;
+        }
+        result_.keys = unusable ? 0 : judged;
+        result_.verdict = worst == Weight::kUnusable          ? Verdict::kUnusable
+                          : worst == Weight::kContraindicates ? Verdict::kContraindicated
+                                                              : Verdict::kAffirmed;
+        if (result_.verdict == Verdict::kUnusable) result_.next.reset();
+    }
+
+    const evidence::Evidence& evidence_;
+    const Request& request_;
+    const Basis& basis_;
+    Appraisal result_;
+    Findings findings_;  // of the evidence itself
+    Findings content_;   // of what it says, which counts only where it is genuine
+    Judge judge_;
+    const AttestationKey* key_ = nullptr;
+    PcrBanks quoted_;
+    std::optional<KeptState> state_;
+    ListPass pass_;
+    std::size_t covered_bytes_ = 0;
+};
+
+}  // namespace
+
+std::string Appraisal::Next::header() const {
+    return state_header(state, kept.size() + added.size());
+}
+
+std::string_view name_of(Verdict verdict) {
+    switch (verdict) {
+        case Verdict::kAffirmed:
+            return "affirmed";
+        case Verdict::kContraindicated:
+            return "contraindicated";
+        case Verdict::kUnusable:
+            break;
+    }
+    return "unusable";
+}
+
+Appraisal appraise(const evidence::Evidence& evidence, const Request& request, const Basis& basis) {
+    return Appraiser(evidence, request, basis).run();
+}
+
+Appraisal appraise(const Request& request, const Basis& basis) {
+    auto document = evidence::decode(request.evidence);
+    if (!document) {
+        Findings findings;
+        findings.add(codes::kEvidenceMalformed, "not evidence: " + to_string(document.error()));
+        Appraisal result;
+        result.findings = findings.take();
+        return result;
+    }
+    const auto shared = std::make_shared<const evidence::Document>(std::move(*document));
+    Appraisal result = appraise(shared->evidence, request, basis);
+    result.document = shared;
+    return result;
+}
+
+std::string to_json(const Appraisal& appraisal, std::string_view file) {
+    using nlohmann::json;
+    json findings = json::array();
+    for (const Finding& finding : appraisal.findings) {
+        json one = {{"code", finding.code},
+                    {"weight", finding.weight == Weight::kNote              ? "note"
+                               : finding.weight == Weight::kContraindicates ? "contraindicates"
+                                                                            : "unusable"},
+                    {"sentence", finding.sentence}};
+        if (!finding.list.empty()) one["list"] = finding.list;
+        if (finding.entry) one["entry"] = *finding.entry;
+        findings.push_back(std::move(one));
+    }
+    json result = {{"verdict", name_of(appraisal.verdict)},
+                   {"file", file},
+                   {"findings", std::move(findings)},
+                   {"boot_id", appraisal.boot_id},
+                   {"kernel", appraisal.kernel},
+                   {"software", appraisal.software},
+                   {"policy_digest", appraisal.policy_digest},
+                   {"entries", appraisal.entries},
+                   {"entries_beyond", appraisal.entries_beyond},
+                   {"keys", appraisal.keys},
+                   {"ima_entries", appraisal.ima_entries},
+                   {"ima_signatures", appraisal.ima_signatures}};
+    if (appraisal.claims)
+        result["tpm"] = {{"reset_count", appraisal.claims->reset_count},
+                         {"restart_count", appraisal.claims->restart_count},
+                         {"clock", appraisal.claims->clock},
+                         {"clock_is_safe", appraisal.claims->clock_is_safe},
+                         {"firmware", appraisal.claims->firmware}};
+    return result.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace keyscribe::appraise

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// libkeyscribe-appraise: decides from what a host sends whether the keys that it trusts are those
+// that it should trust. Needs no TPM, no BPF and no rights; has no global state.
+//
+//     Basis basis;                                    // once, for any number of hosts
+//     basis.references = *ReferenceValues::load("/etc/reference-values");
+//     const auto key = *AttestationKey::from_pem(pem);  // of this host, by credential activation
+//     const Appraisal result = appraise({.evidence = bytes, .nonce = nonce, .keys = {&key, 1},
+//                                        .now = std::time(nullptr)}, basis);
+//     if (result.verdict != Verdict::kAffirmed) for (const Finding& finding : result.findings) ...
+//
+// Every function may be called from any number of threads at once; a Basis is only read. Nothing
+// throws but std::bad_alloc. Findings' codes are stable; README.md has them all.
+// C++23: c++ -std=c++23 service.cpp $(pkg-config --cflags --libs keyscribe-appraise)
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "controller/service/appraise/finding.h"
+#include "controller/service/appraise/policy.h"
+#include "controller/service/appraise/quote.h"
+#include "controller/service/appraise/references.h"
+#include "controller/service/appraise/state.h"
+#include "controller/evidence/evidence.h"
+
+namespace keyscribe::appraise {
+
+/// The attestation result. The numbers are the CLI's exit status.
+enum class Verdict {
+    kAffirmed = 0,
+    kContraindicated = 1,  ///< genuine evidence of a state that is not accepted
+    kUnusable = 2,         ///< malformed, forged, or not what was asked for: nothing is known
+};
+std::string_view name_of(Verdict verdict);
+
+/// What evidence is appraised against. Only read, so one serves any number of threads.
+struct Basis {
+    AppraisalPolicy policy;
+    ReferenceValues references;
+    BlockedKeys blocked_keys;
+    BlockedFiles blocked_files;
+};
+
+struct Request {
+    Bytes evidence;                        ///< CBOR or JSON: controller/evidence/EVIDENCE.md
+    Bytes nonce;                           ///< that the service chose for this evidence
+    std::span<const AttestationKey> keys;  ///< one of them must have signed
+    std::int64_t now = 0;                  ///< seconds since 1970: when certificates have expired
+    Bytes state{};                         ///< a kept state's file of this host, or empty
+    unsigned threads = 1;                  ///< for a long list
+};
+
+struct Appraisal {
+    Verdict verdict = Verdict::kUnusable;
+    std::vector<Finding> findings;
+
+    // What follows is told for people; where the verdict is kUnusable it may be missing.
+    std::string boot_id, kernel, software;
+    std::string policy_digest;          ///< SHA-256, hex, of the host's policy
+    std::optional<QuoteClaims> claims;  ///< of the quote
+    std::uint64_t entries = 0;          ///< of Keyscribe's list that the quote covers
+    std::uint64_t entries_beyond = 0;   ///< that it does not: the lag
+    std::uint64_t keys = 0;             ///< different keys that stood in judged keyrings
+    std::uint64_t ima_entries = 0;      ///< of the kernel's list
+    std::uint64_t ima_signatures = 0;   ///< in it that were verified, and are good
+
+    /// To be kept, in place of the state that was given: state_header(next), then `kept` and
+    /// `added`. Nothing where the evidence is unusable. The views last as long as the request's
+    /// evidence and state, and `document`.
+    struct Next {
+        KeptState state;
+        Bytes kept, added;
+        std::string header() const;
+    };
+    std::optional<Next> next;
+    std::shared_ptr<const evidence::Document> document;
+};
+
+Appraisal appraise(const Request& request, const Basis& basis);
+
+/// As above, of evidence that was taken apart already, or put together from tpm2_quote's files: its
+/// `ak` and `boot_id` may then be empty. `request.evidence` is not looked at.
+Appraisal appraise(const evidence::Evidence& evidence, const Request& request, const Basis& basis);
+
+/// A JSON object on one line.
+std::string to_json(const Appraisal& appraisal, std::string_view file);
+
+}  // namespace keyscribe::appraise

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/appraise/chain.h"
+
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
+
+#include <algorithm>
+#include <set>
+
+#include "controller/service/appraise/codes.h"
+
+namespace keyscribe::appraise {
+namespace {
+
+/// crypto/asymmetric_keys/x509_cert_parser.c gives these names.
+struct CurveName {
+    std::string_view kernel;
+    const char* openssl;
+};
+constexpr CurveName kKernelCurves[] = {{"ecdsa-nist-p192", "prime192v1"},
+                                       {"ecdsa-nist-p256", "prime256v1"},
+                                       {"ecdsa-nist-p384", "secp384r1"},
+                                       {"ecdsa-nist-p521", "secp521r1"}};
+
+struct FreeBuilder {
+    void operator()(OSSL_PARAM_BLD* builder) const { OSSL_PARAM_BLD_free(builder); }
+};
+
+Owned<EVP_PKEY> ec_key(Bytes point, const char* curve) {
+    std::unique_ptr<OSSL_PARAM_BLD, FreeBuilder> builder(OSSL_PARAM_BLD_new());
+    if (!builder ||
+        OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, curve, 0) != 1 ||
+        OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(),
+                                         point.size()) != 1)
+        return nullptr;
+    OSSL_PARAM* parameters = OSSL_PARAM_BLD_to_param(builder.get());
+    Owned<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+    EVP_PKEY* key = nullptr;
+    if (parameters != nullptr && context && EVP_PKEY_fromdata_init(context.get()) == 1)
+        (void)EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, parameters);
+    OSSL_PARAM_free(parameters);
+    return Owned<EVP_PKEY>(key);
+}
+
+Owned<X509> certificate_of(const Material& material) {
+    const unsigned char* der = material.certificate.data();
+    return Owned<X509>(d2i_X509(nullptr, &der, static_cast<long>(material.certificate.size())));
+}
+
+/// Digests for which two certificates with one signature can be made prove nothing.
+bool is_strong(X509* certificate) {
+    int digest = NID_undef;
+    if (X509_get_signature_info(certificate, &digest, nullptr, nullptr, nullptr) != 1) return false;
+    return digest != NID_md5 && digest != NID_sha1;
+}
+
+/// Whether `signer` can be the issuer that the certificate names; where little is known of it, yes.
+bool may_have_signed(const Material& signer, const CertificateView& signed_one) {
+    if (const auto view = view_certificate(signer.certificate))
+        return std::ranges::equal(view->subject, signed_one.issuer);
+    return true;
+}
+
+class Chains {
+  public:
+    Chains(const AppraisalPolicy& policy, const KeyLedger& ledger, Findings& findings)
+        : policy_(policy), ledger_(ledger), findings_(findings), keys_(ledger) {}
+
+    void check() {
+        std::set<std::pair<RingId, MaterialId>> done;
+        for (const Presence& presence : ledger_.presences()) {
+            const auto rule = policy_.chain.signers.find(ledger_.ring_name(presence.ring));
+            if (rule == policy_.chain.signers.end() || !presence.judged) continue;
+            if (done.insert({presence.ring, presence.material}).second)
+                check(presence, rule->first, rule->second);
+        }
+    }
+
+  private:
+    enum class Answer { kSigned, kSignedLater, kNotSigned };
+
+    void check(const Presence& presence, const std::string& ring, const Names& signers) {
+        const Material& material = ledger_.material(presence.material);
+        if (material.reference != nullptr && (material.by_certificate || !material.has_payload) &&
+            matches_any(policy_.chain.reference_suffices, ring))
+            return;
+        const auto view = view_certificate(material.certificate);
+        const std::string what =
+            "the key" + (view ? " \"" + display_name(*view) + '"' : std::string()) + " in " + ring;
+        if (!view) {
+            findings_.add(codes::kChainBroken, what + " has no certificate that could be verified",
+                          in_list(presence.since));
+            return;
+        }
+        switch (find_signer(presence, material, *view, signers)) {
+            case Answer::kSigned:
+                return;
+            case Answer::kSignedLater:
+                findings_.add(codes::kChainOrder,
+                              what + " is signed by a key that did not stand in its keyring then",
+                              in_list(presence.since));
+                return;
+            case Answer::kNotSigned:
+                findings_.add(codes::kChainBroken,
+                              what + " is signed by no key of the keyrings that vouch for it",
+                              in_list(presence.since));
+        }
+    }
+
+    Answer find_signer(const Presence& signed_one, const Material& material,
+                       const CertificateView& view, const Names& signers) {
+        const Owned<X509> certificate = certificate_of(material);
+        if (!certificate || !is_strong(certificate.get())) return Answer::kNotSigned;
+        Answer answer = Answer::kNotSigned;
+        std::set<MaterialId> refused;
+        for (const Presence& presence : ledger_.presences()) {
+            if (std::ranges::find(signers, ledger_.ring_name(presence.ring)) == signers.end() ||
+                refused.contains(presence.material) ||
+                !may_have_signed(ledger_.material(presence.material), view))
+                continue;
+            EVP_PKEY* key = keys_.get(presence.material);
+            if (key == nullptr || X509_verify(certificate.get(), key) != 1) {
+                refused.insert(presence.material);
+                continue;
+            }
+            if (presence.since <= signed_one.since && presence.until > signed_one.since)
+                return Answer::kSigned;
+            answer = Answer::kSignedLater;
+        }
+        return answer;
+    }
+
+    const AppraisalPolicy& policy_;
+    const KeyLedger& ledger_;
+    Findings& findings_;
+    PublicKeys keys_;
+};
+
+}  // namespace
+
+Owned<EVP_PKEY> public_key(Bytes bits, std::string_view algorithm) {
+    if (algorithm == "rsa") {
+        const unsigned char* der = bits.data();
+        return Owned<EVP_PKEY>(
+            d2i_PublicKey(EVP_PKEY_RSA, nullptr, &der, static_cast<long>(bits.size())));
+    }
+    const auto curve = std::ranges::find(kKernelCurves, algorithm, &CurveName::kernel);
+    return curve == std::end(kKernelCurves) ? nullptr : ec_key(bits, curve->openssl);
+}
+
+EVP_PKEY* PublicKeys::get(MaterialId id) {
+    const auto [found, fresh] = keys_.try_emplace(id);
+    if (!fresh) return found->second.get();
+    const Material& material = ledger_.material(id);
+    if (const auto view = view_certificate(material.certificate)) {
+        const unsigned char* der = view->spki.data();
+        found->second.reset(d2i_PUBKEY(nullptr, &der, static_cast<long>(view->spki.size())));
+    } else if (!material.public_key.empty()) {
+        found->second = public_key(material.public_key, material.algorithm);
+    }
+    return found->second.get();
+}
+
+void check_chains(const AppraisalPolicy& policy, const KeyLedger& ledger, Findings& findings) {
+    Chains(policy, ledger, findings).check();
+    ERR_clear_error();
+}
+
+}  // namespace keyscribe::appraise

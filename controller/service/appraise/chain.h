@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who signed whom: signatures of certificates, verified, and in the order of time.
+#pragma once
+
+#include <unordered_map>
+
+#include "controller/service/appraise/finding.h"
+#include "controller/service/appraise/key_ledger.h"
+#include "controller/service/appraise/openssl.h"
+#include "controller/service/appraise/policy.h"
+
+namespace keyscribe::appraise {
+
+/// OpenSSL's keys for those of a ledger, made once each.
+class PublicKeys {
+  public:
+    explicit PublicKeys(const KeyLedger& ledger) : ledger_(ledger) {}
+    /// Null where it cannot be made: of an algorithm that is not known here, or malformed.
+    EVP_PKEY* get(MaterialId id);
+
+  private:
+    const KeyLedger& ledger_;
+    std::unordered_map<MaterialId, Owned<EVP_PKEY>> keys_;
+};
+
+/// A key from subjectPublicKey's bytes and the kernel's name of its algorithm ("rsa",
+/// "ecdsa-nist-p256": crypto/asymmetric_keys/x509_cert_parser.c). Null: not possible.
+Owned<EVP_PKEY> public_key(Bytes bits, std::string_view algorithm);
+
+/// Each key of a keyring that the policy names signers for must be signed by a key that stood in
+/// one of the signers' keyrings when it came.
+void check_chains(const AppraisalPolicy& policy, const KeyLedger& ledger, Findings& findings);
+
+}  // namespace keyscribe::appraise

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every code that a finding can have; README.md says what each means.
+#pragma once
+
+#include "controller/service/appraise/finding.h"
+
+namespace keyscribe::appraise::codes {
+
+using enum Weight;
+
+// Evidence and quote.
+inline constexpr Code kEvidenceMalformed{"evidence-malformed", kUnusable};
+inline constexpr Code kEvidencePcr{"evidence-pcr", kUnusable};
+inline constexpr Code kAkMalformed{"ak-malformed", kUnusable};
+inline constexpr Code kAkMismatch{"ak-mismatch", kUnusable};
+inline constexpr Code kAkName{"ak-name", kUnusable};
+inline constexpr Code kAkNotRestricted{"ak-not-restricted", kUnusable};
+inline constexpr Code kQuoteMalformed{"quote-malformed", kUnusable};
+inline constexpr Code kQuoteMagic{"quote-magic", kUnusable};
+inline constexpr Code kQuoteType{"quote-type", kUnusable};
+inline constexpr Code kQuoteSignature{"quote-signature", kUnusable};
+inline constexpr Code kQuoteNonce{"quote-nonce", kUnusable};
+inline constexpr Code kQuoteSelection{"quote-selection", kUnusable};
+inline constexpr Code kQuoteDigest{"quote-digest", kUnusable};
+inline constexpr Code kQuoteBanks{"quote-banks", kUnusable};
+inline constexpr Code kQuoteBoots{"quote-boots", kUnusable};
+
+// Keyscribe's list.
+inline constexpr Code kListMalformed{"list-malformed", kUnusable};
+inline constexpr Code kListTemplateDigest{"list-template-digest", kUnusable};
+inline constexpr Code kListPayloadDigest{"list-payload-digest", kUnusable};
+inline constexpr Code kListTemplate{"list-template", kUnusable};
+inline constexpr Code kListReplay{"list-replay", kUnusable};
+inline constexpr Code kListCount{"list-count", kUnusable};
+inline constexpr Code kListLag{"list-lag", kNote};
+inline constexpr Code kListPcr{"list-pcr", kContraindicates};
+inline constexpr Code kListViolation{"list-violation", kContraindicates};
+inline constexpr Code kListStart{"list-start", kContraindicates};
+inline constexpr Code kRecordMalformed{"record-malformed", kContraindicates};
+inline constexpr Code kRecordUnknown{"record-unknown", kContraindicates};
+inline constexpr Code kBootId{"boot-id", kUnusable};
+inline constexpr Code kBootAggregate{"boot-aggregate", kContraindicates};
+
+// What the records tell.
+inline constexpr Code kEventsLost{"events-lost", kContraindicates};
+inline constexpr Code kEventsMissed{"events-missed", kContraindicates};
+inline constexpr Code kEventsDropped{"events-dropped", kContraindicates};
+inline constexpr Code kForeignExtend{"foreign-extend", kContraindicates};
+inline constexpr Code kRestarted{"restarted", kContraindicates};
+inline constexpr Code kDetached{"detached", kContraindicates};
+inline constexpr Code kTampered{"tampered", kContraindicates};
+inline constexpr Code kTpmReset{"tpm-reset", kContraindicates};
+inline constexpr Code kBaselineDiffers{"baseline-differs", kContraindicates};
+inline constexpr Code kPolicyMissing{"policy-missing", kContraindicates};
+inline constexpr Code kPolicyUnexpected{"policy-unexpected", kContraindicates};
+inline constexpr Code kControllerUnexpected{"controller-unexpected", kContraindicates};
+inline constexpr Code kBpfUnexpected{"bpf-unexpected", kContraindicates};
+
+// Keys.
+inline constexpr Code kKeyUnknown{"key-unknown", kContraindicates};
+inline constexpr Code kKeySameName{"key-same-name", kContraindicates};
+inline constexpr Code kKeyOtherCertificate{"key-other-certificate", kContraindicates};
+inline constexpr Code kKeyUnidentified{"key-unidentified", kContraindicates};
+inline constexpr Code kKeyBlocked{"key-blocked", kContraindicates};
+inline constexpr Code kKeyExpired{"key-expired", kContraindicates};
+inline constexpr Code kKeyNotYetValid{"key-not-yet-valid", kContraindicates};
+inline constexpr Code kKeyRevoked{"key-revoked", kContraindicates};
+inline constexpr Code kKeyMissing{"key-missing", kContraindicates};
+inline constexpr Code kKeyringUnwatched{"keyring-unwatched", kContraindicates};
+inline constexpr Code kChainBroken{"chain-broken", kContraindicates};
+inline constexpr Code kChainOrder{"chain-order", kContraindicates};
+
+// The kernel's list.
+inline constexpr Code kImaMissing{"ima-missing", kContraindicates};
+inline constexpr Code kImaNotQuoted{"ima-not-quoted", kUnusable};
+inline constexpr Code kImaMalformed{"ima-malformed", kUnusable};
+inline constexpr Code kImaTemplateDigest{"ima-template-digest", kUnusable};
+inline constexpr Code kImaPayloadDigest{"ima-payload-digest", kUnusable};
+inline constexpr Code kImaReplay{"ima-replay", kUnusable};
+inline constexpr Code kImaCount{"ima-count", kUnusable};
+inline constexpr Code kImaPadded{"ima-padded", kNote};
+inline constexpr Code kImaLag{"ima-lag", kNote};
+inline constexpr Code kImaPcr{"ima-pcr", kContraindicates};
+inline constexpr Code kImaTemplate{"ima-template", kContraindicates};
+inline constexpr Code kImaViolation{"ima-violation", kContraindicates};
+inline constexpr Code kImaUnsigned{"ima-unsigned", kContraindicates};
+inline constexpr Code kImaSignatureMalformed{"ima-signature-malformed", kContraindicates};
+inline constexpr Code kImaSignatureKey{"ima-signature-key", kContraindicates};
+inline constexpr Code kImaSignature{"ima-signature", kContraindicates};
+inline constexpr Code kImaSignerLater{"ima-signer-later", kContraindicates};
+inline constexpr Code kFileBlocked{"file-blocked", kContraindicates};
+inline constexpr Code kFileUncomparable{"file-uncomparable", kContraindicates};
+
+// The boot, and what the state remembers.
+inline constexpr Code kStateMissing{"state-missing", kUnusable};
+inline constexpr Code kStateUnreadable{"state-unreadable", kUnusable};
+inline constexpr Code kStateGap{"state-gap", kUnusable};
+inline constexpr Code kStateDiverged{"state-diverged", kUnusable};
+inline constexpr Code kStateBack{"state-back", kContraindicates};
+inline constexpr Code kBootNew{"boot-new", kNote};
+inline constexpr Code kTpmResumed{"tpm-resumed", kNote};
+
+}  // namespace keyscribe::appraise::codes

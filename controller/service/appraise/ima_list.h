@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's own measurement list: whose signatures the measured files have, and which of them
+// are known bad. Sources: the kernel's Documentation/security/IMA-templates.rst,
+// security/integrity/integrity.h (signature_v2_hdr, ima_file_id), digsig_asymmetric.c, and
+// include/uapi/linux/hash_info.h.
+#pragma once
+
+#include <unordered_map>
+#include <vector>
+
+#include "controller/service/appraise/chain.h"
+#include "controller/service/appraise/list_pass.h"
+
+namespace keyscribe::appraise {
+
+class ImaJudge {
+  public:
+    /// `ledger` is complete: Keyscribe's list was read to its end. `list` is looked through for the
+    /// keys that it says came to sign files.
+    ImaJudge(const AppraisalPolicy& policy, const KeyLedger& ledger, const BlockedFiles& blocked,
+             const ListPass& list, Findings& findings);
+
+    void entry(const HashedEntry& hashed);
+    /// How many signatures were verified, and good.
+    std::uint64_t verified() const { return verified_; }
+
+  private:
+    struct Signer {
+        MaterialId material;
+        std::vector<std::uint32_t> key_ids;  ///< as signatures name it
+        /// The first entry of this list that could bear its signature: a key that this very list
+        /// says came late was not there before.
+        std::uint64_t since = 0;
+        bool always = false;  ///< it was in the baseline: it may have come before anything
+    };
+    void find_late_signers(const ListPass& list);
+    void file_digest(const HashedEntry& hashed);
+    void file_signature(const HashedEntry& hashed, Bytes signature);
+
+    const AppraisalPolicy& policy_;
+    const KeyLedger& ledger_;
+    const BlockedFiles& blocked_;
+    Findings& findings_;
+    PublicKeys keys_;
+    std::vector<Signer> signers_;
+    std::uint64_t verified_ = 0;
+};
+
+}  // namespace keyscribe::appraise

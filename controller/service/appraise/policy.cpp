@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/appraise/policy.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+
+#include "controller/service/appraise/finding.h"
+#include "controller/base/toml.h"
+
+namespace keyscribe::appraise {
+namespace {
+
+/// Reads one value; false: it is not what the setting takes.
+using Setter = std::function<bool(const toml::node&)>;
+
+struct Setting {
+    std::string_view name;
+    std::string_view expected;
+    Setter set;
+};
+
+struct Table {
+    std::string_view name;
+    std::vector<Setting> settings;
+};
+
+Setting flag(std::string_view name, bool& to) {
+    return {name, "true or false", [&to](const toml::node& node) {
+                const auto value = node.value_exact<bool>();
+                to = value.value_or(to);
+                return value.has_value();
+            }};
+}
+
+std::optional<Names> names_of(const toml::node& node) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) return std::nullopt;
+    Names names;
+    for (const toml::node& element : *array) {
+        const auto text = element.value_exact<std::string>();
+        if (!text || text->empty()) return std::nullopt;
+        names.push_back(*text);
+    }
+    return names;
+}
+
+Setting names(std::string_view name, Names& to) {
+    return {name, "an array of texts in quotes", [&to](const toml::node& node) {
+                auto found = names_of(node);
+                if (found) to = std::move(*found);
+                return found.has_value();
+            }};
+}
+
+std::optional<std::vector<std::uint8_t>> digest_of(std::string_view hex) {
+    if (hex.size() != 64) return std::nullopt;
+    std::vector<std::uint8_t> bytes;
+    for (std::size_t i = 0; i < hex.size(); ++i) {
+        constexpr std::string_view kDigits = "0123456789abcdef";
+        const auto digit = kDigits.find(hex[i]);
+        if (digit == kDigits.npos) return std::nullopt;
+        if (i % 2 == 0)
+            bytes.push_back(static_cast<std::uint8_t>(digit << 4));
+        else
+            bytes.back() |= static_cast<std::uint8_t>(digit);
+    }
+    return bytes;
+}
+
+Setting digests(std::string_view name, std::vector<std::vector<std::uint8_t>>& to) {
+    return {name, "an array of SHA-256 digests, in lower-case hex", [&to](const toml::node& node) {
+                const auto texts = names_of(node);
+                if (!texts) return false;
+                to.clear();
+                for (const std::string& text : *texts) {
+                    auto digest = digest_of(text);
+                    if (!digest) return false;
+                    to.push_back(std::move(*digest));
+                }
+                return true;
+            }};
+}
+
+Setting banks(std::string_view name, std::vector<measure::Algorithm>& to) {
+    return {name, "an array of \"sha256\", \"sha384\", \"sha512\" or \"sha1\"; not \"sha1\" alone",
+            [&to](const toml::node& node) {
+                const auto texts = names_of(node);
+                if (!texts) return false;
+                to.clear();
+                for (const std::string& text : *texts) {
+                    const auto bank = measure::algorithm_named(text);
+                    if (!bank) return false;
+                    to.push_back(*bank);
+                }
+                return std::ranges::any_of(
+                    to, [](auto bank) { return bank != measure::Algorithm::kSha1; });
+            }};
+}
+
+Setting number(std::string_view name, unsigned& to, unsigned high) {
+    return {name, "a number from 0 to 23", [&to, high](const toml::node& node) {
+                const auto value = node.value_exact<std::int64_t>();
+                if (!value || *value < 0 || *value > high) return false;
+                to = static_cast<unsigned>(*value);
+                return true;
+            }};
+}
+
+/// [chain.signers]: keyrings to keyrings.
+Setting signers(std::string_view name, std::map<std::string, Names, std::less<>>& to) {
+    return {name,
+            "a table of keyrings, each with an array of those that its keys' signers stand in",
+            [&to](const toml::node& node) {
+                const toml::table* table = node.as_table();
+                if (table == nullptr) return false;
+                to.clear();
+                for (const auto& [keyring, value] : *table) {
+                    auto found = names_of(value);
+                    if (!found) return false;
+                    to[std::string(keyring.str())] = std::move(*found);
+                }
+                return true;
+            }};
+}
+
+std::vector<Table> settings_of(AppraisalPolicy& policy) {
+    return {
+        {"evidence",
+         {number("pcr", policy.evidence.pcr, 23), banks("banks", policy.evidence.banks),
+          flag("require_boot_aggregate", policy.evidence.require_boot_aggregate)}},
+        {"keyrings",
+         {names("watched", policy.keyrings.watched), names("exempt", policy.keyrings.exempt),
+          names("types", policy.keyrings.types)}},
+        {"keys",
+         {names("required", policy.keys.required), flag("allow_expired", policy.keys.allow_expired),
+          flag("allow_not_yet_valid", policy.keys.allow_not_yet_valid),
+          flag("allow_revoked", policy.keys.allow_revoked),
+          flag("allow_other_certificate", policy.keys.allow_other_certificate)}},
+        {"chain",
+         {signers("signers", policy.chain.signers),
+          names("reference_suffices", policy.chain.reference_suffices)}},
+        {"host",
+         {digests("policies", policy.host.policies),
+          digests("controllers", policy.host.controllers), digests("bpf", policy.host.bpf),
+          flag("allow_restart", policy.host.allow_restart),
+          flag("allow_policy_change", policy.host.allow_policy_change)}},
+        {"ima",
+         {flag("required", policy.ima.required),
+          flag("require_signatures", policy.ima.require_signatures),
+          flag("allow_violations", policy.ima.allow_violations),
+          names("signers", policy.ima.signers)}},
+    };
+}
+
+std::string at(const std::string& file, const toml::source_region& source) {
+    return file + ':' + std::to_string(source.begin.line) + ':' +
+           std::to_string(source.begin.column);
+}
+
+/// "known are: a, b, c".
+template <class Named>
+std::string known_ones(const std::vector<Named>& all) {
+    std::string text = "known are:";
+    for (const Named& one : all) text += (text.ends_with(':') ? " " : ", ") + std::string(one.name);
+    return text;
+}
+
+template <class Named>
+const Named* find_named(const std::vector<Named>& all, std::string_view name) {
+    const auto found = std::ranges::find(all, name, &Named::name);
+    return found == all.end() ? nullptr : &*found;
+}
+
+Result<void> read_table(const toml::table& table, const Table& known, const std::string& file) {
+    for (const auto& [name, node] : table) {
+        const Setting* setting = find_named(known.settings, name.str());
+        const std::string full = std::string(known.name) + '.' + printable(name.str());
+        if (setting == nullptr)
+            return fail("unknown setting '" + full + "'", at(file, name.source()),
+                        known_ones(known.settings));
+        if (!setting->set(node))
+            return fail("bad value for '" + full + "'", at(file, node.source()),
+                        "expected " + std::string(setting->expected));
+    }
+    return {};
+}
+
+bool glob_matches(std::string_view glob, std::string_view text) {
+    std::size_t g = 0, t = 0, star = glob.npos, resume = 0;
+    while (t < text.size()) {
+        if (g < glob.size() && glob[g] == '*') {
+            star = g++;
+            resume = t;
+        } else if (g < glob.size() && (glob[g] == '?' || glob[g] == text[t])) {
+            ++g;
+            ++t;
+        } else if (star != glob.npos) {
+            g = star + 1;
+            t = ++resume;
+        } else {
+            return false;
+        }
+    }
+    return glob.find_first_not_of('*', g) == glob.npos;
+}
+
+}  // namespace
+
+Result<AppraisalPolicy> parse_policy(std::string_view text, const std::string& file) {
+    const toml::parse_result parsed = toml::parse(text, file);
+    if (!parsed)
+        return fail(printable(parsed.error().description()), at(file, parsed.error().source()),
+                    "it has to be TOML: see toml.io");
+    AppraisalPolicy policy;
+    const std::vector<Table> tables = settings_of(policy);
+    for (const auto& [name, node] : parsed.table()) {
+        const Table* known = find_named(tables, name.str());
+        if (known == nullptr || node.as_table() == nullptr)
+            return fail("unknown section '" + printable(name.str()) + "'", at(file, name.source()),
+                        known_ones(tables));
+        if (auto read = read_table(*node.as_table(), *known, file); !read)
+            return std::unexpected(read.error());
+    }
+    return policy;
+}
+
+bool matches_any(const Names& globs, std::string_view name) {
+    return std::ranges::any_of(
+        globs, [name](const std::string& glob) { return glob_matches(glob, name); });
+}
+
+}  // namespace keyscribe::appraise

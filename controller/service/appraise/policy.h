@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The appraisal policy (RFC 9334, 8.5): what a service accepts. TOML 1.0; appraisal.toml in this
+// folder has every setting with its default.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/base/error.h"
+#include "controller/base/digest.h"
+
+namespace keyscribe::appraise {
+
+using Names = std::vector<std::string>;
+
+struct AppraisalPolicy {
+    struct {
+        unsigned pcr = 13;  ///< where Keyscribe's list must have been extended to
+        std::vector<measure::Algorithm> banks{measure::Algorithm::kSha256};  ///< all must be quoted
+        bool require_boot_aggregate = false;
+    } evidence;
+    struct {
+        Names watched{"*"};          ///< globs; only keys in these are judged
+        Names exempt{".blacklist"};  ///< globs; what stands in these is not trusted by anybody
+        Names types{"asymmetric"};   ///< of the keys that are judged
+    } keyrings;
+    struct {
+        Names required;  ///< SHA-256 of certificates, or names of their files; "*": all
+        bool allow_expired = false;
+        bool allow_not_yet_valid = false;
+        bool allow_revoked = false;
+        bool allow_other_certificate = false;  ///< another certificate of a reference's public key
+    } keys;
+    struct {
+        std::map<std::string, Names, std::less<>> signers{
+            {".ima", {".builtin_trusted_keys", ".secondary_trusted_keys"}},
+            {"._ima", {".builtin_trusted_keys", ".secondary_trusted_keys"}},
+            {".evm", {".builtin_trusted_keys", ".secondary_trusted_keys"}},
+            {"._evm", {".builtin_trusted_keys", ".secondary_trusted_keys"}},
+            {".secondary_trusted_keys", {".builtin_trusted_keys"}},
+        };
+        Names reference_suffices{".secondary_trusted_keys"};  ///< a reference needs no signer there
+    } chain;
+    struct {
+        std::vector<std::vector<std::uint8_t>> policies, controllers, bpf;  ///< SHA-256; empty: any
+        bool allow_restart = false;
+        bool allow_policy_change = true;  ///< where policies is empty
+    } host;
+    struct {
+        bool required = false;
+        bool require_signatures = false;
+        bool allow_violations = false;
+        Names signers{".ima", "._ima", "_ima"};  ///< keyrings whose keys sign files
+    } ima;
+};
+
+/// `file` is for messages. Error: bad TOML, an unknown setting, a wrong value; `where` has file,
+/// line and column.
+Result<AppraisalPolicy> parse_policy(std::string_view text, const std::string& file);
+
+/// Whether one of the globs (with * and ?) matches.
+bool matches_any(const Names& globs, std::string_view name);
+
+}  // namespace keyscribe::appraise

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/appraise/state.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace keyscribe::appraise {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFormat = "keyscribe-appraisal-state";
+constexpr std::size_t kMaxHeader = 8192;
+
+std::optional<Digest> digest_of(const std::string& hex, Algorithm bank) {
+    Digest digest{.size = measure::size_of(bank)};
+    if (hex.size() != 2 * digest.size) return std::nullopt;
+    for (std::size_t i = 0; i < hex.size(); ++i) {
+        constexpr std::string_view kDigits = "0123456789abcdef";
+        const auto digit = kDigits.find(hex[i]);
+        if (digit == kDigits.npos) return std::nullopt;
+        digest.bytes[i / 2] = static_cast<std::uint8_t>(digest.bytes[i / 2] << 4 | digit);
+    }
+    return digest;
+}
+
+bool has_shape(const json& header) {
+    for (const char* text : {"format", "ak", "boot_id"})
+        if (!header.contains(text) || !header[text].is_string()) return false;
+    for (const char* number :
+         {"version", "pcr", "reset_count", "restart_count", "clock", "entries", "bytes"})
+        if (!header.contains(number) || !header[number].is_number_unsigned()) return false;
+    return header.contains("values") && header["values"].is_object() && header["version"] == 1 &&
+           header["format"] == kFormat;
+}
+
+}  // namespace
+
+Result<KeptState> parse_state(Bytes file) {
+    const auto newline = std::ranges::find(file.first(std::min(file.size(), kMaxHeader)), '\n');
+    const auto size = static_cast<std::size_t>(newline - file.begin());
+    const json header = json::parse(file.begin(), newline, nullptr, false);
+    if (!header.is_object() || !has_shape(header) || size >= file.size())
+        return fail("not a kept state of an appraisal", "state",
+                    "take it away to begin anew, with evidence that has the whole list");
+    KeptState state{.ak = header["ak"],
+                    .boot_id = header["boot_id"],
+                    .pcr = header["pcr"],
+                    .reset_count = header["reset_count"],
+                    .restart_count = header["restart_count"],
+                    .clock = header["clock"],
+                    .entries = header["entries"],
+                    .list = file.subspan(size + 1)};
+    for (const auto& [name, value] : header["values"].items()) {
+        const auto bank = measure::algorithm_named(name);
+        const auto digest =
+            bank && value.is_string() ? digest_of(value.get<std::string>(), *bank) : std::nullopt;
+        if (!digest) return fail("a PCR value that is none", "state");
+        state.values.emplace_back(*bank, *digest);
+    }
+    std::ranges::sort(state.values, {}, &PcrBanks::value_type::first);
+    if (state.list.size() != header["bytes"].get<std::uint64_t>())
+        return fail("a kept list that was cut short", "state");
+    return state;
+}
+
+std::string state_header(const KeptState& state, std::size_t bytes) {
+    json values = json::object();
+    for (const auto& [bank, value] : state.values)
+        values[std::string(measure::name_of(bank))] = measure::to_hex(value);
+    return json{{"format", kFormat},
+                {"version", 1},
+                {"ak", state.ak},
+                {"boot_id", state.boot_id},
+                {"pcr", state.pcr},
+                {"reset_count", state.reset_count},
+                {"restart_count", state.restart_count},
+                {"clock", state.clock},
+                {"entries", state.entries},
+                {"bytes", bytes},
+                {"values", values}}
+               .dump() +
+           '\n';
+}
+
+}  // namespace keyscribe::appraise

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a service keeps of a host from one piece of evidence to the next. The kept state is the
+// service's own: it is believed, so it must lie where nobody else can write.
+//
+// A file of it: one line of JSON, then the list as far as it was covered by a quote, byte for byte.
+// So evidence that has only what is new (`keyscribe evidence --since`) is judged with all that came
+// before it in this boot, and the PCR goes on from its kept value without hashing that again.
+#pragma once
+
+#include <string>
+
+#include "controller/service/appraise/list_pass.h"
+#include "controller/base/error.h"
+
+namespace keyscribe::appraise {
+
+struct KeptState {
+    std::string ak;       ///< SHA-256, in hex, of the attestation key's SubjectPublicKeyInfo
+    std::string boot_id;  ///< as the list says it
+    unsigned pcr = 0;
+    std::uint32_t reset_count = 0, restart_count = 0;
+    std::uint64_t clock = 0;    ///< ms
+    std::uint64_t entries = 0;  ///< in `list`
+    PcrBanks values;            ///< of the PCR after them
+    Bytes list;                 ///< view
+};
+
+Result<KeptState> parse_state(Bytes file);
+
+/// The first line, newline included; the `bytes` of the list follow it.
+std::string state_header(const KeptState& state, std::size_t bytes);
+
+}  // namespace keyscribe::appraise
