@@ -79,7 +79,7 @@ Read read_id(char comparison, const Word& value, std::optional<IdCondition>& con
     return {};
 }
 
-template <std::optional<IdCondition> Rule::*member>
+template <std::optional<IdCondition> Rule::* member>
 Read read_rule_id(Draft& draft, char comparison, const Word& value) {
     auto finding = read_id(comparison, value, draft.rule.*member);
     if (finding) return finding;

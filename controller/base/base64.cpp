@@ -3,7 +3,7 @@
 
 #include <array>
 
-namespace keyscribe::evidence {
+namespace keyscribe::base {
 namespace {
 
 constexpr std::string_view kLetters =
@@ -19,7 +19,7 @@ constexpr auto kValues = [] {
 
 }  // namespace
 
-std::string to_base64(measure::Bytes bytes) {
+std::string to_base64(Bytes bytes) {
     std::string text;
     text.reserve((bytes.size() + 2) / 3 * 4);
     for (std::size_t i = 0; i < bytes.size(); i += 3) {
@@ -54,4 +54,4 @@ std::optional<std::vector<std::uint8_t>> from_base64(std::string_view text) {
     return bytes;
 }
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::base

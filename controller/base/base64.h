@@ -9,12 +9,13 @@
 #include <vector>
 
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 
-namespace keyscribe::evidence {
+namespace keyscribe::base {
 
-std::string to_base64(measure::Bytes bytes);
+std::string to_base64(Bytes bytes);
 
 /// Nothing where `text` is not the one encoding of some bytes.
 std::optional<std::vector<std::uint8_t>> from_base64(std::string_view text);
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::base

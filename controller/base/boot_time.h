@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <ctime>
 
-namespace keyscribe {
+#include "controller/base/error.h"
+
+namespace keyscribe::base {
 
 /// CLOCK_BOOTTIME in ns: the clock of the programs' records.
 inline std::uint64_t boot_time_ns() {
@@ -14,4 +16,4 @@ inline std::uint64_t boot_time_ns() {
            static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::base

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <memory>
 
-namespace keyscribe::measure {
+namespace keyscribe::base {
 namespace {
 
 struct Known {
@@ -107,4 +107,4 @@ std::string to_hex(Bytes bytes) {
     return text;
 }
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::base

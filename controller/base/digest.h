@@ -11,7 +11,9 @@
 #include <string_view>
 #include <vector>
 
-namespace keyscribe::measure {
+#include "controller/base/error.h"
+
+namespace keyscribe::base {
 
 using Bytes = std::span<const std::uint8_t>;
 
@@ -68,4 +70,4 @@ inline Bytes as_bytes(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::base

@@ -8,7 +8,13 @@
 #include <string_view>
 #include <system_error>
 
+/// What is in base/ is used without a prefix everywhere.
 namespace keyscribe {
+namespace base {}
+using namespace base;
+}  // namespace keyscribe
+
+namespace keyscribe::base {
 
 struct Error {
     std::string what;   ///< what happened, as a sentence without a full stop
@@ -27,8 +33,8 @@ inline std::unexpected<Error> fail(std::string what, std::string where = {},
 /// As fail(), with the text of errno (or of `code`) behind `what`.
 inline std::unexpected<Error> fail_errno(std::string_view what, std::string where = {},
                                          std::string hint = {}, int code = errno) {
-    return fail(std::string(what) + ": " + std::generic_category().message(code),
-                std::move(where), std::move(hint));
+    return fail(std::string(what) + ": " + std::generic_category().message(code), std::move(where),
+                std::move(hint));
 }
 
 /// "where: what (hint)", on one line.
@@ -38,4 +44,4 @@ inline std::string to_string(const Error& error) {
     return text;
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::base

@@ -13,7 +13,7 @@
 #include <string>
 #endif
 
-namespace keyscribe {
+namespace keyscribe::base {
 
 /// The file "fault" in $KEYSCRIBE_FAULTS has a point's name and how many times it is still passed:
 /// "after-extend 3". At the point itself the process is killed as by kill -9, and the file is
@@ -34,4 +34,4 @@ inline void fault_point([[maybe_unused]] const char* name) {
 #endif
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::base

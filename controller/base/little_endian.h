@@ -4,7 +4,9 @@
 
 #include <cstdint>
 
-namespace keyscribe::measure {
+#include "controller/base/error.h"
+
+namespace keyscribe::base {
 
 constexpr std::uint32_t load_le32(const std::uint8_t* from) {
     return std::uint32_t{from[0]} | std::uint32_t{from[1]} << 8 | std::uint32_t{from[2]} << 16 |
@@ -15,4 +17,4 @@ constexpr void store_le32(std::uint8_t* to, std::uint32_t value) {
     for (int i = 0; i < 4; ++i) to[i] = static_cast<std::uint8_t>(value >> (8 * i));
 }
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::base

@@ -13,7 +13,7 @@
 #include <cstdlib>
 #include <vector>
 
-namespace keyscribe {
+namespace keyscribe::base {
 namespace {
 
 bool to_journal = false;
@@ -21,7 +21,7 @@ bool to_journal = false;
 /// Whether stderr is the journal's socket, as systemd.exec(5) describes $JOURNAL_STREAM.
 bool stderr_is_the_journal() {
     const char* stream = std::getenv("JOURNAL_STREAM");
-    struct stat status {};
+    struct stat status{};
     unsigned long long device = 0, inode = 0;
     return stream != nullptr && std::sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
            ::fstat(2, &status) == 0 && status.st_dev == device && status.st_ino == inode;
@@ -58,4 +58,4 @@ void log_event(LogLevel level, const std::string& message,
     sd_journal_sendv(vectors.data(), static_cast<int>(vectors.size()));
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::base

@@ -5,7 +5,9 @@
 #include <map>
 #include <string>
 
-namespace keyscribe {
+#include "controller/base/error.h"
+
+namespace keyscribe::base {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
@@ -17,4 +19,4 @@ void init_log(const std::string& level);
 void log_event(LogLevel level, const std::string& message,
                const std::map<std::string, std::string>& fields);
 
-}  // namespace keyscribe
+}  // namespace keyscribe::base

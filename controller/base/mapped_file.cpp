@@ -10,7 +10,7 @@
 
 #include "controller/base/unique_fd.h"
 
-namespace keyscribe::evidence {
+namespace keyscribe::base {
 namespace {
 
 constexpr std::size_t kSmall = 64u << 10;
@@ -37,7 +37,7 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
     // A FIFO would block the open itself.
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd) return fail_errno("cannot open the file", path.string());
-    struct stat about {};
+    struct stat about{};
     if (::fstat(fd.get(), &about) != 0) return fail_errno("cannot look at the file", path.string());
     if (!S_ISREG(about.st_mode)) return fail("not a regular file", path.string());
     const auto size = static_cast<std::size_t>(about.st_size);
@@ -48,7 +48,7 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
     }
     void* memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
     if (memory == MAP_FAILED) return fail_errno("cannot map the file", path.string());
-    return MappedFile(measure::Bytes(static_cast<const std::uint8_t*>(memory), size));
+    return MappedFile(Bytes(static_cast<const std::uint8_t*>(memory), size));
 }
 
 MappedFile::~MappedFile() {
@@ -56,4 +56,4 @@ MappedFile::~MappedFile() {
         ::munmap(const_cast<std::uint8_t*>(bytes_.data()), bytes_.size());
 }
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::base

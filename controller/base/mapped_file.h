@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "controller/base/error.h"
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 
-namespace keyscribe::evidence {
+namespace keyscribe::base {
 
 class MappedFile {
   public:
@@ -27,13 +27,13 @@ class MappedFile {
     }
     ~MappedFile();
 
-    measure::Bytes bytes() const { return bytes_; }
+    Bytes bytes() const { return bytes_; }
 
   private:
-    explicit MappedFile(measure::Bytes mapping) : bytes_(mapping) {}
+    explicit MappedFile(Bytes mapping) : bytes_(mapping) {}
     explicit MappedFile(std::vector<std::uint8_t>&& read) : read_(std::move(read)), bytes_(read_) {}
     std::vector<std::uint8_t> read_;  // a small file
-    measure::Bytes bytes_;            // of it, or a mapping
+    Bytes bytes_;                     // of it, or a mapping
 };
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::base

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// toml++, without what its version 3.3.0 assumes of a file that a file need not fulfil: it asserts,
-/// or lets the compiler take for granted, that "[#" is no header, and that no letter beyond ASCII
-/// stands where white space may. Without either it reports an error, as later versions do.
-/// To be included in the place of <toml++/toml.h>, and before anything that includes that.
+/// toml++, without what its version 3.3.0 assumes of a file that a file need not fulfil: it
+/// asserts, or lets the compiler take for granted, that "[#" is no header, and that no letter
+/// beyond ASCII stands where white space may. Without either it reports an error, as later versions
+/// do. To be included in the place of <toml++/toml.h>, and before anything that includes that.
 #pragma once
+
+#include "controller/base/error.h"
 
 #undef NDEBUG
 #define TOML_ASSERT(expression) static_assert(true)

@@ -6,7 +6,9 @@
 
 #include <utility>
 
-namespace keyscribe {
+#include "controller/base/error.h"
+
+namespace keyscribe::base {
 
 class UniqueFd {
   public:
@@ -28,4 +30,4 @@ class UniqueFd {
     int fd_ = -1;
 };
 
-}  // namespace keyscribe
+}  // namespace keyscribe::base

@@ -9,7 +9,9 @@
 #include <memory>
 #include <vector>
 
-namespace keyscribe {
+#include "controller/base/error.h"
+
+namespace keyscribe::base {
 
 template <class T>
 struct WipingAllocator {
@@ -28,4 +30,4 @@ struct WipingAllocator {
 /// For key payloads: a rule may ask for those of secret types.
 using WipedBytes = std::vector<std::uint8_t, WipingAllocator<std::uint8_t>>;
 
-}  // namespace keyscribe
+}  // namespace keyscribe::base

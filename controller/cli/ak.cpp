@@ -6,32 +6,32 @@
 
 #include <memory>
 
+#include "controller/base/mapped_file.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
-#include "controller/base/mapped_file.h"
 
 namespace keyscribe::cli {
 namespace {
 
-using evidence::EkAlgorithm;
-using evidence::PublicKey;
+using attest::EkAlgorithm;
+using attest::PublicKey;
 
-EkAlgorithm ek_of(const Config& config) {
+EkAlgorithm ek_of(const settings::Config& config) {
     return config.attest.ek == "rsa" ? EkAlgorithm::kRsa : EkAlgorithm::kEcc;
 }
 
 /// What a service needs to know of this host, as files.
-Result<void> export_keys(measure::Tpm& tpm, const PublicKey& ak, EkAlgorithm ek,
+Result<void> export_keys(tpm::Tpm& tpm, const attest::PublicKey& ak, EkAlgorithm ek,
                          const std::filesystem::path& directory) {
     std::error_code code;
     std::filesystem::create_directories(directory, code);
     if (code) return fail("cannot make the folder: " + code.message(), directory.string());
-    const auto endorsement = evidence::read_ek(tpm, ek);
+    const auto endorsement = attest::read_ek(tpm, ek);
     if (!endorsement) return std::unexpected(endorsement.error());
-    const auto certificate = evidence::read_ek_certificate(tpm, ek);
+    const auto certificate = attest::read_ek_certificate(tpm, ek);
     if (!certificate) return std::unexpected(certificate.error());
-    const auto ak_pem = evidence::to_pem(ak.tpmt_public);
-    const auto ek_pem = evidence::to_pem(endorsement->tpmt_public);
+    const auto ak_pem = attest::to_pem(ak.tpmt_public);
+    const auto ek_pem = attest::to_pem(endorsement->tpmt_public);
     if (!ak_pem || !ek_pem) return std::unexpected((ak_pem ? ek_pem : ak_pem).error());
 
     // TPM2B_PUBLIC: the size before the TPMT_PUBLIC, big-endian.
@@ -39,52 +39,50 @@ Result<void> export_keys(measure::Tpm& tpm, const PublicKey& ak, EkAlgorithm ek,
     std::vector<std::uint8_t> sized = {static_cast<std::uint8_t>(area.size() >> 8),
                                        static_cast<std::uint8_t>(area.size())};
     sized.insert(sized.end(), area.begin(), area.end());
-    const auto write = [&](const char* name, measure::Bytes bytes, const char* what) {
+    const auto write = [&](const char* name, Bytes bytes, const char* what) {
         auto done = write_output(directory / name, bytes);
         if (done) fmt::print("{:<10}{}\n", name, what);
         return done;
     };
-    if (auto done = write("ak.pem", measure::as_bytes(*ak_pem), "the attestation key"); !done)
-        return done;
+    if (auto done = write("ak.pem", as_bytes(*ak_pem), "the attestation key"); !done) return done;
     if (auto done = write("ak.name", ak.name, "its TPM name"); !done) return done;
-    if (auto done = write("ek.pem", measure::as_bytes(*ek_pem), "the endorsement key"); !done)
-        return done;
+    if (auto done = write("ek.pem", as_bytes(*ek_pem), "the endorsement key"); !done) return done;
     if (auto done = write("ek.pub", sized, "the same, as a TPM2B_PUBLIC"); !done) return done;
     if (*certificate) return write("ek.crt", **certificate, "its certificate (DER)");
     fmt::print("The TPM has no certificate for this endorsement key.\n");
     return {};
 }
 
-int create(const Config& config, const std::string& algorithm, bool force,
+int create(const settings::Config& config, const std::string& algorithm, bool force,
            const std::filesystem::path& directory) {
-    auto tpm = measure::Tpm::open(config.tpm.tcti);
+    auto tpm = tpm::Tpm::open(config.tpm.tcti);
     if (!tpm) return report(tpm.error());
     const auto made =
-        evidence::create_ak(*tpm, config.attest.ak_handle, algorithm, ek_of(config), force);
+        attest::create_ak(*tpm, config.attest.ak_handle, algorithm, ek_of(config), force);
     if (!made) return report(made.error());
     fmt::print("attestation key at 0x{:08x}, name {}\n", config.attest.ak_handle,
-               measure::to_hex(made->name));
+               to_hex(made->name));
     const auto done = export_keys(*tpm, *made, ek_of(config), directory);
     return done ? 0 : report(done.error());
 }
 
-int export_again(const Config& config, const std::filesystem::path& directory) {
-    auto tpm = measure::Tpm::open(config.tpm.tcti);
+int export_again(const settings::Config& config, const std::filesystem::path& directory) {
+    auto tpm = tpm::Tpm::open(config.tpm.tcti);
     if (!tpm) return report(tpm.error());
-    const auto ak = evidence::read_ak(*tpm, config.attest.ak_handle);
+    const auto ak = attest::read_ak(*tpm, config.attest.ak_handle);
     if (!ak) return report(ak.error());
     const auto done = export_keys(*tpm, *ak, ek_of(config), directory);
     return done ? 0 : report(done.error());
 }
 
-int activate(const Config& config, const std::filesystem::path& credential,
+int activate(const settings::Config& config, const std::filesystem::path& credential,
              const std::filesystem::path& output) {
-    const auto file = evidence::MappedFile::open(credential);
+    const auto file = MappedFile::open(credential);
     if (!file) return report(file.error());
-    auto tpm = measure::Tpm::open(config.tpm.tcti);
+    auto tpm = tpm::Tpm::open(config.tpm.tcti);
     if (!tpm) return report(tpm.error());
     const auto secret =
-        evidence::activate_credential(*tpm, config.attest.ak_handle, ek_of(config), file->bytes());
+        attest::activate_credential(*tpm, config.attest.ak_handle, ek_of(config), file->bytes());
     if (!secret) return report(secret.error());
     const auto done = write_output(output, *secret);
     return done ? 0 : report(done.error());
@@ -102,19 +100,21 @@ void add_ak(CLI::App& app, Context& context) {
     const auto algorithm = std::make_shared<std::string>("ecc");
     const auto force = std::make_shared<bool>(false);
     make->add_option("--algorithm", *algorithm, "ecc (P-256), ecc384 (P-384), rsa, rsapss (2048)")
-        ->check(CLI::IsMember(std::vector<std::string>(std::begin(evidence::kAkAlgorithms),
-                                                       std::end(evidence::kAkAlgorithms))))
+        ->check(CLI::IsMember(std::vector<std::string>(std::begin(attest::kAkAlgorithms),
+                                                       std::end(attest::kAkAlgorithms))))
         ->capture_default_str();
     make->add_flag("--force", *force, "replace the one that is there");
     make->add_option("-o,--output", *directory, about)->capture_default_str();
-    make->callback(with_config(context, [algorithm, force, directory](const Config& config) {
-        return create(config, *algorithm, *force, *directory);
-    }));
+    make->callback(
+        with_config(context, [algorithm, force, directory](const settings::Config& config) {
+            return create(config, *algorithm, *force, *directory);
+        }));
 
     CLI::App* export_command = ak->add_subcommand("export", "Export it again");
     export_command->add_option("-o,--output", *directory, about)->capture_default_str();
-    export_command->callback(with_config(
-        context, [directory](const Config& config) { return export_again(config, *directory); }));
+    export_command->callback(with_config(context, [directory](const settings::Config& config) {
+        return export_again(config, *directory);
+    }));
 
     CLI::App* activate_command = ak->add_subcommand(
         "activate", "Show a service that this key is in this TPM (credential activation)");
@@ -124,9 +124,10 @@ void add_ak(CLI::App& app, Context& context) {
         ->required();
     activate_command->add_option("-o,--output", *secret, "where the secret goes; - for stdout")
         ->required();
-    activate_command->callback(with_config(context, [credential, secret](const Config& config) {
-        return activate(config, *credential, *secret);
-    }));
+    activate_command->callback(
+        with_config(context, [credential, secret](const settings::Config& config) {
+            return activate(config, *credential, *secret);
+        }));
 }
 
 }  // namespace keyscribe::cli

@@ -20,7 +20,6 @@ namespace fs = std::filesystem;
 using appraise::Appraisal;
 using appraise::Basis;
 using appraise::Verdict;
-using evidence::MappedFile;
 
 struct AppraiseCommandOptions : AppraiseOptions {
     unsigned jobs = 0;

@@ -9,7 +9,6 @@ namespace keyscribe::cli {
 namespace {
 
 using appraise::Basis;
-using evidence::MappedFile;
 
 std::string_view text_of(const MappedFile& file) {
     return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "controller/service/appraise/appraise.h"
 #include "controller/base/mapped_file.h"
+#include "controller/service/appraise/appraise.h"
 
 namespace keyscribe::cli {
 
@@ -41,7 +41,7 @@ Result<AppraiseInputs> load_inputs(const AppraiseOptions& options);
 
 /// A quote by tpm2_quote, and the list.
 struct Tpm2Evidence {
-    std::vector<evidence::MappedFile> files;
+    std::vector<MappedFile> files;
     evidence::Evidence evidence;  ///< views into them
 };
 Result<Tpm2Evidence> load_tpm2_evidence(const AppraiseOptions& options, unsigned pcr);

@@ -10,7 +10,7 @@
 
 #include "controller/base/unique_fd.h"
 
-namespace keyscribe::control {
+namespace keyscribe::cli {
 namespace {
 
 Result<UniqueFd> connect_to(const std::filesystem::path& path, std::chrono::seconds timeout) {
@@ -53,9 +53,9 @@ class UnixClient : public httplib::ClientImpl {
 
 }  // namespace
 
-Result<Reply> request(const std::filesystem::path& socket, const std::string& method,
-                      const std::string& path, std::chrono::seconds timeout,
-                      const std::string& body) {
+Result<control::Reply> request(const std::filesystem::path& socket, const std::string& method,
+                               const std::string& path, std::chrono::seconds timeout,
+                               const std::string& body) {
     auto connection = connect_to(socket, timeout);
     if (!connection) return std::unexpected(connection.error());
     UnixClient client(std::move(*connection));
@@ -70,7 +70,7 @@ Result<Reply> request(const std::filesystem::path& socket, const std::string& me
     if (!result)
         return fail("keyscribed did not answer: " + httplib::to_string(result.error()),
                     socket.string(), "systemctl status keyscribed");
-    return Reply{result->status, result->body, result->get_header_value("Content-Type")};
+    return control::Reply{result->status, result->body, result->get_header_value("Content-Type")};
 }
 
-}  // namespace keyscribe::control
+}  // namespace keyscribe::cli

@@ -8,14 +8,14 @@
 #include <filesystem>
 #include <string>
 
-#include "controller/host/settings/config.h"
 #include "controller/base/error.h"
+#include "controller/host/settings/config.h"
 
 namespace keyscribe::cli {
 
 /// What all commands share.
 struct Context {
-    std::filesystem::path config_file = kConfigFile;
+    std::filesystem::path config_file = settings::kConfigFile;
     int exit_status = 0;
 };
 
@@ -41,7 +41,7 @@ inline int report(const Error& error) {
 template <class Command>
 auto with_config(Context& context, Command command) {
     return [&context, command] {
-        const auto config = load_config(context.config_file);
+        const auto config = settings::load_config(context.config_file);
         context.exit_status = config ? command(*config) : report(config.error());
     };
 }

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <grp.h>
 
-#include "controller/host/capture/hook_plan.h"
-#include "controller/cli/commands.h"
 #include "controller/cli/client.h"
+#include "controller/cli/commands.h"
+#include "controller/host/capture/hook_plan.h"
 #include "controller/host/tpm/tpm.h"
 
 namespace keyscribe::cli {
@@ -18,8 +18,8 @@ class Findings {
         fmt::print("ok    {:<10}{}\n", what, text);
     }
     void bad(std::string_view what, const Error& error) {
-        fmt::print("FAIL  {:<10}{}\n", what, error.where.empty() ? error.what
-                                                                 : error.where + ": " + error.what);
+        fmt::print("FAIL  {:<10}{}\n", what,
+                   error.where.empty() ? error.what : error.where + ": " + error.what);
         if (!error.hint.empty()) fmt::print("      {:<10}-> {}\n", "", error.hint);
         ++failures_;
     }
@@ -38,7 +38,7 @@ std::string joined(const std::vector<std::string>& parts) {
     return text;
 }
 
-void look_at_kernel(const Config& config, Findings& findings) {
+void look_at_kernel(const settings::Config& config, Findings& findings) {
     const auto kernel = capture::probe_kernel();
     if (!kernel) return findings.bad("kernel", kernel.error());
     findings.good("kernel", kernel->release);
@@ -54,9 +54,9 @@ void look_at_kernel(const Config& config, Findings& findings) {
         findings.good("hook", hook.operations + ": " + hook.attach_point + ": " + hook.why);
 }
 
-void look_at_tpm(const Config& config, Findings& findings) {
+void look_at_tpm(const settings::Config& config, Findings& findings) {
     const unsigned pcr = config.tpm.pcr;
-    auto tpm = measure::Tpm::open(config.tpm.tcti);
+    auto tpm = tpm::Tpm::open(config.tpm.tcti);
     if (!tpm) return findings.bad("TPM", tpm.error());
     const auto description = tpm->description();
     if (!description) return findings.bad("TPM", description.error());
@@ -64,27 +64,28 @@ void look_at_tpm(const Config& config, Findings& findings) {
     const auto banks = tpm->banks(pcr);
     if (!banks) return findings.bad("banks", banks.error());
     std::vector<std::string> names;
-    for (const measure::Algorithm bank : *banks) names.emplace_back(measure::name_of(bank));
+    for (const Algorithm bank : *banks) names.emplace_back(name_of(bank));
     findings.good("banks", joined(names));
-    if (auto checked = measure::check_pcr(pcr, config.tpm.force_resettable_pcr); !checked)
+    if (auto checked = tpm::check_pcr(pcr, config.tpm.force_resettable_pcr); !checked)
         return findings.bad("PCR", checked.error());
     const auto values = tpm->read_pcr(pcr, *banks);
     if (!values) return findings.bad("PCR", values.error());
     for (const auto& [bank, value] : *values)
-        findings.good("PCR", fmt::format("{} {} {}", pcr, measure::name_of(bank),
-                                         measure::to_hex(value)));
+        findings.good("PCR", fmt::format("{} {} {}", pcr, name_of(bank), to_hex(value)));
 }
 
-void look_at_service(const Config& config, Findings& findings) {
+void look_at_service(const settings::Config& config, Findings& findings) {
     if (::getgrnam(config.control.group.c_str()) == nullptr)
         findings.note("group", "there is no group " + config.control.group +
                                    ": only root can read list and status");
-    const auto reply = control::request(config.control.socket, "GET", "/v1/status");
-    if (reply) findings.good("service", "keyscribed answers");
-    else findings.note("service", to_string(reply.error()));
+    const auto reply = request(config.control.socket, "GET", "/v1/status");
+    if (reply)
+        findings.good("service", "keyscribed answers");
+    else
+        findings.note("service", to_string(reply.error()));
 }
 
-int doctor(const Config& config) {
+int doctor(const settings::Config& config) {
     Findings findings;
     look_at_kernel(config, findings);
     look_at_tpm(config, findings);

@@ -8,10 +8,10 @@
 #include <memory>
 #include <set>
 
+#include "controller/base/mapped_file.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
 #include "controller/host/attest/collect.h"
-#include "controller/base/mapped_file.h"
 #include "controller/host/attest/tpm2_tools.h"
 #include "controller/host/measure/list_writer.h"
 
@@ -45,24 +45,24 @@ Result<std::vector<unsigned>> parse_pcrs(const std::string& text) {
     return std::vector<unsigned>(pcrs.begin(), pcrs.end());
 }
 
-int collect(const Config& config, const Wanted& wanted) {
-    const auto nonce = measure::from_hex(wanted.nonce);
+int collect(const settings::Config& config, const Wanted& wanted) {
+    const auto nonce = from_hex(wanted.nonce);
     if (!nonce || nonce->empty() || nonce->size() > 64)
         return report(
             {"not a nonce", "--nonce", "expected are 1 to 64 bytes in hexadecimal digits"});
     const auto pcrs = parse_pcrs(wanted.pcrs);
     if (!pcrs) return report(pcrs.error());
-    auto tpm = measure::Tpm::open(config.tpm.tcti);
+    auto tpm = tpm::Tpm::open(config.tpm.tcti);
     if (!tpm) return report(tpm.error());
-    const evidence::Request request{
+    const attest::Request request{
         .nonce = *nonce,
         .since = wanted.since,
         .pcrs = *pcrs,
         .pcr = config.tpm.pcr,
         .ak_handle = config.attest.ak_handle,
-        .ek = config.attest.ek == "rsa" ? evidence::EkAlgorithm::kRsa : evidence::EkAlgorithm::kEcc,
+        .ek = config.attest.ek == "rsa" ? attest::EkAlgorithm::kRsa : attest::EkAlgorithm::kEcc,
         .list = config.list.directory / measure::ListFiles::kBinary};
-    const auto collected = evidence::collect(*tpm, request);
+    const auto collected = attest::collect(*tpm, request);
     if (!collected) return report(collected.error());
     if (!collected->explained)
         fmt::print(stderr,
@@ -73,19 +73,18 @@ int collect(const Config& config, const Wanted& wanted) {
             stderr,
             "keyscribe: warning: PCR 10 has a value that the kernel's list does not explain\n");
     const evidence::Evidence& evidence = collected->evidence;
-    const auto done =
-        wanted.format == "json"
-            ? write_output(wanted.output, measure::as_bytes(evidence::encode_json(evidence)))
-            : write_output(wanted.output, evidence::encode_cbor(evidence));
+    const auto done = wanted.format == "json"
+                          ? write_output(wanted.output, as_bytes(evidence::encode_json(evidence)))
+                          : write_output(wanted.output, evidence::encode_cbor(evidence));
     return done ? 0 : report(done.error());
 }
 
 int export_tools(const std::filesystem::path& file, const std::filesystem::path& directory) {
-    const auto mapped = evidence::MappedFile::open(file);
+    const auto mapped = MappedFile::open(file);
     if (!mapped) return report(mapped.error());
     const auto document = evidence::decode(mapped->bytes());
     if (!document) return report(document.error());
-    const auto commands = evidence::export_tpm2_tools(document->evidence, directory);
+    const auto commands = attest::export_tpm2_tools(document->evidence, directory);
     if (!commands) return report(commands.error());
     fmt::print("in {}:\n", directory.string());
     for (const std::string& command : *commands) fmt::print("    {}\n", command);
@@ -117,8 +116,8 @@ void add_evidence(CLI::App& app, Context& context) {
     export_command->callback(
         [&context, directory, file] { context.exit_status = export_tools(*file, *directory); });
 
-    const auto run =
-        with_config(context, [wanted](const Config& config) { return collect(config, *wanted); });
+    const auto run = with_config(
+        context, [wanted](const settings::Config& config) { return collect(config, *wanted); });
     evidence->callback([evidence, export_command, wanted, run] {
         if (export_command->parsed()) return;
         if (wanted->nonce.empty()) throw CLI::RequiredError("--nonce");

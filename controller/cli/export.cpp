@@ -2,10 +2,10 @@
 // keyscribe export keylime-policy.
 #include <memory>
 
-#include "controller/service/appraise/keylime_policy.h"
+#include "controller/base/mapped_file.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
-#include "controller/base/mapped_file.h"
+#include "controller/service/appraise/keylime_policy.h"
 
 namespace keyscribe::cli {
 namespace {
@@ -20,7 +20,7 @@ Result<void> export_keylime(const ExportOptions& options) {
     if (!references) return std::unexpected(references.error());
     appraise::AppraisalPolicy policy;
     if (!options.policy.empty()) {
-        const auto file = evidence::MappedFile::open(options.policy);
+        const auto file = MappedFile::open(options.policy);
         if (!file) return std::unexpected(file.error());
         auto parsed = appraise::parse_policy(
             {reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()},
@@ -30,7 +30,7 @@ Result<void> export_keylime(const ExportOptions& options) {
     }
     const auto text = appraise::keylime_policy(*references, policy, options.keyrings);
     if (!text) return std::unexpected(text.error());
-    return write_output(options.output, measure::as_bytes(*text));
+    return write_output(options.output, as_bytes(*text));
 }
 
 }  // namespace

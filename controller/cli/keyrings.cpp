@@ -18,20 +18,20 @@
 
 #include "controller/cli/commands.h"
 #include "controller/host/measure/journal.h"
-#include "controller/list/cbor.h"
 #include "controller/host/measure/list_writer.h"
 #include "controller/host/records/records.h"
-#include "controller/list/unfold.h"
+#include "controller/host/settings/policy_loader.h"
 #include "controller/keyrings/certificate.h"
 #include "controller/keyrings/keyring_model.h"
-#include "controller/host/settings/policy_loader.h"
+#include "controller/list/cbor.h"
+#include "controller/list/unfold.h"
 
 namespace keyscribe::cli {
 namespace {
 
-using model::Key;
-using model::KeyId;
-using model::KeyringModel;
+using keyrings::Key;
+using keyrings::KeyId;
+using keyrings::KeyringModel;
 using nlohmann::json;
 
 struct KeyringsOptions {
@@ -45,7 +45,7 @@ struct KeyringsOptions {
 /// A key without its certificate, as a record tells it; views into the list.
 struct BareKey {
     std::string_view algorithm, description;
-    measure::Bytes public_key;
+    Bytes public_key;
 };
 
 /// The list and what it says.
@@ -59,10 +59,10 @@ struct View {
 };
 
 /// The policy in a keyscribe:policy record.
-Result<policy::Policy> policy_of_record(measure::Bytes buf) {
-    const auto record = measure::from_cbor(buf);
+Result<policy::Policy> policy_of_record(Bytes buf) {
+    const auto record = list::from_cbor(buf);
     if (!record) return std::unexpected(record.error());
-    std::vector<measure::PolicyFile> files;
+    std::vector<records::PolicyFile> files;
     const auto text = [](const json& value) {
         const auto& bytes = value.get_binary();
         return std::string(bytes.begin(), bytes.end());
@@ -75,7 +75,7 @@ Result<policy::Policy> policy_of_record(measure::Bytes buf) {
             return fail("a policy record with a file that is malformed");
         files.push_back({text(file["name"]), text(file["text"])});
     }
-    auto loaded = policy_of(std::move(files));
+    auto loaded = settings::policy_of(std::move(files));
     if (!loaded) return std::unexpected(loaded.error());
     return std::move(loaded->policy);
 }
@@ -90,12 +90,12 @@ Result<void> read_list(const std::string& path, View& view) {
     return {};
 }
 
-std::string_view as_text(measure::Bytes bytes) {
+std::string_view as_text(Bytes bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-void remember_ids(const model::Change& change, View& view) {
-    for (const measure::Bytes id : change.ids)
+void remember_ids(const list::Change& change, View& view) {
+    for (const Bytes id : change.ids)
         view.bare_keys.emplace(as_text(id),
                                BareKey{change.algorithm, change.description, change.public_key});
 }
@@ -104,8 +104,8 @@ void remember_ids(const model::Change& change, View& view) {
 Result<void> feed_list(std::uint64_t at, View& view) {
     Result<void> outcome;
     bool done = false;
-    const auto fed = measure::for_each_record(
-        measure::Bytes(view.list), [&](const measure::LogicalRecord& record) {
+    const auto fed =
+        list::for_each_record(Bytes(view.list), [&](const list::LogicalRecord& record) {
             if (done || !outcome) return;
             view.entries = record.entry + 1;
             if (record.name == "keyscribe:policy") {
@@ -117,7 +117,7 @@ Result<void> feed_list(std::uint64_t at, View& view) {
                 return;
             }
             if (record.name.starts_with("keyscribe:"))
-                if (const auto change = model::parse_change(record.name, record.buf);
+                if (const auto change = list::parse_change(record.name, record.buf);
                     change && *change) {
                     if ((*change)->sequence > at) {
                         done = true;
@@ -157,16 +157,16 @@ std::vector<KeyId> watched_keyrings(const View& view, const std::string& only) {
     return watched;
 }
 
-measure::Bytes bytes_at(const View& view, model::Extent extent) {
-    return measure::Bytes(view.list).subspan(extent.offset, extent.size);
+Bytes bytes_at(const View& view, keyrings::Extent extent) {
+    return Bytes(view.list).subspan(extent.offset, extent.size);
 }
 
 std::vector<std::string> marks_of(const Key& key, std::int64_t now) {
     std::vector<std::string> marks;
-    if (key.marks & model::kRevoked) marks.emplace_back("revoked");
-    if (key.marks & model::kInvalidated) marks.emplace_back("invalidated");
+    if (key.marks & list::kRevoked) marks.emplace_back("revoked");
+    if (key.marks & list::kInvalidated) marks.emplace_back("invalidated");
     if (KeyringModel::is_expired(key, now)) marks.emplace_back("expired");
-    if (key.marks & model::kNegative) marks.emplace_back("negative");
+    if (key.marks & list::kNegative) marks.emplace_back("negative");
     if (!key.withheld.empty()) marks.push_back("not measured: " + std::string(key.withheld));
     return marks;
 }
@@ -181,44 +181,44 @@ std::string day(std::int64_t seconds) {
 }
 
 /// Certificates of the list by subject, for who signed whom.
-using Signers = std::multimap<std::vector<std::uint8_t>, model::Certificate>;
+using Signers = std::multimap<std::vector<std::uint8_t>, keyrings::Certificate>;
 
 Signers signers_of(const View& view) {
     Signers signers;
-    std::set<model::Sha256> seen;
+    std::set<Sha256> seen;
     for (const KeyId keyring : view.model.keyrings())
-        for (const model::LinkId link : view.model.contents(keyring)) {
+        for (const keyrings::LinkId link : view.model.contents(keyring)) {
             const Key& key = view.model.key(view.model.link(link).key);
             if (key.payload.size == 0) continue;
-            auto certificate = model::parse_certificate(bytes_at(view, key.payload));
+            auto certificate = keyrings::parse_certificate(bytes_at(view, key.payload));
             if (certificate && seen.insert(certificate->sha256).second)
                 signers.emplace(certificate->raw_subject, std::move(*certificate));
         }
     return signers;
 }
 
-std::string signer_of(const View& view, const Key& key, const model::Certificate& certificate,
+std::string signer_of(const View& view, const Key& key, const keyrings::Certificate& certificate,
                       const Signers& signers) {
     const auto [first, last] = signers.equal_range(certificate.raw_issuer);
     for (auto signer = first; signer != last; ++signer)
-        if (model::is_signed_by(bytes_at(view, key.payload), signer->second.public_key))
+        if (keyrings::is_signed_by(bytes_at(view, key.payload), signer->second.public_key))
             return signer->second.sha256 == certificate.sha256 ? "itself" : signer->second.subject;
     // Of keys that were there before the daemon the list has no certificate, but what verifies.
     const auto bare = view.bare_keys.equal_range(as_text(certificate.authority_key_id));
     for (auto signer = bare.first; signer != bare.second; ++signer)
-        if (model::is_signed_by(
+        if (keyrings::is_signed_by(
                 bytes_at(view, key.payload),
-                model::public_key_info(signer->second.algorithm, signer->second.public_key)))
+                keyrings::public_key_info(signer->second.algorithm, signer->second.public_key)))
             return measure::escape_name(signer->second.description);
     return "";
 }
 
 /// One key as it stands in a keyring.
-json describe(const View& view, const model::Link& link, const Signers& signers) {
+json describe(const View& view, const keyrings::Link& link, const Signers& signers) {
     const Key& key = view.model.key(link.key);
     json fields = {{"serial", key.serial},
                    {"type", std::string(std::string_view(key.type))},
-                   {"description", kernel_string(key.description)},
+                   {"description", measure::kernel_string(key.description)},
                    {"uid", key.uid},
                    {"gid", key.gid},
                    {"perm", fmt::format("{:08x}", key.perm)},
@@ -227,21 +227,21 @@ json describe(const View& view, const model::Link& link, const Signers& signers)
                     {{"entry", link.since.entry},
                      {"seq", link.sequence},
                      {"boot_time_ns", link.time},
-                     {"how", model::name_of(link.how)}}}};
+                     {"how", list::name_of(link.how)}}}};
     if (key.expiry != 0) fields["expiry"] = key.expiry;
-    if (key.sha256) fields["sha256"] = measure::to_hex(*key.sha256);
-    if (key.fingerprint) fields["fingerprint"] = measure::to_hex(*key.fingerprint);
+    if (key.sha256) fields["sha256"] = to_hex(*key.sha256);
+    if (key.fingerprint) fields["fingerprint"] = to_hex(*key.fingerprint);
     if (!key.algorithm.empty()) fields["algorithm"] = std::string(std::string_view(key.algorithm));
     if (link.actor)
         fields["actor"] = {{"pid", link.actor->pid},
                            {"uid", link.actor->uid},
-                           {"comm", kernel_string(link.actor->comm)},
-                           {"exe", kernel_string(link.actor->exe)},
+                           {"comm", measure::kernel_string(link.actor->comm)},
+                           {"exe", measure::kernel_string(link.actor->exe)},
                            {"kind", link.actor->kind}};
     if (key.payload.size == 0) return fields;
-    const auto certificate = model::parse_certificate(bytes_at(view, key.payload));
+    const auto certificate = keyrings::parse_certificate(bytes_at(view, key.payload));
     if (!certificate) return fields;
-    fields["fingerprint"] = measure::to_hex(certificate->fingerprint);
+    fields["fingerprint"] = to_hex(certificate->fingerprint);
     fields["algorithm"] = certificate->algorithm;
     fields["subject"] = certificate->subject;
     fields["issuer"] = certificate->issuer;
@@ -258,10 +258,10 @@ json to_json(const View& view, const std::vector<KeyId>& keyrings) {
     for (const KeyId id : keyrings) {
         const Key& keyring = view.model.key(id);
         json keys = json::array();
-        for (const model::LinkId link : view.model.contents(id))
+        for (const keyrings::LinkId link : view.model.contents(id))
             keys.push_back(describe(view, view.model.link(link), signers));
         list.push_back({{"serial", keyring.serial},
-                        {"name", kernel_string(keyring.description)},
+                        {"name", measure::kernel_string(keyring.description)},
                         {"marks", marks_of(keyring, view.now)},
                         {"keys", keys}});
         if (keyring.restriction) list.back()["restriction"] = *keyring.restriction;
@@ -426,7 +426,7 @@ class Comparison {
         const auto* serials = static_cast<const key_serial_t*>(buffer);
         const std::set<std::int32_t> live(serials, serials + size / sizeof(key_serial_t));
         std::set<std::int32_t> told;
-        for (const model::LinkId link : view_.model.contents(id)) {
+        for (const keyrings::LinkId link : view_.model.contents(id)) {
             const Key& key = view_.model.key(view_.model.link(link).key);
             told.insert(key.serial);
             if (!live.contains(key.serial) && !KeyringModel::is_dead(key, view_.now))
@@ -471,7 +471,7 @@ class Comparison {
     std::size_t differences_ = 0;
 };
 
-int keyrings(const Config& config, const KeyringsOptions& options) {
+int keyrings(const settings::Config& config, const KeyringsOptions& options) {
     View view;
     const std::string path = options.list.empty()
                                  ? (config.list.directory / measure::ListFiles::kBinary).string()
@@ -510,7 +510,7 @@ void add_keyrings(CLI::App& app, Context& context) {
     command->add_flag("--verify", options->verify,
                       "compare with the kernel; exit 1 where they differ");
     command->callback(with_config(
-        context, [options](const Config& config) { return keyrings(config, *options); }));
+        context, [options](const settings::Config& config) { return keyrings(config, *options); }));
 }
 
 }  // namespace keyscribe::cli

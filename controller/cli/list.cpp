@@ -11,17 +11,17 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "controller/base/unique_fd.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
 #include "controller/host/measure/journal.h"
+#include "controller/host/measure/list_writer.h"
+#include "controller/host/records/records.h"
 #include "controller/list/cbor.h"
 #include "controller/list/cel.h"
 #include "controller/list/list_reader.h"
-#include "controller/host/measure/list_writer.h"
-#include "controller/host/records/records.h"
 #include "controller/list/template_data.h"
 #include "controller/list/unfold.h"
-#include "controller/base/unique_fd.h"
 
 namespace keyscribe::cli {
 namespace {
@@ -35,11 +35,11 @@ json readable(const json& value) {
         const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
         const bool digest =
             bytes.size() == 20 || bytes.size() == 32 || bytes.size() == 48 || bytes.size() == 64;
-        json as_text = kernel_string(text);
+        json as_text = measure::kernel_string(text);
         for (const char character : text)
             if (digest && static_cast<unsigned char>(character) >= 0x7f)
-                return measure::to_hex({bytes.data(), bytes.size()});
-        return as_text.is_string() ? as_text : json(measure::to_hex({bytes.data(), bytes.size()}));
+                return to_hex({bytes.data(), bytes.size()});
+        return as_text.is_string() ? as_text : json(to_hex({bytes.data(), bytes.size()}));
     }
     if (!value.is_structured()) return value;
     json copy = value;
@@ -47,41 +47,40 @@ json readable(const json& value) {
     return copy;
 }
 
-json fields_of(const measure::Entry& entry, std::uint64_t number) {
+json fields_of(const list::Entry& entry, std::uint64_t number) {
     return {{"entry", number},
             {"pcr", entry.pcr},
-            {"template_digest", measure::to_hex(entry.stored_digest)},
+            {"template_digest", to_hex(entry.stored_digest)},
             {"template", std::string(entry.template_name)}};
 }
 
 /// An entry that stands for itself alone.
-json to_json(const measure::Entry& entry, std::uint64_t number) {
+json to_json(const list::Entry& entry, std::uint64_t number) {
     json line = fields_of(entry, number);
-    const auto fields = measure::decode_fields(entry.template_name, entry.template_data);
+    const auto fields = list::decode_fields(entry.template_name, entry.template_data);
     if (!fields) {
-        line["template_data"] = measure::to_hex(entry.template_data);
+        line["template_data"] = to_hex(entry.template_data);
         return line;
     }
-    line["digest"] = std::string(fields->algorithm) + ':' + measure::to_hex(fields->digest);
-    line["name"] = kernel_string(fields->name);
-    if (fields->third) line["buf"] = measure::to_hex(*fields->third);
+    line["digest"] = std::string(fields->algorithm) + ':' + to_hex(fields->digest);
+    line["name"] = measure::kernel_string(fields->name);
+    if (fields->third) line["buf"] = to_hex(*fields->third);
     return line;
 }
 
 /// One of those that an entry stands for.
-json to_json(const measure::Entry& entry, const measure::LogicalRecord& record) {
+json to_json(const list::Entry& entry, const list::LogicalRecord& record) {
     json line = fields_of(entry, record.entry);
     line["index"] = record.index;
-    line["digest"] =
-        "sha256:" + measure::to_hex(measure::hash(measure::Algorithm::kSha256, record.buf));
-    line["name"] = kernel_string(record.name);
-    const auto decoded = record.name.starts_with(measure::kRecordPrefix)
-                             ? measure::from_cbor(record.buf)
+    line["digest"] = "sha256:" + to_hex(hash(Algorithm::kSha256, record.buf));
+    line["name"] = measure::kernel_string(record.name);
+    const auto decoded = record.name.starts_with(records::kRecordPrefix)
+                             ? list::from_cbor(record.buf)
                              : Result<json>(json());
     if (decoded && !decoded->is_null())
         line["record"] = readable(*decoded);
     else
-        line["buf"] = measure::to_hex(record.buf);
+        line["buf"] = to_hex(record.buf);
     return line;
 }
 
@@ -89,29 +88,27 @@ void print_json(const json& line) {
     fmt::print("{}\n", line.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
-void print_text(const measure::Entry& entry, std::uint64_t number, std::string_view algorithm,
-                measure::Bytes digest, std::size_t size, std::string_view name) {
+void print_text(const list::Entry& entry, std::uint64_t number, std::string_view algorithm,
+                Bytes digest, std::size_t size, std::string_view name) {
     fmt::print("{:>6}  PCR {:<2}  {}:{:.16}…  {:>7} bytes  {}\n", number, entry.pcr,
-               measure::escape_name(algorithm), measure::to_hex(digest), size,
-               measure::escape_name(name));
+               measure::escape_name(algorithm), to_hex(digest), size, measure::escape_name(name));
 }
 
 /// A batch as the records in it: that is what was measured.
-void print(const measure::Entry& entry, std::uint64_t number, const std::string& format) {
+void print(const list::Entry& entry, std::uint64_t number, const std::string& format) {
     if (format == "ima") {
         fmt::print("{}", measure::text_line(entry.pcr, entry.stored_digest, entry.template_name,
                                             entry.template_data));
         return;
     }
     bool unfolded = false;
-    if (auto records = measure::Unfolded::of(entry, number))
+    if (auto records = list::Unfolded::of(entry, number))
         while (const auto record = records->next()) {
             unfolded = true;
             if (format == "json")
                 print_json(to_json(entry, *record));
             else
-                print_text(entry, number, "sha256",
-                           measure::hash(measure::Algorithm::kSha256, record->buf),
+                print_text(entry, number, "sha256", hash(Algorithm::kSha256, record->buf),
                            record->buf.size(), record->name);
         }
     if (unfolded) return;
@@ -119,7 +116,7 @@ void print(const measure::Entry& entry, std::uint64_t number, const std::string&
         print_json(to_json(entry, number));
         return;
     }
-    const auto fields = measure::decode_fields(entry.template_name, entry.template_data);
+    const auto fields = list::decode_fields(entry.template_name, entry.template_data);
     if (fields)
         print_text(entry, number, fields->algorithm, fields->digest,
                    fields->third ? fields->third->size() : 0, fields->name);
@@ -149,7 +146,7 @@ Result<void> read_on(const UniqueFd& fd, std::vector<std::uint8_t>& bytes,
     }
 }
 
-int show_list(const Config& config, const std::string& format, bool follow) {
+int show_list(const settings::Config& config, const std::string& format, bool follow) {
     const auto path = config.list.directory / measure::ListFiles::kBinary;
     const auto fd = open_list(path);
     if (!fd) return report(fd.error());
@@ -161,7 +158,7 @@ int show_list(const Config& config, const std::string& format, bool follow) {
     std::uint64_t number = 0;
     for (;;) {
         if (auto done = read_on(*fd, bytes, path.string()); !done) return report(done.error());
-        measure::ListReader reader(bytes);
+        list::ListReader reader(bytes);
         std::size_t whole = 0;
         for (;;) {
             const auto entry = reader.next();
@@ -183,16 +180,16 @@ int show_list(const Config& config, const std::string& format, bool follow) {
 }
 
 /// The whole list as a canonical event log, with the digests of every bank that a TPM may have.
-int show_cel(const Config& config, measure::CelFormat format) {
+int show_cel(const settings::Config& config, list::CelFormat format) {
     const auto path = config.list.directory / measure::ListFiles::kBinary;
     const auto fd = open_list(path);
     if (!fd) return report(fd.error());
     std::vector<std::uint8_t> bytes;
     if (auto done = read_on(*fd, bytes, path.string()); !done) return report(done.error());
-    const auto entries = measure::read_list(bytes);
+    const auto entries = list::read_list(bytes);
     if (!entries) return report(entries.error());
-    using enum measure::Algorithm;
-    const auto log = measure::write_cel(*entries, {kSha1, kSha256, kSha384, kSha512}, format);
+    using enum Algorithm;
+    const auto log = list::write_cel(*entries, {kSha1, kSha256, kSha384, kSha512}, format);
     if (!log) return report(log.error());
     const auto done = write_output("-", *log);
     return done ? 0 : report(done.error());
@@ -210,8 +207,8 @@ void add_list(CLI::App& app, Context& context) {
         ->check(CLI::IsMember({"text", "json", "ima", "cel-json", "cel-cbor", "cel-tlv"}))
         ->capture_default_str();
     list->add_flag("--follow", *follow, "go on with what is added");
-    list->callback(with_config(context, [format, follow](const Config& config) {
-        if (const auto cel = measure::cel_format_named(*format)) {
+    list->callback(with_config(context, [format, follow](const settings::Config& config) {
+        if (const auto cel = list::cel_format_named(*format)) {
             if (*follow)
                 return report(
                     {"a canonical event log is written whole", "--follow", "leave it out"});

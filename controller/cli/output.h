@@ -7,13 +7,13 @@
 #include <filesystem>
 #include <memory>
 
-#include "controller/base/error.h"
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 
 namespace keyscribe::cli {
 
 /// "-" is the standard output.
-inline Result<void> write_output(const std::filesystem::path& path, measure::Bytes bytes) {
+inline Result<void> write_output(const std::filesystem::path& path, Bytes bytes) {
     struct Close {
         void operator()(std::FILE* file) const { std::fclose(file); }
     };

@@ -13,10 +13,10 @@
 namespace keyscribe::cli {
 namespace {
 
-int check(const Config& config, const std::vector<std::filesystem::path>& files) {
-    auto loaded = load_policy_files(files);
+int check(const settings::Config& config, const std::vector<std::filesystem::path>& files) {
+    auto loaded = settings::load_policy_files(files);
     if (!loaded) return report(loaded.error());
-    if (auto done = check_policy_pcrs(*loaded, config.tpm.force_resettable_pcr); !done)
+    if (auto done = settings::check_policy_pcrs(*loaded, config.tpm.force_resettable_pcr); !done)
         return report(done.error());
     if (const auto image = policy::compile(loaded->policy, 1); !image)
         return report({image.error(), "", ""});
@@ -28,8 +28,8 @@ int check(const Config& config, const std::vector<std::filesystem::path>& files)
 }
 
 /// The policy of the directory, or a message that there is none.
-Result<LoadedPolicy> of_directory(const Config& config) {
-    auto loaded = load_policy(config.policy.directory);
+Result<settings::LoadedPolicy> of_directory(const settings::Config& config) {
+    auto loaded = settings::load_policy(config.policy.directory);
     if (!loaded) return std::unexpected(loaded.error());
     if (!*loaded)
         return fail("there is no policy file", config.policy.directory.string(),
@@ -37,10 +37,10 @@ Result<LoadedPolicy> of_directory(const Config& config) {
     return std::move(**loaded);
 }
 
-int show(const Config& config) {
+int show(const settings::Config& config) {
     const auto loaded = of_directory(config);
     if (!loaded) return report(loaded.error());
-    fmt::print("# digest {}\n{}", measure::to_hex(measure::policy_digest(loaded->files)),
+    fmt::print("# digest {}\n{}", to_hex(records::policy_digest(loaded->files)),
                policy::format(loaded->policy));
     return 0;
 }
@@ -52,13 +52,14 @@ struct Question {
     std::vector<std::filesystem::path> files;
 };
 
-int explain(const Config& config, const Question& question) {
+int explain(const settings::Config& config, const Question& question) {
     const auto loaded =
-        question.files.empty() ? of_directory(config) : load_policy_files(question.files);
+        question.files.empty() ? of_directory(config) : settings::load_policy_files(question.files);
     if (!loaded) return report(loaded.error());
     const auto operation = policy::operation_named(question.operation);
     if (!operation)
-        return report({"unknown operation '" + question.operation + "'", "--op", "create or update"});
+        return report(
+            {"unknown operation '" + question.operation + "'", "--op", "create or update"});
     const auto explanation =
         policy::explain(loaded->policy, {.operation = *operation,
                                          .keyring = question.keyring,
@@ -82,7 +83,7 @@ void add_policy(CLI::App& app, Context& context) {
     const auto files = std::make_shared<std::vector<std::filesystem::path>>();
     check_command->add_option("files", *files)->required();
     check_command->callback(with_config(
-        context, [files](const Config& config) { return check(config, *files); }));
+        context, [files](const settings::Config& config) { return check(config, *files); }));
 
     policy->add_subcommand("show", "The policy of the policy directory")
         ->callback(with_config(context, show));
@@ -100,8 +101,9 @@ void add_policy(CLI::App& app, Context& context) {
     explain_command->add_option("--euid", question->euid, "default: as --uid");
     explain_command->add_option("--egid", question->egid, "default: as --gid");
     explain_command->add_option("files", question->files, "default: the policy directory");
-    explain_command->callback(with_config(
-        context, [question](const Config& config) { return explain(config, *question); }));
+    explain_command->callback(with_config(context, [question](const settings::Config& config) {
+        return explain(config, *question);
+    }));
 }
 
 }  // namespace keyscribe::cli

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // keyscribe report.
-#include "controller/service/report/page.h"
-
 #include <filesystem>
 #include <memory>
 
-#include "controller/service/appraise/codes.h"
 #include "controller/cli/appraise_options.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
+#include "controller/service/appraise/codes.h"
+#include "controller/service/report/page.h"
 
 namespace keyscribe::cli {
 namespace {
@@ -27,10 +26,10 @@ int refuse(const Error& error) {
 
 /// Whole, or as it was before.
 Result<void> write_page(const std::string& output, const std::string& page) {
-    if (output == "-") return write_output(output, measure::as_bytes(page));
+    if (output == "-") return write_output(output, as_bytes(page));
     const fs::path fresh = output + ".new";
     std::error_code code;
-    auto written = write_output(fresh, measure::as_bytes(page));
+    auto written = write_output(fresh, as_bytes(page));
     if (written) {
         fs::rename(fresh, output, code);
         if (!code) return {};
@@ -79,12 +78,12 @@ int run_report(const ReportOptions& options) {
                             &loaded->evidence);
     }
     const std::string& file = options.files.front();
-    const auto mapped = evidence::MappedFile::open(file);
+    const auto mapped = MappedFile::open(file);
     if (!mapped) return refuse(mapped.error());
     request.evidence = mapped->bytes();
-    std::optional<evidence::MappedFile> state;
+    std::optional<MappedFile> state;
     if (!options.state.empty()) {
-        auto kept = evidence::MappedFile::open(options.state);
+        auto kept = MappedFile::open(options.state);
         if (!kept) return refuse(kept.error());
         state.emplace(std::move(*kept));
         request.state = state->bytes();

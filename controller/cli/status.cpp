@@ -7,16 +7,17 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "controller/cli/commands.h"
 #include "controller/cli/client.h"
+#include "controller/cli/commands.h"
 
 namespace keyscribe::cli {
 namespace {
 
 using nlohmann::json;
 
-Result<json> ask(const Config& config, const std::string& method, const std::string& path) {
-    auto reply = control::request(config.control.socket, method, path);
+Result<json> ask(const settings::Config& config, const std::string& method,
+                 const std::string& path) {
+    auto reply = request(config.control.socket, method, path);
     if (!reply) return std::unexpected(reply.error());
     json body = json::parse(reply->body, nullptr, false);
     if (body.is_discarded()) return fail("the daemon's answer is no JSON", path);
@@ -63,7 +64,7 @@ void print_status(const json& status) {
         line(name, std::to_string(status["counters"][name].get<std::uint64_t>()));
 }
 
-int show_status(const Config& config, bool as_json) {
+int show_status(const settings::Config& config, bool as_json) {
     const auto status = ask(config, "GET", "/v1/status");
     if (!status) return report(status.error());
     if (as_json)
@@ -73,7 +74,7 @@ int show_status(const Config& config, bool as_json) {
     return 0;
 }
 
-int reload(const Config& config) {
+int reload(const settings::Config& config) {
     const auto done = ask(config, "POST", "/v1/reload");
     if (!done) return report(done.error());
     for (const json& warning : (*done)["warnings"]) fmt::print(stderr, "{}\n", text_of(warning));
@@ -95,7 +96,7 @@ bool reached(const json& status, bool idle) {
                count("captured") + count("restored");
 }
 
-int wait_for(const Config& config, bool idle, unsigned seconds) {
+int wait_for(const settings::Config& config, bool idle, unsigned seconds) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
     Error why;
     for (;;) {
@@ -122,8 +123,9 @@ void add_status(CLI::App& app, Context& context) {
     CLI::App* status = app.add_subcommand("status", "What the daemon does, and what it waits for");
     const auto as_json = std::make_shared<bool>(false);
     status->add_flag("--json", *as_json, "as JSON");
-    status->callback(with_config(
-        context, [as_json](const Config& config) { return show_status(config, *as_json); }));
+    status->callback(with_config(context, [as_json](const settings::Config& config) {
+        return show_status(config, *as_json);
+    }));
 
     app.add_subcommand("reload", "Put the policy directory in force; exit 1 where it is refused")
         ->callback(with_config(context, reload));
@@ -135,7 +137,7 @@ void add_status(CLI::App& app, Context& context) {
         ->required()
         ->check(CLI::IsMember({"ready", "idle"}));
     wait->add_option("--timeout", *seconds, "seconds")->capture_default_str();
-    wait->callback(with_config(context, [what, seconds](const Config& config) {
+    wait->callback(with_config(context, [what, seconds](const settings::Config& config) {
         return wait_for(config, *what == "idle", *seconds);
     }));
 }

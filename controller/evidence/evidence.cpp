@@ -9,9 +9,9 @@
 namespace keyscribe::evidence {
 namespace {
 
-using measure::CborReader;
-using measure::CborType;
-using measure::CborWriter;
+using list::CborReader;
+using list::CborType;
+using list::CborWriter;
 
 void write(CborWriter& writer, const Quote& quote) {
     writer.head(CborType::kMap, 3);
@@ -19,7 +19,7 @@ void write(CborWriter& writer, const Quote& quote) {
     writer.head(CborType::kMap, quote.pcrs.size());
     // Algorithm's order is that of the names' encodings: sha1 is the shortest.
     for (const auto& [bank, values] : quote.pcrs) {
-        writer.text(measure::name_of(bank));
+        writer.text(name_of(bank));
         writer.head(CborType::kMap, values.size());
         for (const auto& [pcr, value] : values) {
             writer.head(CborType::kUint, pcr);
@@ -38,8 +38,8 @@ std::map<unsigned, Digest> read_values(CborReader& reader, Algorithm bank) {
         if (pcr > kMaxPcr) reader.refuse("a PCR that no TPM has");
         if (!values.empty() && pcr <= values.rbegin()->first)
             reader.refuse("a map whose keys are not in order");
-        const Bytes value = reader.bytes(measure::size_of(bank));
-        if (value.size() != measure::size_of(bank)) reader.refuse("a PCR value of the wrong size");
+        const Bytes value = reader.bytes(size_of(bank));
+        if (value.size() != size_of(bank)) reader.refuse("a PCR value of the wrong size");
         if (reader.error()) break;
         Digest& digest = values[static_cast<unsigned>(pcr)];
         digest.size = value.size();
@@ -51,7 +51,7 @@ std::map<unsigned, Digest> read_values(CborReader& reader, Algorithm bank) {
 Quote read_quote(CborReader& reader) {
     Quote quote;
     const auto read_bank = [&](std::string_view name) {
-        const auto bank = measure::algorithm_named(name);
+        const auto bank = algorithm_named(name);
         if (bank) quote.pcrs[*bank] = read_values(reader, *bank);
         return bank.has_value();
     };
@@ -100,7 +100,7 @@ ImaList read_ima(CborReader& reader) {
         else if (key == "entries")
             list.entries = reader.uint();
         else if (key == "algorithm") {
-            const auto algorithm = measure::algorithm_named(reader.text(kMaxText));
+            const auto algorithm = algorithm_named(reader.text(kMaxText));
             if (!algorithm) return reader.refuse("a digest of an unknown algorithm"), true;
             list.algorithm = *algorithm;
         } else
@@ -233,7 +233,7 @@ std::vector<std::uint8_t> encode_cbor(const Evidence& evidence) {
         writer.head(CborType::kMap, 3);
         writer.member("data", evidence.ima->data);
         writer.member("entries", evidence.ima->entries);
-        writer.member("algorithm", measure::name_of(evidence.ima->algorithm));
+        writer.member("algorithm", name_of(evidence.ima->algorithm));
     }
     writer.member("pcr", evidence.pcr);
     writer.text("list");

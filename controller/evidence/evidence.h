@@ -11,14 +11,10 @@
 #include <string_view>
 #include <vector>
 
-#include "controller/base/error.h"
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 
 namespace keyscribe::evidence {
-
-using measure::Algorithm;
-using measure::Bytes;
-using measure::Digest;
 
 /// Values of PCRs by bank and number.
 using PcrSet = std::map<Algorithm, std::map<unsigned, Digest>>;

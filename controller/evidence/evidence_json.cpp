@@ -16,7 +16,7 @@ json to_json(const PcrSet& pcrs) {
     json banks = json::object();
     for (const auto& [bank, values] : pcrs)
         for (const auto& [pcr, value] : values)
-            banks[std::string(measure::name_of(bank))][std::to_string(pcr)] = to_base64(value);
+            banks[std::string(name_of(bank))][std::to_string(pcr)] = to_base64(value);
     return banks;
 }
 
@@ -87,7 +87,7 @@ PcrSet read_pcrs(const json& banks, Document& document, std::optional<Error>& er
     Members in_quote(banks, "quotes.pcrs.", document, error);
     if (error) return pcrs;
     for (const auto& [name, values] : banks.items()) {
-        const auto bank = measure::algorithm_named(name);
+        const auto bank = algorithm_named(name);
         if (!bank) return in_quote.refuse("a bank of an unknown algorithm", "quotes.pcrs"), pcrs;
         Members in_bank(values, "quotes.pcrs." + name + '.', document, error);
         auto& read = pcrs[*bank];
@@ -95,7 +95,7 @@ PcrSet read_pcrs(const json& banks, Document& document, std::optional<Error>& er
             const std::string key = std::to_string(pcr);
             if (!in_bank.has(key.c_str())) continue;
             const Bytes value = in_bank.bytes(key.c_str());
-            if (value.size() != measure::size_of(*bank))
+            if (value.size() != size_of(*bank))
                 return in_bank.refuse("a PCR value of the wrong size", "quotes.pcrs"), pcrs;
             Digest& digest = read[pcr];
             digest.size = value.size();
@@ -143,7 +143,7 @@ void read(Members& members, Document& document, std::optional<Error>& error) {
     if (members.has("ima")) {
         Members ima = members.inside("ima");
         ImaList& to = evidence.ima.emplace();
-        const auto algorithm = measure::algorithm_named(ima.text("algorithm"));
+        const auto algorithm = algorithm_named(ima.text("algorithm"));
         if (!algorithm)
             ima.refuse("a digest of an unknown algorithm", "ima.algorithm");
         else
@@ -201,7 +201,7 @@ std::string encode_json(const Evidence& evidence) {
     if (evidence.ak_name) value["ak_name"] = to_base64(*evidence.ak_name);
     if (evidence.ek_certificate) value["ek_certificate"] = to_base64(*evidence.ek_certificate);
     if (evidence.ima)
-        value["ima"] = {{"algorithm", measure::name_of(evidence.ima->algorithm)},
+        value["ima"] = {{"algorithm", name_of(evidence.ima->algorithm)},
                         {"entries", evidence.ima->entries},
                         {"data", to_base64(evidence.ima->data)}};
     return value.dump(2) + '\n';

@@ -13,7 +13,7 @@
 #include <ctime>
 #include <memory>
 
-namespace keyscribe::model {
+namespace keyscribe::keyrings {
 namespace {
 
 struct Deleter {
@@ -92,7 +92,7 @@ bool read_public_key(X509_PUBKEY* key, Certificate& certificate) {
     int size = 0;
     if (key == nullptr || X509_PUBKEY_get0_param(nullptr, &bits, &size, nullptr, key) != 1)
         return false;
-    certificate.fingerprint = measure::sha256({bits, static_cast<std::size_t>(size)});
+    certificate.fingerprint = sha256({bits, static_cast<std::size_t>(size)});
     unsigned char* der = nullptr;
     const int length = i2d_X509_PUBKEY(key, &der);
     const Owned<unsigned char> owner(der);
@@ -123,7 +123,7 @@ std::expected<Certificate, std::string> parse_certificate(Bytes payload) {
     certificate.subject_key_id = bytes_of(X509_get0_subject_key_id(x509.get()));
     certificate.authority_key_id = bytes_of(X509_get0_authority_key_id(x509.get()));
     certificate.algorithm = algorithm_text(x509.get());
-    certificate.sha256 = measure::sha256(payload);
+    certificate.sha256 = sha256(payload);
     return certificate;
 }
 
@@ -161,4 +161,4 @@ std::vector<std::uint8_t> public_key_info(std::string_view algorithm, Bytes key)
     return size > 0 ? std::vector<std::uint8_t>(der, der + size) : std::vector<std::uint8_t>();
 }
 
-}  // namespace keyscribe::model
+}  // namespace keyscribe::keyrings

@@ -9,7 +9,7 @@
 
 #include "controller/list/change.h"
 
-namespace keyscribe::model {
+namespace keyscribe::keyrings {
 
 struct Certificate {
     std::string subject, issuer;  ///< RFC 2253, in ASCII (openssl x509 -nameopt RFC2253)
@@ -34,4 +34,4 @@ bool is_signed_by(Bytes der, Bytes public_key);
 /// ...) and subjectPublicKey's bytes; empty where the algorithm is not known here.
 std::vector<std::uint8_t> public_key_info(std::string_view algorithm, Bytes key);
 
-}  // namespace keyscribe::model
+}  // namespace keyscribe::keyrings

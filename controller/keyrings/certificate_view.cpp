@@ -6,7 +6,7 @@
 #include <chrono>
 #include <string_view>
 
-namespace keyscribe::appraise {
+namespace keyscribe::keyrings {
 namespace {
 
 // X.690, 8.1.2: identifier octets.
@@ -223,4 +223,4 @@ std::optional<CertificateView> view_certificate(Bytes der) {
     return view;
 }
 
-}  // namespace keyscribe::appraise
+}  // namespace keyscribe::keyrings

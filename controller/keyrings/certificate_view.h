@@ -9,9 +9,7 @@
 
 #include "controller/base/digest.h"
 
-namespace keyscribe::appraise {
-
-using measure::Bytes;
+namespace keyscribe::keyrings {
 
 struct CertificateView {
     Bytes der;                                   ///< the whole of it
@@ -35,4 +33,4 @@ std::optional<std::size_t> der_size(Bytes der);
 /// subjectPublicKey's bytes of a SubjectPublicKeyInfo.
 std::optional<Bytes> public_key_of_spki(Bytes spki);
 
-}  // namespace keyscribe::appraise
+}  // namespace keyscribe::keyrings

@@ -6,7 +6,7 @@
 
 #include "controller/list/template_data.h"
 
-namespace keyscribe::model {
+namespace keyscribe::keyrings {
 namespace {
 
 std::uint64_t pair_of(std::int32_t keyring, std::int32_t key) {
@@ -14,7 +14,7 @@ std::uint64_t pair_of(std::int32_t keyring, std::int32_t key) {
            static_cast<std::uint32_t>(key);
 }
 
-std::unique_ptr<const Actor> owned(const std::optional<ActorView>& actor) {
+std::unique_ptr<const Actor> owned(const std::optional<list::ActorView>& actor) {
     if (!actor) return nullptr;
     return std::make_unique<const Actor>(Actor{actor->pid, actor->uid, actor->euid,
                                                actor->login_uid, std::string(actor->comm),
@@ -24,14 +24,14 @@ std::unique_ptr<const Actor> owned(const std::optional<ActorView>& actor) {
 Extent extent(std::size_t offset, std::size_t size) { return {.offset = offset, .size = size}; }
 
 /// These bring key material, so what was known of it is no longer true.
-bool brings_material(Operation operation) {
-    return operation == Operation::kCreate || operation == Operation::kUpdate ||
-           operation == Operation::kInstantiate;
+bool brings_material(list::Operation operation) {
+    return operation == list::Operation::kCreate || operation == list::Operation::kUpdate ||
+           operation == list::Operation::kInstantiate;
 }
 
-bool puts(Operation operation) {
-    return brings_material(operation) || operation == Operation::kReject ||
-           operation == Operation::kLink || operation == Operation::kMove;
+bool puts(list::Operation operation) {
+    return brings_material(operation) || operation == list::Operation::kReject ||
+           operation == list::Operation::kLink || operation == list::Operation::kMove;
 }
 
 }  // namespace
@@ -150,7 +150,7 @@ KeyId KeyringModel::keyring_of(std::int32_t serial, std::string_view name) {
 }
 
 /// A serial that now means another key: the end of the former one was not told.
-KeyId KeyringModel::key_of(const Change& change, Place place) {
+KeyId KeyringModel::key_of(const list::Change& change, Place place) {
     if (change.type == "keyring" && find(change.key) == kNone)
         return keyring_of(change.key, change.description);
     const KeyId known = find(change.key);
@@ -163,7 +163,8 @@ KeyId KeyringModel::key_of(const Change& change, Place place) {
     return new_key(change.key, change.type, change.description);
 }
 
-void KeyringModel::describe(Key& key, const Change& change, Extent payload, Extent public_key) {
+void KeyringModel::describe(Key& key, const list::Change& change, Extent payload,
+                            Extent public_key) {
     key.time = change.time;
     key.uid = change.uid;
     key.gid = change.gid;
@@ -178,7 +179,7 @@ void KeyringModel::describe(Key& key, const Change& change, Extent payload, Exte
         key.fingerprint.reset();
         key.withheld = {};
         key.error = 0;
-        key.marks &= static_cast<std::uint8_t>(~kNegative);
+        key.marks &= static_cast<std::uint8_t>(~list::kNegative);
     }
     if (change.sequence != 0) key.sequence = change.sequence;
     if (change.sha256 && change.sha256 != key.sha256) {
@@ -188,17 +189,18 @@ void KeyringModel::describe(Key& key, const Change& change, Extent payload, Exte
     if (payload.size != 0) key.payload = payload;
     if (!change.withheld.empty()) key.withheld = intern(change.withheld);
     if (change.public_key.empty()) return;
-    key.fingerprint = std::make_unique<const Sha256>(measure::sha256(change.public_key));
+    key.fingerprint = std::make_unique<const Sha256>(sha256(change.public_key));
     key.public_key = public_key;
     key.algorithm = intern(change.algorithm);
 }
 
 bool KeyringModel::is_expired(const Key& key, std::int64_t now) {
-    return (key.marks & kExpired) != 0 || (key.expiry != 0 && key.expiry <= now);
+    return (key.marks & list::kExpired) != 0 || (key.expiry != 0 && key.expiry <= now);
 }
 
 bool KeyringModel::is_dead(const Key& key, std::int64_t now) {
-    return (key.marks & (kRevoked | kInvalidated | kDestroyed)) != 0 || is_expired(key, now);
+    return (key.marks & (list::kRevoked | list::kInvalidated | list::kDestroyed)) != 0 ||
+           is_expired(key, now);
 }
 
 // Links.
@@ -209,7 +211,7 @@ LinkId KeyringModel::find_link(KeyId keyring, KeyId key) const {
     return found == standing_.end() || links_[*found].key != key ? kNone : *found;
 }
 
-LinkId KeyringModel::put(KeyId keyring, KeyId key, const Change& change, Place place) {
+LinkId KeyringModel::put(KeyId keyring, KeyId key, const list::Change& change, Place place) {
     Link wanted{.key = key, .keyring = keyring};
     if (const auto there = standing_.find(index_key(wanted)); there != standing_.end()) {
         if (links_[*there].key == key) return *there;
@@ -241,7 +243,7 @@ LinkId KeyringModel::put(KeyId keyring, KeyId key, const Change& change, Place p
     return id;
 }
 
-void KeyringModel::end(LinkId id, Operation how, Place place) {
+void KeyringModel::end(LinkId id, list::Operation how, Place place) {
     Link& link = links_[id];
     standing_.erase(id);
     remember_removal(link, now_);
@@ -257,7 +259,7 @@ void KeyringModel::end(LinkId id, Operation how, Place place) {
     link.next_held = link.previous_held = link.next_link = link.previous_link = kNone;
     // What was there without a serial has no life outside of the keyring.
     const KeyId key = link.key;
-    if (keys_[key].serial == 0 && !keys_[key].is_keyring()) keys_[key].marks |= kDestroyed;
+    if (keys_[key].serial == 0 && !keys_[key].is_keyring()) keys_[key].marks |= list::kDestroyed;
     if (history_ == History::kKeep) return;
     link = Link{};
     free_links_.push_back(id);
@@ -267,16 +269,17 @@ void KeyringModel::end(LinkId id, Operation how, Place place) {
     }
 }
 
-void KeyringModel::clear(KeyId keyring, Operation how, Place place) {
+void KeyringModel::clear(KeyId keyring, list::Operation how, Place place) {
     while (keys_[keyring].first_held != kNone) end(keys_[keyring].first_held, how, place);
 }
 
 void KeyringModel::destroy(KeyId id, Place place) {
-    clear(id, Operation::kDestroy, place);
-    while (keys_[id].first_link != kNone) end(keys_[id].first_link, Operation::kDestroy, place);
+    clear(id, list::Operation::kDestroy, place);
+    while (keys_[id].first_link != kNone)
+        end(keys_[id].first_link, list::Operation::kDestroy, place);
     Key& key = keys_[id];
     unbind(id);
-    key.marks |= kDestroyed;
+    key.marks |= list::kDestroyed;
     key.baselined = false;
     for (auto* names : {&named_, &unknown_})
         if (const auto found = names->find(key.description);
@@ -289,12 +292,12 @@ void KeyringModel::destroy(KeyId id, Place place) {
 
 // Records.
 
-Result<void> KeyringModel::feed(const measure::LogicalRecord& record) {
+Result<void> KeyringModel::feed(const list::LogicalRecord& record) {
     const auto where = [&] {
         return "entry " + std::to_string(record.entry) +
                (record.index != 0 ? ", record " + std::to_string(record.index) + " in it" : "");
     };
-    auto change = parse_change(record.name, record.buf);
+    auto change = list::parse_change(record.name, record.buf);
     if (!change) {
         finish();
         return fail(change.error().what, where());
@@ -305,7 +308,7 @@ Result<void> KeyringModel::feed(const measure::LogicalRecord& record) {
         return {};
     }
     Extent payload, public_key;
-    if ((*change)->operation == Operation::kPlain)
+    if ((*change)->operation == list::Operation::kPlain)
         payload = extent(record.offset, record.buf.size());
     if (const Bytes bytes = (*change)->public_key; !bytes.empty())
         public_key =
@@ -320,10 +323,10 @@ void KeyringModel::finish() {
     if (pending_) put_plain();
 }
 
-Result<void> KeyringModel::apply(const Change& change, Place place, Extent payload,
+Result<void> KeyringModel::apply(const list::Change& change, Place place, Extent payload,
                                  Extent public_key) {
     now_ = change.time;
-    if (change.operation == Operation::kPlain) {
+    if (change.operation == list::Operation::kPlain) {
         finish();
         pending_ = Pending{std::string(change.keyring_name), change.sha256.value_or(Sha256{}),
                            place, payload};
@@ -331,7 +334,7 @@ Result<void> KeyringModel::apply(const Change& change, Place place, Extent paylo
     }
     if (change.plain && pending_) {
         if (pending_->digest != change.sha256 ||
-            pending_->name != measure::ima_event_name(change.keyring_name)) {
+            pending_->name != list::ima_event_name(change.keyring_name)) {
             finish();
             return fail("a record whose payload is not the entry before it");
         }
@@ -342,13 +345,13 @@ Result<void> KeyringModel::apply(const Change& change, Place place, Extent paylo
     }
     finish();
     switch (change.operation) {
-        case Operation::kBaselineBegin:
+        case list::Operation::kBaselineBegin:
             begin_baseline(change);
             break;
-        case Operation::kBaseline:
+        case list::Operation::kBaseline:
             apply_baseline(change, place, public_key);
             break;
-        case Operation::kBaselineEnd:
+        case list::Operation::kBaselineEnd:
             end_baseline(change, place);
             break;
         default:
@@ -366,17 +369,17 @@ void KeyringModel::put_plain() {
     const KeyId id = new_key(0, {}, {});
     keys_[id].sha256 = waited.digest;
     keys_[id].payload = waited.payload;
-    put(keyring, id, Change{}, waited.place);
+    put(keyring, id, list::Change{}, waited.place);
 }
 
-void KeyringModel::apply_event(const Change& change, Place place, Extent payload,
+void KeyringModel::apply_event(const list::Change& change, Place place, Extent payload,
                                Extent public_key) {
     const KeyId known = find(change.key);
-    if (change.operation == Operation::kDestroy) {
+    if (change.operation == list::Operation::kDestroy) {
         if (known != kNone) destroy(known, place);
         return;
     }
-    if (change.operation == Operation::kClear) {
+    if (change.operation == list::Operation::kClear) {
         const KeyId keyring = change.keyring != 0 ? keyring_of(change.keyring, change.keyring_name)
                                                   : keyring_of(change.key, change.description);
         if (keyring != kNone) clear(keyring, change.operation, place);
@@ -385,7 +388,7 @@ void KeyringModel::apply_event(const Change& change, Place place, Extent payload
     const KeyId id = key_of(change, place);
     describe(keys_[id], change, payload, public_key);
     const KeyId keyring = keyring_of(change.keyring, change.keyring_name);
-    if (change.operation == Operation::kMove && change.from != change.keyring)
+    if (change.operation == list::Operation::kMove && change.from != change.keyring)
         if (const LinkId left = find_link(keyring_of(change.from, change.from_name), id);
             left != kNone)
             end(left, change.operation, place);
@@ -393,25 +396,25 @@ void KeyringModel::apply_event(const Change& change, Place place, Extent payload
         put(keyring, id, change, place);
     Key& key = keys_[id];
     switch (change.operation) {
-        case Operation::kUnlink:
+        case list::Operation::kUnlink:
             if (const LinkId left = find_link(keyring, id); left != kNone)
                 end(left, change.operation, place);
             break;
-        case Operation::kRevoke:
-            key.marks |= kRevoked;
+        case list::Operation::kRevoke:
+            key.marks |= list::kRevoked;
             clear(id, change.operation, place);
             break;
-        case Operation::kInvalidate:
-            key.marks |= kInvalidated;
+        case list::Operation::kInvalidate:
+            key.marks |= list::kInvalidated;
             break;
-        case Operation::kReject:
-            key.marks |= kNegative;
+        case list::Operation::kReject:
+            key.marks |= list::kNegative;
             key.error = change.error;
             break;
-        case Operation::kTimeout:
-            key.marks &= static_cast<std::uint8_t>(~kExpired);
+        case list::Operation::kTimeout:
+            key.marks &= static_cast<std::uint8_t>(~list::kExpired);
             break;
-        case Operation::kRestrict:
+        case list::Operation::kRestrict:
             key.restriction = std::make_unique<const std::string>(
                 change.restriction.value_or(std::string_view()));
             break;
@@ -422,11 +425,11 @@ void KeyringModel::apply_event(const Change& change, Place place, Extent payload
 
 // The baseline.
 
-void KeyringModel::begin_baseline(const Change& change) {
+void KeyringModel::begin_baseline(const list::Change& change) {
     for (const KeyId keyring : std::exchange(baseline_, {})) keys_[keyring].baselined = false;
     removed_.clear();
     baseline_time_ = change.time;
-    for (const KeyringName& each : change.keyrings) {
+    for (const list::KeyringName& each : change.keyrings) {
         const KeyId keyring = keyring_of(each.serial, each.name);
         if (keyring == kNone) continue;
         baseline_.push_back(keyring);
@@ -435,7 +438,7 @@ void KeyringModel::begin_baseline(const Change& change) {
     }
 }
 
-void KeyringModel::apply_baseline(const Change& change, Place place, Extent public_key) {
+void KeyringModel::apply_baseline(const list::Change& change, Place place, Extent public_key) {
     const KeyId id = key_of(change, place);
     if (keys_[id].time <= change.time) {
         describe(keys_[id], change, {}, public_key);
@@ -452,7 +455,7 @@ void KeyringModel::apply_baseline(const Change& change, Place place, Extent publ
     links_[put(keyring, id, change, place)].confirmed = true;
 }
 
-void KeyringModel::end_baseline(const Change& change, Place place) {
+void KeyringModel::end_baseline(const list::Change& change, Place place) {
     for (const KeyId keyring : std::exchange(baseline_, {})) {
         if (!std::exchange(keys_[keyring].baselined, false)) continue;
         for (const LinkId id : contents(keyring)) {
@@ -506,4 +509,4 @@ std::vector<LinkId> KeyringModel::ever_held(KeyId keyring) const {
     return found;
 }
 
-}  // namespace keyscribe::model
+}  // namespace keyscribe::keyrings

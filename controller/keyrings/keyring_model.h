@@ -18,10 +18,10 @@
 #include <unordered_set>
 #include <vector>
 
-#include "controller/list/unfold.h"
 #include "controller/list/change.h"
+#include "controller/list/unfold.h"
 
-namespace keyscribe::model {
+namespace keyscribe::keyrings {
 
 using KeyId = std::uint32_t;  ///< a keyring is a key of type "keyring"
 using LinkId = std::uint32_t;
@@ -76,7 +76,7 @@ struct Key {
     KeyId next_serial = kNone;
 
     bool is_keyring() const { return std::string_view(type) == "keyring"; }
-    bool is_live() const { return (marks & kDestroyed) == 0; }
+    bool is_live() const { return (marks & list::kDestroyed) == 0; }
 };
 
 /// A key in a keyring, for a time.
@@ -86,8 +86,9 @@ struct Link {
     std::uint64_t sequence = 0;          ///< of the event that put it there; 0: none
     std::uint64_t time = 0;              ///< then; CLOCK_BOOTTIME in ns; 0: the list does not tell
     std::unique_ptr<const Actor> actor;  ///< who put it there, where the record says so
-    Operation how = Operation::kPlain;   ///< kBaseline: it was there before
-    Operation end = Operation::kPlain;   ///< what took it out; kCreate, ...: it was displaced
+    list::Operation how = list::Operation::kPlain;  ///< kBaseline: it was there before
+    list::Operation end =
+        list::Operation::kPlain;  ///< what took it out; kCreate, ...: it was displaced
     bool stands = false;
     bool confirmed = false;                           // by the baseline that is being told
     LinkId next_held = kNone, previous_held = kNone;  // of the keyring
@@ -106,14 +107,14 @@ class KeyringModel {
 
     /// The next record of the list, whatever it is about.
     /// Error: a malformed one, or one whose plain entry is not before it; it changed nothing else.
-    Result<void> feed(const measure::LogicalRecord& record);
+    Result<void> feed(const list::LogicalRecord& record);
 
     /// A plain entry waits for the record that says whose it is: the list ends here. feed() goes on
     /// all the same.
     void finish();
 
     /// The change itself, of whichever source. `payload` and `public_key`: where the list has them.
-    Result<void> apply(const Change& change, Place place = {}, Extent payload = {},
+    Result<void> apply(const list::Change& change, Place place = {}, Extent payload = {},
                        Extent public_key = {});
 
     const Key& key(KeyId id) const { return keys_[id]; }
@@ -171,18 +172,18 @@ class KeyringModel {
     void bind(KeyId key);
     void unbind(KeyId key);
     KeyId keyring_of(std::int32_t serial, std::string_view name);
-    KeyId key_of(const Change& change, Place place);
-    void describe(Key& key, const Change& change, Extent payload, Extent public_key);
+    KeyId key_of(const list::Change& change, Place place);
+    void describe(Key& key, const list::Change& change, Extent payload, Extent public_key);
     LinkId find_link(KeyId keyring, KeyId key) const;
-    LinkId put(KeyId keyring, KeyId key, const Change& change, Place place);
-    void end(LinkId link, Operation how, Place place);
-    void clear(KeyId keyring, Operation how, Place place);
+    LinkId put(KeyId keyring, KeyId key, const list::Change& change, Place place);
+    void end(LinkId link, list::Operation how, Place place);
+    void clear(KeyId keyring, list::Operation how, Place place);
     void destroy(KeyId key, Place place);
     void put_plain();
-    void apply_event(const Change& change, Place place, Extent payload, Extent public_key);
-    void begin_baseline(const Change& change);
-    void apply_baseline(const Change& change, Place place, Extent public_key);
-    void end_baseline(const Change& change, Place place);
+    void apply_event(const list::Change& change, Place place, Extent payload, Extent public_key);
+    void begin_baseline(const list::Change& change);
+    void apply_baseline(const list::Change& change, Place place, Extent public_key);
+    void end_baseline(const list::Change& change, Place place);
     void remember_removal(const Link& link, std::uint64_t time);
 
     History history_;
@@ -205,4 +206,4 @@ class KeyringModel {
     std::uint64_t now_ = 0;                                     // of the change that is applied
 };
 
-}  // namespace keyscribe::model
+}  // namespace keyscribe::keyrings

@@ -5,7 +5,7 @@
 
 #include "controller/list/cbor_stream.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::list {
 namespace {
 
 using nlohmann::json;
@@ -97,4 +97,4 @@ Result<json> from_cbor(Bytes encoded) {
 
 json cbor_bytes(Bytes bytes) { return json::binary({bytes.begin(), bytes.end()}); }
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::list

@@ -5,10 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "controller/base/error.h"
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::list {
 
 /// Integers and lengths in their shortest form, map keys in the bytewise order of their encodings
 /// (shorter ones first). `value` has no floats; byte strings are json::binary without a subtype.
@@ -20,4 +20,4 @@ Result<nlohmann::json> from_cbor(Bytes encoded);
 /// A byte string of any bytes.
 nlohmann::json cbor_bytes(Bytes bytes);
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::list

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace keyscribe::measure::cbor {
+namespace keyscribe::list::cbor {
 namespace {
 
 constexpr unsigned kMaxDepth = 8;
@@ -166,4 +166,4 @@ std::optional<std::string_view> Map::name(std::string_view key) const {
     return found ? std::optional(as_text(*found)) : std::nullopt;
 }
 
-}  // namespace keyscribe::measure::cbor
+}  // namespace keyscribe::list::cbor

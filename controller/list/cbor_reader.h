@@ -11,7 +11,7 @@
 
 #include "controller/base/digest.h"
 
-namespace keyscribe::measure::cbor {
+namespace keyscribe::list::cbor {
 
 enum class Kind { kUint, kNegative, kBytes, kText, kArray, kMap, kTrue, kFalse };
 
@@ -57,4 +57,4 @@ class Map {
     std::array<std::pair<std::string_view, Item>, kMaxMembers> members_;
 };
 
-}  // namespace keyscribe::measure::cbor
+}  // namespace keyscribe::list::cbor

@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "controller/base/error.h"
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::list {
 
 /// RFC 8949, 3.1: the major types that are needed.
 enum class CborType : std::uint8_t {
@@ -139,4 +139,4 @@ class CborReader {
     std::optional<Error> error_;
 };
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::list

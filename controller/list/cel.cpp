@@ -7,7 +7,7 @@
 
 #include "controller/list/cbor_stream.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::list {
 namespace {
 
 using nlohmann::ordered_json;
@@ -291,4 +291,4 @@ Result<std::vector<CelRecord>> read_cel(Bytes log, CelFormat format) {
     return records;
 }
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::list

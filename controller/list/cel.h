@@ -24,7 +24,7 @@
 #include "controller/base/error.h"
 #include "controller/list/list_reader.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::list {
 
 enum class CelFormat { kJson, kCbor, kTlv };
 
@@ -48,4 +48,4 @@ Result<std::vector<std::uint8_t>> write_cel(std::span<const Entry> entries,
 /// from 0 in each PCR, each with 1 to 16 digests of the right size, no bank twice.
 Result<std::vector<CelRecord>> read_cel(Bytes log, CelFormat format);
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::list

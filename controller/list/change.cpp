@@ -8,10 +8,8 @@
 
 #include "controller/list/cbor_reader.h"
 
-namespace keyscribe::model {
+namespace keyscribe::list {
 namespace {
-
-namespace cbor = measure::cbor;
 
 constexpr std::string_view kPrefix = "keyscribe:";
 
@@ -44,7 +42,7 @@ class Members {
 
   private:
     template <class Int>
-    requires std::is_integral_v<Int>
+        requires std::is_integral_v<Int>
     bool take(std::string_view name, Int& to) const {
         if constexpr (std::is_same_v<Int, bool>) {
             const auto item = map_[name];
@@ -176,7 +174,7 @@ void read_event(Members& members, Change& change) {
 
 Change plain(std::string_view name, Bytes buf) {
     Change change{.keyring_name = name};
-    const auto digest = measure::hash(measure::Algorithm::kSha256, buf);
+    const auto digest = hash(Algorithm::kSha256, buf);
     std::ranges::copy(Bytes(digest), change.sha256.emplace().begin());
     return change;
 }
@@ -216,4 +214,4 @@ Result<std::optional<Change>> parse_change(std::string_view name, Bytes buf) {
     return change;
 }
 
-}  // namespace keyscribe::model
+}  // namespace keyscribe::list

@@ -9,13 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "controller/base/error.h"
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 
-namespace keyscribe::model {
-
-using measure::Bytes;
-using measure::Sha256;
+namespace keyscribe::list {
 
 enum class Operation : std::uint8_t {
     kPlain,  ///< an entry that is a key's payload; the record behind it says whose
@@ -97,4 +94,4 @@ struct Change {
 /// Error: a record about a key that is malformed.
 Result<std::optional<Change>> parse_change(std::string_view name, Bytes buf);
 
-}  // namespace keyscribe::model
+}  // namespace keyscribe::list

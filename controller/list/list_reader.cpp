@@ -6,7 +6,7 @@
 
 #include "controller/base/little_endian.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::list {
 
 bool Entry::is_violation() const {
     return std::ranges::all_of(stored_digest, [](std::uint8_t byte) { return byte == 0; });
@@ -83,8 +83,7 @@ Digest extended(Algorithm bank, const Digest& old, const Digest& value) {
 
 void Replay::add(const Entry& entry) {
     for (const Algorithm bank : banks_) {
-        Digest& value =
-            values_.try_emplace({entry.pcr, bank}, filled(bank, 0)).first->second;
+        Digest& value = values_.try_emplace({entry.pcr, bank}, filled(bank, 0)).first->second;
         value = extended(bank, value, extend_value(entry, bank));
     }
 }
@@ -94,4 +93,4 @@ Digest Replay::value(std::uint32_t pcr, Algorithm bank) const {
     return found == values_.end() ? filled(bank, 0) : found->second;
 }
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::list

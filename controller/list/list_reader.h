@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "controller/base/error.h"
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::list {
 
 /// Views into the list's bytes.
 struct Entry {
@@ -79,4 +79,4 @@ class Replay {
     std::map<std::pair<std::uint32_t, Algorithm>, Digest> values_;
 };
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::list

@@ -6,7 +6,7 @@
 
 #include "controller/base/little_endian.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::list {
 namespace {
 
 class Encoder {
@@ -98,4 +98,4 @@ Result<TemplateFields> decode_fields(std::string_view template_name, Bytes data)
     return fields;
 }
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::list

@@ -7,11 +7,11 @@
 #include <string>
 #include <string_view>
 
-#include "controller/base/error.h"
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 #include "controller/base/wiped_bytes.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::list {
 
 /// A keyring's name as IMA writes it into n-ng: with `_` for each blank, which separates the text
 /// list's fields (ima_write_template_field_data()).
@@ -27,14 +27,14 @@ WipedBytes encode_ima_ng(Algorithm algorithm, Bytes digest, std::string_view nam
 
 /// Views into template data.
 struct TemplateFields {
-    std::string_view algorithm;   ///< of d-ng: "sha256"
-    Bytes digest;                 ///< of d-ng
-    std::string_view name;        ///< n-ng, without the NUL
-    std::optional<Bytes> third;   ///< buf, or sig: by the template's name
+    std::string_view algorithm;  ///< of d-ng: "sha256"
+    Bytes digest;                ///< of d-ng
+    std::string_view name;       ///< n-ng, without the NUL
+    std::optional<Bytes> third;  ///< buf, or sig: by the template's name
 };
 
 /// Takes ima-ng (two fields), ima-buf and ima-sig (three) apart.
 /// Error: a length that does not add up, a missing NUL, or bytes behind the last field.
 Result<TemplateFields> decode_fields(std::string_view template_name, Bytes data);
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::list

@@ -6,7 +6,7 @@
 #include "controller/list/cbor_reader.h"
 #include "controller/list/template_data.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::list {
 namespace {
 
 constexpr std::string_view kBatch = "keyscribe:batch";
@@ -89,4 +89,4 @@ std::optional<LogicalRecord> Unfolded::next() {
     return record;
 }
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::list

@@ -9,7 +9,7 @@
 #include "controller/base/error.h"
 #include "controller/list/list_reader.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::list {
 
 /// What one ima-buf entry, or one in a batch, says. Views into the list's bytes.
 struct LogicalRecord {
@@ -53,4 +53,4 @@ Result<void> for_each_record(Bytes list, Visit visit) {
     }
 }
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::list

@@ -28,7 +28,7 @@ void write_pcrs(const std::filesystem::path& file, const Host& host, Algorithm b
     const std::string zeros(2 * value.size(), '0');
     for (unsigned pcr = 0; pcr < 24; ++pcr)
         stream << (pcr < 10 ? "PCR-0" : "PCR-") << pcr << ": "
-               << (pcr == Host::kPcr ? measure::to_hex(value) : zeros) << '\n';
+               << (pcr == Host::kPcr ? to_hex(value) : zeros) << '\n';
 }
 
 }  // namespace

@@ -8,9 +8,9 @@
 #include <sched.h>
 #include <stdio.h>
 
-/* How many keys root has that are not destroyed yet: /proc/key-users, "uid: usage nkeys/nikeys ...". */
-static int key_objects(void)
-{
+/* How many keys root has that are not destroyed yet: /proc/key-users, "uid: usage nkeys/nikeys
+ * ...". */
+static int key_objects(void) {
     int keys = -1;
     FILE* users = fopen("/proc/key-users", "r");
     if (!users) return -1;
@@ -20,7 +20,6 @@ static int key_objects(void)
 }
 
 /* Bounded: somebody else may have made a key that stays. */
-static void wait_for_collector(int keys)
-{
+static void wait_for_collector(int keys) {
     for (int i = 0; i < 1000 && key_objects() > keys; i++) sched_yield();
 }

@@ -4,10 +4,10 @@
 // the same bytes are also taken as a list, and as evidence.
 #include <cstdlib>
 
+#include "controller/list/template_data.h"
 #include "controller/service/appraise/appraise.h"
 #include "controller/service/appraise/ima_list.h"
 #include "controller/service/appraise/judge.h"
-#include "controller/list/template_data.h"
 
 using namespace keyscribe;
 using namespace keyscribe::appraise;
@@ -49,15 +49,15 @@ std::vector<std::uint8_t> list_of(Bytes input, unsigned pcr) {
                           size = std::min<std::size_t>(input[1] | input[2] << 8, input.size() - 3);
         const Bytes payload = input.subspan(3, size);
         input = input.subspan(3 + size);
-        auto data = measure::encode_ima_buf(kNames[kind % std::size(kNames)], payload);
+        auto data = list::encode_ima_buf(kNames[kind % std::size(kNames)], payload);
         std::string_view name = "ima-buf";
         if (kind >= 200) name = "ima-sig";
         if (kind == 255) {
-            data = measure::encode_ima_ng(Algorithm::kSha256,
-                                          measure::filled(Algorithm::kSha256, 1), "boot_aggregate");
+            data = list::encode_ima_ng(Algorithm::kSha256, filled(Algorithm::kSha256, 1),
+                                       "boot_aggregate");
             name = "ima-ng";
         }
-        const auto digest = measure::hash(Algorithm::kSha1, data);
+        const auto digest = hash(Algorithm::kSha1, data);
         put(list, pcr);
         list.insert(list.end(), digest.bytes.begin(), digest.bytes.begin() + 20);
         put(list, static_cast<std::uint32_t>(name.size()));
@@ -70,8 +70,8 @@ std::vector<std::uint8_t> list_of(Bytes input, unsigned pcr) {
 
 void judge(Bytes list, unsigned pcr) {
     static const Basis basis;
-    const PcrBanks zeros = {{Algorithm::kSha256, measure::filled(Algorithm::kSha256, 0)}};
-    const PcrBanks never = {{Algorithm::kSha256, measure::filled(Algorithm::kSha256, 0xee)}};
+    const PcrBanks zeros = {{Algorithm::kSha256, filled(Algorithm::kSha256, 0)}};
+    const PcrBanks never = {{Algorithm::kSha256, filled(Algorithm::kSha256, 0xee)}};
     ListPass pass{.list = list, .pcr = pcr, .start = zeros, .quoted = never};
     Findings findings;
     Judge judge(basis.policy, basis.references, basis.blocked_keys, 1'000'000'000, findings);

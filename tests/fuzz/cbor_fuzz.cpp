@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "controller/list/cbor.h"
 #include "controller/host/records/records.h"
+#include "controller/list/cbor.h"
 
 using namespace keyscribe::measure;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const Bytes encoded{data, size};
-    (void)foreign_values(encoded);
-    const auto value = from_cbor(encoded);
-    if (value && !std::ranges::equal(to_cbor(*value), encoded)) std::abort();
+    (void)records::foreign_values(encoded);
+    const auto value = list::from_cbor(encoded);
+    if (value && !std::ranges::equal(list::to_cbor(*value), encoded)) std::abort();
     return 0;
 }

@@ -8,10 +8,10 @@ using namespace keyscribe::measure;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
-    const auto format = static_cast<CelFormat>(data[0] % 3);
-    const auto records = read_cel({data + 1, size - 1}, format);
+    const auto format = static_cast<list::CelFormat>(data[0] % 3);
+    const auto records = list::read_cel({data + 1, size - 1}, format);
     if (!records) return 0;
-    for (const CelRecord& record : *records)
+    for (const list::CelRecord& record : *records)
         if (record.digests.empty() || record.template_name.empty()) std::abort();
     return 0;
 }

@@ -10,7 +10,7 @@ using namespace keyscribe::appraise;
 
 namespace {
 
-void compare(const CertificateView& view) {
+void compare(const keyrings::CertificateView& view) {
     const unsigned char* der = view.der.data();
     const Owned<X509> certificate(d2i_X509(nullptr, &der, static_cast<long>(view.der.size())));
     ERR_clear_error();
@@ -34,9 +34,9 @@ void compare(const CertificateView& view) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const Bytes input(data, size);
-    if (const auto view = view_certificate(input)) {
+    if (const auto view = keyrings::view_certificate(input)) {
         compare(*view);
-        (void)display_name(*view);
+        (void)keyrings::display_name(*view);
     }
     for (const std::string_view algorithm : {"rsa", "ecdsa-nist-p256", "ecdsa-nist-p384", "none"})
         (void)public_key(input, algorithm);

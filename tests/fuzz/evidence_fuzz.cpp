@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     // CBOR has one form; JSON, once read, gives the same evidence in either.
     if (decoded->storage.empty() && !std::ranges::equal(cbor, input)) std::abort();
     const std::string json = encode_json(decoded->evidence);
-    const auto again = decode(keyscribe::measure::as_bytes(json));
+    const auto again = decode(keyscribe::base::as_bytes(json));
     if (!again || encode_cbor(again->evidence) != cbor) std::abort();
     return 0;
 }

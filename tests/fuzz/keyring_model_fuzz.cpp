@@ -18,20 +18,20 @@ namespace {
 using Held =
     std::set<std::tuple<std::string, std::int32_t, std::string, std::int32_t, std::string>>;
 
-Held held(const KeyringModel& model) {
+Held held(const keyrings::KeyringModel& model) {
     Held all;
     std::size_t standing = 0;
-    for (const KeyId ring : model.keyrings())
-        for (const LinkId id : model.contents(ring)) {
-            const Link& link = model.link(id);
-            const Key& key = model.key(link.key);
+    for (const keyrings::KeyId ring : model.keyrings())
+        for (const keyrings::LinkId id : model.contents(ring)) {
+            const keyrings::Link& link = model.link(id);
+            const keyrings::Key& key = model.key(link.key);
             if (!link.stands || link.keyring != ring || !key.is_live()) std::abort();
             all.emplace(model.key(ring).description, model.key(ring).serial, key.description,
                         key.serial, std::string(key.type));
             ++standing;
         }
     std::size_t links = 0;
-    for (LinkId id = 0; id < model.links(); ++id) links += model.link(id).stands;
+    for (keyrings::LinkId id = 0; id < model.links(); ++id) links += model.link(id).stands;
     if (links != standing) std::abort();
     return all;
 }
@@ -40,15 +40,16 @@ Held held(const KeyringModel& model) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     Bytes rest(data, size);
-    (void)parse_certificate(rest);
-    KeyringModel model, forgetful(KeyringModel::History::kForget);
+    (void)keyrings::parse_certificate(rest);
+    keyrings::KeyringModel model, forgetful(keyrings::KeyringModel::History::kForget);
     for (std::uint64_t entry = 0; rest.size() >= 3; ++entry) {
         const unsigned kind = rest[0] % 21;
         const std::size_t length = std::min<std::size_t>(rest[1] << 8 | rest[2], rest.size() - 3);
         const std::string name =
             kind == 20 ? "ring"
-                       : "keyscribe:" + std::string(name_of(static_cast<Operation>(kind % 19)));
-        const keyscribe::measure::LogicalRecord record{entry, 0, name, rest.subspan(3, length), 0};
+                       : "keyscribe:" +
+                             std::string(list::name_of(static_cast<list::Operation>(kind % 19)));
+        const keyscribe::list::LogicalRecord record{entry, 0, name, rest.subspan(3, length), 0};
         if (model.feed(record).has_value() != forgetful.feed(record).has_value()) std::abort();
         rest = rest.subspan(3 + length);
     }

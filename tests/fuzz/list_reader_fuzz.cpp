@@ -2,30 +2,30 @@
 // Arbitrary bytes as a measurement list: refused, or taken apart into entries that lie end to end.
 #include <cstdlib>
 
-#include "controller/list/list_reader.h"
 #include "controller/host/measure/list_writer.h"
 #include "controller/host/records/records.h"
+#include "controller/list/list_reader.h"
 #include "controller/list/template_data.h"
 
 using namespace keyscribe::measure;
 
 namespace {
 
-void look_at(const Entry& entry) {
+void look_at(const list::Entry& entry) {
     (void)text_line(entry.pcr, entry.stored_digest, entry.template_name, entry.template_data);
-    const auto fields = decode_fields(entry.template_name, entry.template_data);
+    const auto fields = list::decode_fields(entry.template_name, entry.template_data);
     if (!fields) return;
     const std::size_t third = fields->third ? 4 + fields->third->size() : 0;
     if (4 + fields->algorithm.size() + 2 + fields->digest.size() + 4 + fields->name.size() + 1 +
             third !=
         entry.template_data.size())
         std::abort();
-    if (fields->third) (void)foreign_values(*fields->third);
+    if (fields->third) (void)records::foreign_values(*fields->third);
 }
 
 void read(Bytes list, Algorithm digests) {
-    ListReader reader(list, digests);
-    Replay replay({Algorithm::kSha1, Algorithm::kSha256});
+    list::ListReader reader(list, digests);
+    list::Replay replay({Algorithm::kSha1, Algorithm::kSha256});
     std::size_t end = 0;
     for (;;) {
         const auto entry = reader.next();
@@ -35,7 +35,7 @@ void read(Bytes list, Algorithm digests) {
             return;
         }
         if (!*entry) break;
-        const Entry& one = **entry;
+        const list::Entry& one = **entry;
         const std::size_t length = one.template_name == "ima" ? 0 : 4;
         if (one.offset != end || one.size != 4 + size_of(digests) + 4 + one.template_name.size() +
                                                  length + one.template_data.size())

@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Bytes rest = size == 0 ? input : input.subspan(1 + cut);
     evidence::Quote quote{.attest = attest, .signature = rest};
     if (const auto pcrs = quoted_pcrs(attest))
-        for (const auto& [bank, pcr] : *pcrs) quote.pcrs[bank][pcr] = measure::filled(bank, 0);
+        for (const auto& [bank, pcr] : *pcrs) quote.pcrs[bank][pcr] = filled(bank, 0);
     Findings findings;
     if (verify_quote(quote, *key, {}, findings)) std::abort();
     if (findings.worst() != Weight::kUnusable) std::abort();

@@ -3,19 +3,19 @@
 #include <ctime>
 #include <iostream>
 
-#include "controller/service/appraise/appraise.h"
-#include "controller/base/mapped_file.h"
 #include "controller/base/digest.h"
+#include "controller/base/mapped_file.h"
+#include "controller/service/appraise/appraise.h"
 
 int main(int, char** arguments) {
     using namespace keyscribe;
     appraise::Basis basis;
     basis.references = appraise::ReferenceValues::load(arguments[1]).value();
-    const auto pem = evidence::MappedFile::open(arguments[2]).value();
+    const auto pem = MappedFile::open(arguments[2]).value();
     const auto key = appraise::AttestationKey::from_pem(
         {reinterpret_cast<const char*>(pem.bytes().data()), pem.bytes().size()});
-    const auto file = evidence::MappedFile::open(arguments[3]).value();
-    const auto nonce = measure::from_hex(arguments[4]).value();
+    const auto file = MappedFile::open(arguments[3]).value();
+    const auto nonce = from_hex(arguments[4]).value();
     const appraise::Appraisal result = appraise::appraise(
         {.evidence = file.bytes(), .nonce = nonce, .keys = {&*key, 1}, .now = std::time(nullptr)},
         basis);

@@ -54,7 +54,7 @@ void begin(Host& host, const Certificates& keys) {
         host.key_fields("create", 210, ".platform", 103, "Platform firmware CA: 7f");
     fields["plain"] = true;
     fields["length"] = keys.platform.size();
-    fields["sha256"] = measure::cbor_bytes(measure::hash(Algorithm::kSha256, keys.platform));
+    fields["sha256"] = list::cbor_bytes(hash(Algorithm::kSha256, keys.platform));
     fields["actor"] = actor("kworker/0:1", "");
     host.list.record("create", fields);
 }
@@ -77,8 +77,7 @@ void contraindicated(Host& host, const Certificates& keys) {
     host.list.record("loss", {{"first", 900}, {"last", 911}, {"count", 12}});
     nlohmann::json again = Host::speaker();
     again["entries"] = host.list.entries;
-    again["controller"] =
-        measure::cbor_bytes(measure::hash(Algorithm::kSha256, measure::as_bytes("other")));
+    again["controller"] = list::cbor_bytes(hash(Algorithm::kSha256, as_bytes("other")));
     host.list.record("restart", again);
     host.list.record("baseline-end",
                      {{"time", 9}, {"keyrings", 3}, {"keys", 5}, {"appeared", 1}, {"vanished", 0}});

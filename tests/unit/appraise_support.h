@@ -18,19 +18,16 @@
 #include <string>
 #include <vector>
 
-#include "controller/service/appraise/appraise.h"
-#include "controller/service/appraise/openssl.h"
+#include "controller/host/measure/list_writer.h"
 #include "controller/list/cbor.h"
 #include "controller/list/list_reader.h"
-#include "controller/host/measure/list_writer.h"
 #include "controller/list/template_data.h"
+#include "controller/service/appraise/appraise.h"
+#include "controller/service/appraise/openssl.h"
 
 namespace keyscribe::testing {
 
 using appraise::Owned;
-using measure::Algorithm;
-using measure::Bytes;
-using measure::Digest;
 using Buffer = std::vector<std::uint8_t>;
 
 inline std::shared_ptr<EVP_PKEY> shared(EVP_PKEY* key) { return {key, EVP_PKEY_free}; }
@@ -42,7 +39,7 @@ inline Buffer spki_bits(EVP_PKEY* key) {
     const int size = i2d_PUBKEY(key, &der);
     const Buffer spki(der, der + size);
     OPENSSL_free(der);
-    const Bytes bits = *appraise::public_key_of_spki(spki);
+    const Bytes bits = *keyrings::public_key_of_spki(spki);
     return {bits.begin(), bits.end()};
 }
 
@@ -97,11 +94,11 @@ class ListMaker {
   public:
     ListMaker(unsigned pcr, Algorithm stored = Algorithm::kSha1) : pcr_(pcr), stored_(stored) {
         for (const Algorithm bank : {Algorithm::kSha1, Algorithm::kSha256})
-            values_.emplace_back(bank, measure::filled(bank, 0));
+            values_.emplace_back(bank, filled(bank, 0));
     }
 
     void add(std::string_view template_name, Bytes template_data) {
-        const Digest stored = measure::hash(stored_, template_data);
+        const Digest stored = hash(stored_, template_data);
         put_le32(pcr_);
         bytes.insert(bytes.end(), stored.bytes.begin(), stored.bytes.begin() + stored.size);
         put_le32(static_cast<std::uint32_t>(template_name.size()));
@@ -109,37 +106,36 @@ class ListMaker {
         put_le32(static_cast<std::uint32_t>(template_data.size()));
         bytes.insert(bytes.end(), template_data.begin(), template_data.end());
         for (auto& [bank, value] : values_)
-            value = measure::extended(bank, value, measure::hash(bank, template_data));
+            value = list::extended(bank, value, hash(bank, template_data));
         offsets.push_back(bytes.size());
         ++entries;
     }
     void violation(std::string_view name) {
-        const auto data = measure::encode_ima_ng(Algorithm::kSha256,
-                                                 measure::filled(Algorithm::kSha256, 0), name);
+        const auto data =
+            list::encode_ima_ng(Algorithm::kSha256, filled(Algorithm::kSha256, 0), name);
         put_le32(pcr_);
-        bytes.resize(bytes.size() + measure::size_of(stored_));
+        bytes.resize(bytes.size() + size_of(stored_));
         put_le32(6);
         const std::string_view text = "ima-ng";
         bytes.insert(bytes.end(), text.begin(), text.end());
         put_le32(static_cast<std::uint32_t>(data.size()));
         bytes.insert(bytes.end(), data.begin(), data.end());
-        for (auto& [bank, value] : values_)
-            value = measure::extended(bank, value, measure::filled(bank, 0xff));
+        for (auto& [bank, value] : values_) value = list::extended(bank, value, filled(bank, 0xff));
         offsets.push_back(bytes.size());
         ++entries;
     }
-    void aggregate(const Digest& digest = measure::hash(Algorithm::kSha256, {})) {
-        add("ima-ng", measure::encode_ima_ng(Algorithm::kSha256, digest, "boot_aggregate"));
+    void aggregate(const Digest& digest = hash(Algorithm::kSha256, {})) {
+        add("ima-ng", list::encode_ima_ng(Algorithm::kSha256, digest, "boot_aggregate"));
     }
     void buf(std::string_view name, Bytes payload) {
-        add("ima-buf", measure::encode_ima_buf(name, payload));
+        add("ima-buf", list::encode_ima_buf(name, payload));
     }
     void record(const std::string& kind, const nlohmann::json& fields) {
-        buf("keyscribe:" + kind, measure::to_cbor(fields));
+        buf("keyscribe:" + kind, list::to_cbor(fields));
     }
     /// As the kernel writes a signed file: d-ng | n-ng | sig.
     void signed_file(Bytes digest, std::string_view name, Bytes signature) {
-        auto data = measure::encode_ima_ng(Algorithm::kSha256, digest, name);
+        auto data = list::encode_ima_ng(Algorithm::kSha256, digest, name);
         const std::uint32_t size = static_cast<std::uint32_t>(signature.size());
         for (int shift = 0; shift < 32; shift += 8)
             data.push_back(static_cast<std::uint8_t>(size >> shift));
@@ -149,7 +145,7 @@ class ListMaker {
     /// The PCR's values were changed by somebody else.
     void extend_only(std::string_view what) {
         for (auto& [bank, value] : values_)
-            value = measure::extended(bank, value, measure::hash(bank, measure::as_bytes(what)));
+            value = list::extended(bank, value, hash(bank, as_bytes(what)));
     }
 
     evidence::PcrSet pcrs() const {
@@ -160,7 +156,7 @@ class ListMaker {
     nlohmann::json values_json() const {
         nlohmann::json json = nlohmann::json::object();
         for (const auto& [bank, value] : values_)
-            json[std::string(measure::name_of(bank))] = measure::cbor_bytes(value);
+            json[std::string(name_of(bank))] = list::cbor_bytes(value);
         return json;
     }
 
@@ -216,7 +212,7 @@ struct QuoteMaker {
                 values.insert(values.end(), bytes.begin(), bytes.end());
             }
         }
-        const Digest digest = measure::hash(hash, values);
+        const Digest digest = base::hash(hash, values);
         quote.pcrDigest.size = static_cast<UINT16>(digest.size);
         std::copy_n(digest.bytes.begin(), digest.size, quote.pcrDigest.buffer);
         Buffer bytes(sizeof(TPMS_ATTEST));
@@ -348,26 +344,22 @@ struct Host {
         ima = certificate(ima_key.get(), "File signer", builtin_key.get(), "Build key");
     }
 
-    static nlohmann::json bytes(std::string_view text) {
-        return measure::cbor_bytes(measure::as_bytes(text));
-    }
+    static nlohmann::json bytes(std::string_view text) { return list::cbor_bytes(as_bytes(text)); }
     static nlohmann::json speaker() {
-        return {
-            {"version", "0.1.0"},
-            {"controller",
-             measure::cbor_bytes(measure::hash(Algorithm::kSha256, measure::as_bytes("c")))},
-            {"bpf", measure::cbor_bytes(measure::hash(Algorithm::kSha256, measure::as_bytes("b")))},
-            {"kernel", "6.1.0"},
-            {"boot_id", kBootId},
-            {"hooks", nlohmann::json::object()}};
+        return {{"version", "0.1.0"},
+                {"controller", list::cbor_bytes(hash(Algorithm::kSha256, as_bytes("c")))},
+                {"bpf", list::cbor_bytes(hash(Algorithm::kSha256, as_bytes("b")))},
+                {"kernel", "6.1.0"},
+                {"boot_id", kBootId},
+                {"hooks", nlohmann::json::object()}};
     }
     void begin() {
         list.aggregate(aggregate_of(firmware()));
         list.record("start", speaker());
-        list.record("policy", {{"digest", measure::cbor_bytes(measure::hash(
-                                              Algorithm::kSha256, measure::as_bytes("p")))},
-                               {"generation", 1},
-                               {"files", nlohmann::json::array()}});
+        list.record("policy",
+                    {{"digest", list::cbor_bytes(hash(Algorithm::kSha256, as_bytes("p")))},
+                     {"generation", 1},
+                     {"files", nlohmann::json::array()}});
         list.record("baseline-begin",
                     {{"time", 1},
                      {"reason", "start"},
@@ -377,7 +369,7 @@ struct Host {
                        {{"serial", 102}, {"name", bytes(".secondary_trusted_keys")}}}}});
         nlohmann::json key =
             key_fields("baseline", 200, ".builtin_trusted_keys", 100, "Build key: 00");
-        key["public_key"] = measure::cbor_bytes(spki_bits(builtin_key.get()));
+        key["public_key"] = list::cbor_bytes(spki_bits(builtin_key.get()));
         key["algorithm"] = "rsa";
         key["ids"] = nlohmann::json::array();
         list.record("baseline", key);
@@ -409,7 +401,7 @@ struct Host {
         nlohmann::json fields = key_fields("create", serial, ring, 101, description, type);
         fields["length"] = payload.size();
         fields["plain"] = true;
-        fields["sha256"] = measure::cbor_bytes(measure::hash(Algorithm::kSha256, payload));
+        fields["sha256"] = list::cbor_bytes(hash(Algorithm::kSha256, payload));
         list.record("create", fields);
     }
     /// A host as it should be.
@@ -429,7 +421,7 @@ struct Host {
         Buffer raw(size);
         EVP_PKEY_sign(context.get(), raw.data(), &size, digest.data(), digest.size());
         raw.resize(size);
-        const Digest id = measure::hash(Algorithm::kSha1, spki_bits(key));
+        const Digest id = hash(Algorithm::kSha1, spki_bits(key));
         Buffer signature{3, 2, 4};
         signature.insert(signature.end(), id.bytes.begin() + 16, id.bytes.begin() + 20);
         signature.push_back(static_cast<std::uint8_t>(size >> 8));
@@ -438,15 +430,14 @@ struct Host {
         return signature;
     }
     void file(std::string_view name, std::string_view content, EVP_PKEY* signer) {
-        const Digest digest = measure::hash(Algorithm::kSha256, measure::as_bytes(content));
+        const Digest digest = hash(Algorithm::kSha256, as_bytes(content));
         kernel.signed_file(digest, name, signer ? ima_signature(signer, digest) : Buffer());
     }
 
     evidence::PcrSet firmware() const {
         evidence::PcrSet set = kernel.pcrs();
         for (auto& [bank, values] : set)
-            for (unsigned i = 0; i < 10; ++i)
-                values[i] = measure::hash(bank, measure::as_bytes(std::to_string(i)));
+            for (unsigned i = 0; i < 10; ++i) values[i] = hash(bank, as_bytes(std::to_string(i)));
         return set;
     }
     static Digest aggregate_of(const evidence::PcrSet& pcrs) {
@@ -455,7 +446,7 @@ struct Host {
             const Bytes bytes = value;
             if (pcr < 10) all.insert(all.end(), bytes.begin(), bytes.end());
         }
-        return measure::hash(Algorithm::kSha256, all);
+        return hash(Algorithm::kSha256, all);
     }
 
     /// Views into this object's buffers, which it fills.

@@ -15,8 +15,7 @@
 namespace keyscribe::appraise {
 namespace appraise_test {
 
-using measure::as_bytes;
-using measure::cbor_bytes;
+using list::cbor_bytes;
 using nlohmann::json;
 using testing::Buffer;
 using testing::certificate;
@@ -153,15 +152,14 @@ TEST(Appraise, EverySignatureScheme) {
 /// Where the PCR is IMA's, the list begins with the entry that the kernel made itself.
 TEST(Appraise, AListThatBeginsWithTheKernelsAggregate) {
     Setting setting;
-    auto data = measure::encode_ima_ng(
-        Algorithm::kSha256, Host::aggregate_of(setting.host.firmware()), "boot_aggregate");
+    auto data = list::encode_ima_ng(Algorithm::kSha256, Host::aggregate_of(setting.host.firmware()),
+                                    "boot_aggregate");
     data.resize(data.size() + 4);
     setting.host.list.add("ima-sig", data);
     setting.host.list.record("start", Host::speaker());
-    setting.host.list.record("policy",
-                             {{"digest", cbor_bytes(measure::filled(Algorithm::kSha256, 1))},
-                              {"generation", 1},
-                              {"files", json::array()}});
+    setting.host.list.record("policy", {{"digest", cbor_bytes(filled(Algorithm::kSha256, 1))},
+                                        {"generation", 1},
+                                        {"files", json::array()}});
     const auto result = setting.run();
     EXPECT_EQ(result.verdict, Verdict::kAffirmed) << to_json(result, "");
 }
@@ -210,7 +208,7 @@ std::size_t data_at(const Buffer& entry) { return 4 + 20 + 4 + entry[24] + 4; }
 
 /// With the template digest made right again.
 void redigest(Buffer& entry) {
-    const auto digest = measure::hash(Algorithm::kSha1, Bytes(entry).subspan(data_at(entry)));
+    const auto digest = hash(Algorithm::kSha1, Bytes(entry).subspan(data_at(entry)));
     std::copy_n(digest.bytes.begin(), 20, entry.begin() + 4);
 }
 
@@ -325,7 +323,7 @@ const std::vector<Forgery>& forgeries() {
         {"a measured digest right and payload wrong",
          [](Setting& s) {
              s.good();
-             auto data = measure::encode_ima_buf(kIma, s.host.ima);
+             auto data = list::encode_ima_buf(kIma, s.host.ima);
              data.back() ^= 1;
              s.host.list.add("ima-buf", data);
          },
@@ -339,15 +337,13 @@ const std::vector<Forgery>& forgeries() {
         {"a template of the kernel's in our list",
          [](Setting& s) {
              s.good();
-             s.host.list.signed_file(measure::filled(Algorithm::kSha256, 1), "/bin/x",
-                                     Buffer{3, 2});
+             s.host.list.signed_file(filled(Algorithm::kSha256, 1), "/bin/x", Buffer{3, 2});
          },
          "list-template@8"},
         {"no boot_aggregate",
          [](Setting& s) {
              s.host.list.record("start", Host::speaker());
-             s.host.list.record("policy",
-                                {{"digest", cbor_bytes(measure::filled(Algorithm::kSha256, 1))}});
+             s.host.list.record("policy", {{"digest", cbor_bytes(filled(Algorithm::kSha256, 1))}});
          },
          "list-start@0 list-start@1"},
         {"an empty list", [](Setting&) {}, "list-start"},
@@ -403,7 +399,7 @@ const std::vector<Forgery>& forgeries() {
              s.host.list.buf("staging", rogue(s.host));
              json fields = s.host.key_fields("create", 5, "staging", 9, "x");
              fields["plain"] = true;
-             fields["sha256"] = cbor_bytes(measure::hash(Algorithm::kSha256, s.host.ima));
+             fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, s.host.ima));
              s.host.list.record("create", fields);
          },
          "key-unknown@8 record-malformed@9"},
@@ -412,7 +408,7 @@ const std::vector<Forgery>& forgeries() {
              s.good();
              json fields = s.host.key_fields("create", 5, "staging", 9, "x");
              fields["plain"] = true;
-             fields["sha256"] = cbor_bytes(measure::hash(Algorithm::kSha256, s.host.ima));
+             fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, s.host.ima));
              s.host.list.record("create", fields);
          },
          "record-malformed@8"},
@@ -538,7 +534,7 @@ const std::vector<Forgery>& forgeries() {
          [](Setting& s) {
              s.good();
              s.edit = [](auto& e) {
-                 e.quotes[0].pcrs[Algorithm::kSha256][14] = measure::filled(Algorithm::kSha256, 0);
+                 e.quotes[0].pcrs[Algorithm::kSha256][14] = filled(Algorithm::kSha256, 0);
              };
          },
          "quote-selection"},
@@ -553,7 +549,7 @@ const std::vector<Forgery>& forgeries() {
          [](Setting& s) {
              s.good();
              s.host.first_pcrs = s.host.list.pcrs();
-             s.host.first_pcrs[Algorithm::kSha1][13] = measure::filled(Algorithm::kSha1, 0);
+             s.host.first_pcrs[Algorithm::kSha1][13] = filled(Algorithm::kSha1, 0);
          },
          "list-replay"},
         {"quotes of two boots",
@@ -682,15 +678,14 @@ const std::vector<Forgery>& forgeries() {
         {"a blocked certificate",
          [](Setting& s) {
              s.good();
-             s.basis.blocked_keys =
-                 *BlockedKeys::parse(measure::to_hex(sha256(s.host.ima)), "blocked");
+             s.basis.blocked_keys = *BlockedKeys::parse(to_hex(sha256(s.host.ima)), "blocked");
          },
          "key-blocked@7"},
         {"a blocked public key, that only the baseline has",
          [](Setting& s) {
              s.good();
              s.basis.blocked_keys = *BlockedKeys::parse(
-                 "# why\n" + measure::to_hex(sha256(testing::spki_bits(s.host.builtin_key.get()))) +
+                 "# why\n" + to_hex(sha256(testing::spki_bits(s.host.builtin_key.get()))) +
                      " why\n",
                  "blocked");
          },
@@ -862,7 +857,7 @@ const std::vector<Forgery>& forgeries() {
              s.good();
              s.edit = [](auto& e) {
                  e.ima->data = e.ima->data.first(e.ima->data.size() / 3);
-                 measure::ListReader reader(e.ima->data);
+                 list::ListReader reader(e.ima->data);
                  while (true)
                      if (const auto one = reader.next(); !one || !*one) break;
                  e.ima->data = e.ima->data.first(reader.offset());
@@ -921,7 +916,7 @@ const std::vector<Forgery>& forgeries() {
         {"a payload of the kernel's list",
          [](Setting& s) {
              s.good();
-             auto data = measure::encode_ima_buf(kIma, s.host.ima);
+             auto data = list::encode_ima_buf(kIma, s.host.ima);
              data.back() ^= 1;
              s.host.kernel.add("ima-buf", data);
          },
@@ -935,8 +930,8 @@ const std::vector<Forgery>& forgeries() {
         {"a file that was changed after it was signed",
          [](Setting& s) {
              s.good();
-             const Digest signed_one = measure::hash(Algorithm::kSha256, as_bytes("before"));
-             const Digest now = measure::hash(Algorithm::kSha256, as_bytes("after"));
+             const Digest signed_one = hash(Algorithm::kSha256, as_bytes("before"));
+             const Digest now = hash(Algorithm::kSha256, as_bytes("after"));
              s.host.kernel.signed_file(now, "/bin/x",
                                        Host::ima_signature(s.host.ima_key.get(), signed_one));
          },
@@ -944,14 +939,14 @@ const std::vector<Forgery>& forgeries() {
         {"a signature of another form",
          [](Setting& s) {
              s.good();
-             s.host.kernel.signed_file(measure::hash(Algorithm::kSha256, {}), "/bin/x",
+             s.host.kernel.signed_file(hash(Algorithm::kSha256, {}), "/bin/x",
                                        Buffer{3, 1, 4, 0, 0, 0, 0, 0, 0});
          },
          "ima-signature-malformed@ima:2"},
         {"a signature's length that does not add up",
          [](Setting& s) {
              s.good();
-             const Digest digest = measure::hash(Algorithm::kSha256, as_bytes("x"));
+             const Digest digest = hash(Algorithm::kSha256, as_bytes("x"));
              Buffer signature = Host::ima_signature(s.host.ima_key.get(), digest);
              signature[7] = 0xff;
              s.host.kernel.signed_file(digest, "/bin/x", signature);
@@ -990,9 +985,7 @@ const std::vector<Forgery>& forgeries() {
          [](Setting& s) {
              s.good();
              s.basis.blocked_files = *BlockedFiles::parse(
-                 measure::to_hex(measure::hash(Algorithm::kSha256, as_bytes("bad"))) +
-                     "  /usr/bin/bad\n",
-                 "blocked");
+                 to_hex(hash(Algorithm::kSha256, as_bytes("bad"))) + "  /usr/bin/bad\n", "blocked");
              s.host.file("/opt/renamed", "bad", s.host.ima_key.get());
          },
          "file-blocked@ima:2"},
@@ -1103,15 +1096,15 @@ TEST(Appraise, ABankThatTheKernelPadsIsToldAndNoMore) {
     Setting setting;
     setting.good();
     evidence::PcrSet pcrs = setting.host.firmware();
-    Digest value = measure::filled(Algorithm::kSha384, 0), other = value;
-    measure::ListReader reader(setting.host.kernel.bytes);
+    Digest value = filled(Algorithm::kSha384, 0), other = value;
+    list::ListReader reader(setting.host.kernel.bytes);
     for (;;) {
         const auto entry = reader.next();
         ASSERT_TRUE(entry);
         if (!*entry) break;
-        Digest padded = measure::hash(Algorithm::kSha1, (*entry)->template_data);
+        Digest padded = hash(Algorithm::kSha1, (*entry)->template_data);
         padded.size = 48;
-        value = measure::extended(Algorithm::kSha384, value, padded);
+        value = list::extended(Algorithm::kSha384, value, padded);
     }
     pcrs[Algorithm::kSha384][10] = value;
     setting.host.second_pcrs = pcrs;
@@ -1333,7 +1326,7 @@ TEST(ReferenceValues, PemDerAndBundles) {
     EXPECT_EQ(values->by_certificate(sha256(host.ima))->size(), 3u);
     EXPECT_EQ(values->by_public_key(sha256(testing::spki_bits(host.ima_key.get())))->size(), 3u);
     EXPECT_EQ(values->all()[0].keyring, ".ima");
-    EXPECT_EQ(display_name(values->all()[0].view), "File signer");
+    EXPECT_EQ(keyrings::display_name(values->all()[0].view), "File signer");
 
     testing::write_file(directory / "d.pem",
                         "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n");
@@ -1347,7 +1340,7 @@ TEST(ReferenceValues, PemDerAndBundles) {
 
 TEST(ReferenceValues, CertificatesAsOpenSslReadsThem) {
     const Host host;
-    const auto view = view_certificate(host.ima);
+    const auto view = keyrings::view_certificate(host.ima);
     ASSERT_TRUE(view);
     const unsigned char* der = host.ima.data();
     const Owned<X509> certificate(d2i_X509(nullptr, &der, static_cast<long>(host.ima.size())));
@@ -1360,7 +1353,7 @@ TEST(ReferenceValues, CertificatesAsOpenSslReadsThem) {
         *view->subject_key_id,
         Bytes(ASN1_STRING_get0_data(id), static_cast<std::size_t>(ASN1_STRING_length(id)))));
     for (std::size_t size = 0; size < host.ima.size(); ++size)
-        EXPECT_FALSE(view_certificate(Bytes(host.ima).first(size))) << size;
+        EXPECT_FALSE(keyrings::view_certificate(Bytes(host.ima).first(size))) << size;
 }
 
 TEST(AttestationKeys, AreTheSameInPemAndInTpmtPublic) {

@@ -32,16 +32,15 @@ class Tpm2Quote : public ::testing::Test {
     /// What the list says goes into PCR 13, entry by entry.
     void extend(const Host& host) {
         auto tpm = swtpm_.open();
-        measure::ListReader reader(host.list.bytes);
+        list::ListReader reader(host.list.bytes);
         for (;;) {
             const auto entry = reader.next();
             ASSERT_TRUE(entry);
             if (!*entry) return;
-            measure::PcrValues values;
+            tpm::PcrValues values;
             const auto banks = tpm.banks(13);
             ASSERT_TRUE(banks);
-            for (const Algorithm bank : *banks)
-                values[bank] = measure::hash(bank, (*entry)->template_data);
+            for (const Algorithm bank : *banks) values[bank] = hash(bank, (*entry)->template_data);
             ASSERT_TRUE(tpm.extend(13, values));
         }
     }
@@ -55,7 +54,7 @@ class Tpm2Quote : public ::testing::Test {
     Appraisal run(const Host& host) {
         for (const char* name : {"msg", "sig", "pcrs", "ak.pem"})
             files_[name] = testing::read_file(directory_ / name);
-        const auto bytes = [this](const char* name) { return measure::as_bytes(files_[name]); };
+        const auto bytes = [this](const char* name) { return as_bytes(files_[name]); };
         const auto made = evidence_of({.message = bytes("msg"),
                                        .signature = bytes("sig"),
                                        .pcrs = bytes("pcrs"),

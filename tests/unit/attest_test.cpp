@@ -16,10 +16,10 @@ namespace attest_test {
 
 using measure::MeasurementLog;
 using measure::NewEntry;
-using measure::Tpm;
 using testing::Swtpm;
 using testing::TempDir;
 using testing::write_file;
+using tpm::Tpm;
 
 constexpr std::uint32_t kHandle = 0x8101004b;
 constexpr unsigned kPcr = 13;
@@ -37,9 +37,9 @@ std::vector<std::uint8_t> sized(Bytes area) {
 
 class Attest : public ::testing::Test {
   protected:
-    void create(std::string_view algorithm, EkAlgorithm ek = EkAlgorithm::kEcc) {
+    void create(std::string_view algorithm, attest::EkAlgorithm ek = attest::EkAlgorithm::kEcc) {
         Tpm tpm = swtpm_.open();
-        const auto made = create_ak(tpm, kHandle, algorithm, ek, true);
+        const auto made = attest::create_ak(tpm, kHandle, algorithm, ek, true);
         ASSERT_TRUE(made) << to_string(made.error());
         ak_ = *made;
     }
@@ -52,8 +52,8 @@ class Attest : public ::testing::Test {
         ASSERT_TRUE(log) << to_string(log.error());
         for (unsigned i = 0; i < count; ++i) {
             const std::string payload = "key " + std::to_string(log->entries());
-            ASSERT_TRUE(log->append(std::array{NewEntry{
-                kPcr, "ima-buf", measure::encode_ima_buf(".ima", measure::as_bytes(payload))}}));
+            ASSERT_TRUE(log->append(std::array{
+                NewEntry{kPcr, "ima-buf", list::encode_ima_buf(".ima", as_bytes(payload))}}));
         }
     }
 
@@ -61,22 +61,22 @@ class Attest : public ::testing::Test {
     void list_alone(std::string_view buf) {
         auto files = measure::ListFiles::open(directory_);
         ASSERT_TRUE(files);
-        ASSERT_TRUE(files->append(std::array{
-            NewEntry{kPcr, "ima-buf", measure::encode_ima_buf(".ima", measure::as_bytes(buf))}}));
+        ASSERT_TRUE(files->append(
+            std::array{NewEntry{kPcr, "ima-buf", list::encode_ima_buf(".ima", as_bytes(buf))}}));
     }
 
-    Request request() const {
+    attest::Request request() const {
         return {.nonce = {0xde, 0xad, 0xbe, 0xef},
                 .pcr = kPcr,
                 .ak_handle = kHandle,
-                .ek = EkAlgorithm::kEcc,
+                .ek = attest::EkAlgorithm::kEcc,
                 .list = directory_.path() / measure::ListFiles::kBinary,
                 .ima_directory = directory_.path()};
     }
 
-    Collected collected(const Request& request) {
+    attest::Collected collected(const attest::Request& request) {
         Tpm tpm = swtpm_.open();
-        auto made = collect(tpm, request);
+        auto made = attest::collect(tpm, request);
         if (!made) throw std::runtime_error(to_string(made.error()));
         return std::move(*made);
     }
@@ -84,7 +84,7 @@ class Attest : public ::testing::Test {
     /// tpm2_checkquote says that each quote is good, and that none is over another nonce.
     void expect_checkquote(const Evidence& evidence, const std::string& digest = "sha256") {
         const TempDir out;
-        const auto commands = export_tpm2_tools(evidence, out);
+        const auto commands = attest::export_tpm2_tools(evidence, out);
         ASSERT_TRUE(commands) << to_string(commands.error());
         for (std::size_t i = 1; i <= evidence.quotes.size(); ++i) {
             const std::string stem = (out / "quote-").string() + std::to_string(i);
@@ -99,7 +99,7 @@ class Attest : public ::testing::Test {
 
     /// tpm2_checkquote 5.4 knows RSASSA and ECDSA only.
     void expect_openssl_pss(const Quote& quote) {
-        write_file(directory_ / "ak.pem", to_pem(ak_.tpmt_public).value());
+        write_file(directory_ / "ak.pem", attest::to_pem(ak_.tpmt_public).value());
         write_file(directory_ / "message", as_text(quote.attest));
         // Part 2, 11.3.4: scheme, hash and size come first.
         write_file(directory_ / "signature", as_text(quote.signature.subspan(6)));
@@ -112,12 +112,12 @@ class Attest : public ::testing::Test {
 
     Swtpm swtpm_;
     TempDir directory_;
-    PublicKey ak_;
+    attest::PublicKey ak_;
 };
 
 TEST_F(Attest, KeysOfEveryAlgorithmQuoteAndTpm2ToolsAgree) {
     measure_keys(2);
-    for (const std::string algorithm : kAkAlgorithms) {
+    for (const std::string algorithm : attest::kAkAlgorithms) {
         SCOPED_TRACE(algorithm);
         create(algorithm);
         const auto evidence = collected(request());
@@ -127,11 +127,11 @@ TEST_F(Attest, KeysOfEveryAlgorithmQuoteAndTpm2ToolsAgree) {
             expect_openssl_pss(evidence.evidence.quotes.at(0));
         else
             expect_checkquote(evidence.evidence, algorithm == "ecc384" ? "sha384" : "sha256");
-        write_file(directory_ / "ak.pem", to_pem(ak_.tpmt_public).value());
+        write_file(directory_ / "ak.pem", attest::to_pem(ak_.tpmt_public).value());
         const auto shown =
             testing::run("tpm2_readpublic -T " + swtpm_.tcti() + " -c 0x8101004b -f pem -o " +
                          (directory_ / "tools.pem").string());
-        EXPECT_NE(shown.text.find(measure::to_hex(ak_.name)), std::string::npos) << shown.text;
+        EXPECT_NE(shown.text.find(to_hex(ak_.name)), std::string::npos) << shown.text;
         EXPECT_EQ(
             testing::run("openssl pkey -pubin -in " + (directory_ / "ak.pem").string()).text,
             testing::run("openssl pkey -pubin -in " + (directory_ / "tools.pem").string()).text);
@@ -141,10 +141,10 @@ TEST_F(Attest, KeysOfEveryAlgorithmQuoteAndTpm2ToolsAgree) {
 TEST_F(Attest, NothingIsOverwrittenUnasked) {
     create("ecc");
     Tpm tpm = swtpm_.open();
-    EXPECT_FALSE(create_ak(tpm, kHandle, "ecc", EkAlgorithm::kEcc, false));
-    EXPECT_EQ(read_ak(tpm, kHandle).value().name, ak_.name);
-    EXPECT_FALSE(read_ak(tpm, kHandle + 1));
-    EXPECT_FALSE(create_ak(tpm, kHandle + 1, "dsa", EkAlgorithm::kEcc, false));
+    EXPECT_FALSE(attest::create_ak(tpm, kHandle, "ecc", attest::EkAlgorithm::kEcc, false));
+    EXPECT_EQ(attest::read_ak(tpm, kHandle).value().name, ak_.name);
+    EXPECT_FALSE(attest::read_ak(tpm, kHandle + 1));
+    EXPECT_FALSE(attest::create_ak(tpm, kHandle + 1, "dsa", attest::EkAlgorithm::kEcc, false));
 }
 
 TEST_F(Attest, AKeyThatSignsAnythingIsNoAttestationKey) {
@@ -160,16 +160,17 @@ TEST_F(Attest, AKeyThatSignsAnythingIsNoAttestationKey) {
         ASSERT_EQ(output.status, 0) << output.text;
     }
     Tpm tpm = swtpm_.open();
-    EXPECT_FALSE(read_ak(tpm, kHandle));
+    EXPECT_FALSE(attest::read_ak(tpm, kHandle));
 }
 
 TEST_F(Attest, CredentialsBindTheAkToTheEk) {
-    for (const EkAlgorithm ek : {EkAlgorithm::kRsa, EkAlgorithm::kEcc}) {
+    for (const attest::EkAlgorithm ek : {attest::EkAlgorithm::kRsa, attest::EkAlgorithm::kEcc}) {
         create("ecc", ek);
         {
             Tpm tpm = swtpm_.open();
-            write_file(directory_ / "ek.pub", as_text(sized(read_ek(tpm, ek).value().tpmt_public)));
-            EXPECT_FALSE(read_ek_certificate(tpm, ek).value());  // a bare swtpm has none
+            write_file(directory_ / "ek.pub",
+                       as_text(sized(attest::read_ek(tpm, ek).value().tpmt_public)));
+            EXPECT_FALSE(attest::read_ek_certificate(tpm, ek).value());  // a bare swtpm has none
         }
         write_file(directory_ / "secret", "0123456789abcdef");
         const auto make = [&](const std::string& name) {
@@ -178,22 +179,22 @@ TEST_F(Attest, CredentialsBindTheAkToTheEk) {
                                 (directory_ / "secret").string() + " -n " + name + " -o " +
                                 (directory_ / "credential").string());
         };
-        const auto made = make(measure::to_hex(ak_.name));
+        const auto made = make(to_hex(ak_.name));
         ASSERT_EQ(made.status, 0) << made.text;
         const std::string credential = testing::read_file(directory_ / "credential");
         Tpm tpm = swtpm_.open();
-        const auto secret = activate_credential(tpm, kHandle, ek, measure::as_bytes(credential));
+        const auto secret = attest::activate_credential(tpm, kHandle, ek, as_bytes(credential));
         ASSERT_TRUE(secret) << to_string(secret.error());
         EXPECT_EQ(as_text(*secret), "0123456789abcdef");
 
         auto other = ak_.name;
         other.back() ^= 1;
-        ASSERT_EQ(make(measure::to_hex(other)).status, 0);
+        ASSERT_EQ(make(to_hex(other)).status, 0);
         const std::string wrong = testing::read_file(directory_ / "credential");
-        EXPECT_FALSE(activate_credential(tpm, kHandle, ek, measure::as_bytes(wrong)));
+        EXPECT_FALSE(attest::activate_credential(tpm, kHandle, ek, as_bytes(wrong)));
         for (std::size_t size = 0; size < credential.size(); size += 7)
-            EXPECT_FALSE(activate_credential(tpm, kHandle, ek,
-                                             measure::as_bytes(credential.substr(0, size))));
+            EXPECT_FALSE(attest::activate_credential(tpm, kHandle, ek,
+                                                     as_bytes(credential.substr(0, size))));
     }
 }
 
@@ -211,7 +212,7 @@ TEST_F(Attest, AnEkCertificateIsReadFromItsIndex) {
         ASSERT_EQ(output.status, 0) << output.text;
     }
     Tpm tpm = swtpm_.open();
-    const auto certificate = read_ek_certificate(tpm, EkAlgorithm::kEcc);
+    const auto certificate = attest::read_ek_certificate(tpm, attest::EkAlgorithm::kEcc);
     ASSERT_TRUE(certificate) << to_string(certificate.error());
     ASSERT_TRUE(*certificate);
     EXPECT_EQ(as_text(**certificate), testing::read_file(der));
@@ -227,7 +228,7 @@ TEST_F(Attest, TheListIsCutWhereTheQuoteEnds) {
     EXPECT_EQ(all.evidence.list.entries, 5u);
     EXPECT_EQ(as_text(all.evidence.list.data), covered);
 
-    Request later = request();
+    attest::Request later = request();
     later.since = 3;
     const auto rest = collected(later);
     EXPECT_EQ(rest.evidence.list.from_entry, 3u);
@@ -239,7 +240,7 @@ TEST_F(Attest, TheListIsCutWhereTheQuoteEnds) {
     EXPECT_TRUE(collected(later).evidence.list.data.empty());
     later.since = 6;
     Tpm tpm = swtpm_.open();
-    EXPECT_FALSE(collect(tpm, later));
+    EXPECT_FALSE(attest::collect(tpm, later));
 }
 
 TEST_F(Attest, HalfAnEntryAtTheEndDoesNoHarm) {
@@ -265,11 +266,11 @@ TEST_F(Attest, ForeignExtendsThatTheListTellsOfAreFollowed) {
         ASSERT_TRUE(log);
         ASSERT_TRUE(recovery.foreign.contains(kPcr));
         log->adopt(kPcr, recovery.foreign[kPcr]);
-        const auto record = measure::foreign_record(kPcr, recovery.foreign[kPcr]);
+        const auto record = records::foreign_record(kPcr, recovery.foreign[kPcr]);
+        ASSERT_TRUE(log->append(
+            std::array{NewEntry{kPcr, "ima-buf", list::encode_ima_buf(record.name, record.buf)}}));
         ASSERT_TRUE(log->append(std::array{
-            NewEntry{kPcr, "ima-buf", measure::encode_ima_buf(record.name, record.buf)}}));
-        ASSERT_TRUE(log->append(std::array{NewEntry{
-            kPcr, "ima-buf", measure::encode_ima_buf(".ima", measure::as_bytes("after"))}}));
+            NewEntry{kPcr, "ima-buf", list::encode_ima_buf(".ima", as_bytes("after"))}}));
     }
     list_alone("not yet extended");
     const auto evidence = collected(request());
@@ -295,21 +296,20 @@ TEST_F(Attest, TheKernelsListIsCutWhereTheQuotedPcr10Ends) {
     measure_keys(1);
     const std::string fixture =
         testing::read_file(FIXTURES "/lists/linux-6.12.117_binary_runtime_measurements_sha256");
-    const auto entries = measure::read_list(measure::as_bytes(fixture), Algorithm::kSha256).value();
+    const auto entries = list::read_list(as_bytes(fixture), Algorithm::kSha256).value();
     ASSERT_GE(entries.size(), 3u);
     {
         // All but the last are in the PCR.
         Tpm tpm = swtpm_.open();
         const auto banks = tpm.banks(10).value();
         for (std::size_t i = 0; i + 1 < entries.size(); ++i) {
-            measure::PcrValues values;
-            for (const Algorithm bank : banks)
-                values[bank] = measure::extend_value(entries[i], bank);
+            tpm::PcrValues values;
+            for (const Algorithm bank : banks) values[bank] = list::extend_value(entries[i], bank);
             ASSERT_TRUE(tpm.extend(10, values));
         }
     }
     write_file(directory_ / "binary_runtime_measurements_sha256", fixture);
-    Request wanted = request();
+    attest::Request wanted = request();
     wanted.pcrs = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
     const auto evidence = collected(wanted);
     EXPECT_TRUE(evidence.ima_explained);
@@ -329,11 +329,11 @@ TEST_F(Attest, TheKernelsListIsCutWhereTheQuotedPcr10Ends) {
 
 TEST_F(Attest, WithoutAKeyOrAListItSaysWhatToDo) {
     Tpm tpm = swtpm_.open();
-    const auto no_key = collect(tpm, request());
+    const auto no_key = attest::collect(tpm, request());
     ASSERT_FALSE(no_key);
     EXPECT_NE(no_key.error().hint.find("ak create"), std::string::npos);
-    ASSERT_TRUE(create_ak(tpm, kHandle, "ecc", EkAlgorithm::kEcc, false));
-    const auto no_list = collect(tpm, request());
+    ASSERT_TRUE(attest::create_ak(tpm, kHandle, "ecc", attest::EkAlgorithm::kEcc, false));
+    const auto no_list = attest::collect(tpm, request());
     ASSERT_FALSE(no_list);
     EXPECT_NE(no_list.error().hint.find("nothing was measured"), std::string::npos);
 }

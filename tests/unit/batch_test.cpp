@@ -21,14 +21,14 @@ TEST(Batch, IsWhatTheCborEncoderGives) {
         records.push_back(record(13, ".ima", size));
     for (int i = 0; i < 300; ++i) records.push_back(record(13, std::string(1 + i, 'n'), 3));
     for (const NamedBuf& each : records)
-        entries.push_back({cbor_bytes(as_bytes(each.name)), cbor_bytes(each.buf)});
+        entries.push_back({list::cbor_bytes(as_bytes(each.name)), list::cbor_bytes(each.buf)});
     const auto made = batch_entries(records);
     ASSERT_EQ(made.size(), 1u);
     EXPECT_EQ(made[0].pcr, 13u);
-    const auto fields = decode_fields(made[0].template_name, made[0].template_data);
+    const auto fields = list::decode_fields(made[0].template_name, made[0].template_data);
     ASSERT_TRUE(fields);
     EXPECT_EQ(fields->name, "keyscribe:batch");
-    const auto expected = to_cbor({{"entries", entries}});
+    const auto expected = list::to_cbor({{"entries", entries}});
     EXPECT_TRUE(std::ranges::equal(fields->third.value(), expected));
 }
 
@@ -41,12 +41,12 @@ TEST(Batch, NeighboursOfOnePcrShareOne) {
     EXPECT_EQ(made[0].pcr, 13u);
     EXPECT_EQ(made[1].pcr, 11u);
     // What is alone is no batch.
-    EXPECT_EQ(made[1].template_data, encode_ima_buf("c", records[2].buf));
+    EXPECT_EQ(made[1].template_data, list::encode_ima_buf("c", records[2].buf));
     EXPECT_EQ(made[2].pcr, 13u);
     EXPECT_TRUE(batch_entries({}).empty());
     const auto singles = single_entries(records);
     ASSERT_EQ(singles.size(), 5u);
-    EXPECT_EQ(singles[4].template_data, encode_ima_buf("e", records[4].buf));
+    EXPECT_EQ(singles[4].template_data, list::encode_ima_buf("e", records[4].buf));
 }
 
 // As many as a baseline can have: readers take entries of a bounded size.
@@ -57,8 +57,8 @@ TEST(Batch, IsBounded) {
     records.push_back(record(13, "last", 1));
     const auto made = batch_entries(records);
     ASSERT_EQ(made.size(), 6u);
-    EXPECT_EQ(made[4].template_data, encode_ima_buf("larger", records[10].buf));
-    EXPECT_EQ(made[5].template_data, encode_ima_buf("last", records[11].buf));
+    EXPECT_EQ(made[4].template_data, list::encode_ima_buf("larger", records[10].buf));
+    EXPECT_EQ(made[5].template_data, list::encode_ima_buf("last", records[11].buf));
     std::size_t bytes = 0;
     for (const NewEntry& entry : made) bytes += entry.template_data.size();
     for (const NamedBuf& each : records) bytes -= each.buf.size();

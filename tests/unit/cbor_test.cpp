@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vectors are those of RFC 8949, appendix A, as far as records use such values.
 #include "controller/list/cbor.h"
-#include "tests/unit/support.h"
 
 #include <gtest/gtest.h>
 
 #include <utility>
+
+#include "tests/unit/support.h"
 
 namespace keyscribe::measure {
 namespace cbor_test {
@@ -20,7 +21,7 @@ std::vector<std::uint8_t> bytes(std::string_view hex) {
     return all;
 }
 
-json of(std::string_view text) { return cbor_bytes(as_bytes(text)); }
+json of(std::string_view text) { return list::cbor_bytes(as_bytes(text)); }
 
 const std::vector<std::pair<json, std::string>>& vectors() {
     static const std::vector<std::pair<json, std::string>> all = {
@@ -68,8 +69,8 @@ const std::vector<std::pair<json, std::string>>& vectors() {
 
 TEST(Cbor, VectorsOfTheRfc) {
     for (const auto& [value, hex] : vectors()) {
-        EXPECT_EQ(to_hex(to_cbor(value)), hex) << value;
-        const auto decoded = from_cbor(bytes(hex));
+        EXPECT_EQ(to_hex(list::to_cbor(value)), hex) << value;
+        const auto decoded = list::from_cbor(bytes(hex));
         ASSERT_TRUE(decoded) << hex;
         EXPECT_EQ(*decoded, value);
     }
@@ -77,18 +78,18 @@ TEST(Cbor, VectorsOfTheRfc) {
 
 TEST(Cbor, KeysInTheOrderOfTheirEncodings) {
     // Section 4.2.1: the encoding begins with the length, so shorter keys come first.
-    EXPECT_EQ(to_hex(to_cbor({{"aa", 1}, {"b", 2}, {"", 3}, {"a", 4}})),
+    EXPECT_EQ(to_hex(list::to_cbor({{"aa", 1}, {"b", 2}, {"", 3}, {"a", 4}})),
               "a4600361610461620262616101");
     // At 24 the length takes a byte of its own.
     const std::string key23(23, 'z'), key24(24, 'a');
-    EXPECT_EQ(to_hex(to_cbor({{key24, 1}, {key23, 2}})),
+    EXPECT_EQ(to_hex(list::to_cbor({{key24, 1}, {key23, 2}})),
               "a277" + to_hex(as_bytes(key23)) + "02" + "7818" + to_hex(as_bytes(key24)) + "01");
     // Bytes are compared unsigned.
-    EXPECT_EQ(to_hex(to_cbor({{"\u00fc", 1}, {"zz", 2}})), "a2627a7a0262c3bc01");
+    EXPECT_EQ(to_hex(list::to_cbor({{"\u00fc", 1}, {"zz", 2}})), "a2627a7a0262c3bc01");
 }
 
 TEST(Cbor, MapsWithinAreOrderedToo) {
-    EXPECT_EQ(to_hex(to_cbor(json::array({{{"bb", 1}, {"a", {{"dd", 1}, {"c", 2}}}}}))),
+    EXPECT_EQ(to_hex(list::to_cbor(json::array({{{"bb", 1}, {"a", {{"dd", 1}, {"c", 2}}}}}))),
               "81a26161a261630262646401"
               "62626201");
 }
@@ -124,7 +125,7 @@ TEST(Cbor, OtherFormsOfTheSameAreRefused) {
              "a10102",              // a key that is no text
              "1bffffffffffffffff00",
          })
-        EXPECT_FALSE(from_cbor(bytes(hex))) << hex;
+        EXPECT_FALSE(list::from_cbor(bytes(hex))) << hex;
 }
 
 TEST(Cbor, GarbageIsRefused) {
@@ -148,29 +149,29 @@ TEST(Cbor, GarbageIsRefused) {
                             "3bffffffffffffffff",
                             "fc",
                             "f800"})
-        EXPECT_FALSE(from_cbor(bytes(hex))) << hex;
+        EXPECT_FALSE(list::from_cbor(bytes(hex))) << hex;
     for (const auto& [value, hex] : vectors())
         for (std::size_t cut = 2; cut < hex.size(); cut += 2)
-            EXPECT_FALSE(from_cbor(bytes(hex.substr(0, hex.size() - cut)))) << hex;
+            EXPECT_FALSE(list::from_cbor(bytes(hex.substr(0, hex.size() - cut)))) << hex;
 }
 
 TEST(Cbor, DepthDoesNotTakeTheStack) {
     std::vector<std::uint8_t> deep(8u << 20, 0x81);
     deep.back() = 0x80;
-    EXPECT_FALSE(from_cbor(deep));
+    EXPECT_FALSE(list::from_cbor(deep));
     for (std::size_t i = 0; i + 2 < deep.size(); i += 3) {
         deep[i] = 0xa1;
         deep[i + 1] = 0x61;
         deep[i + 2] = 'a';
     }
-    EXPECT_FALSE(from_cbor(deep));
+    EXPECT_FALSE(list::from_cbor(deep));
 }
 
 TEST(Cbor, ManyKeysAreInOrder) {
     json many = json::object();
     for (int i = 0; i < 100'000 / testing::kStep; ++i) many["key " + std::to_string(i)] = i;
-    const auto encoded = to_cbor(many);
-    const auto decoded = from_cbor(encoded);
+    const auto encoded = list::to_cbor(many);
+    const auto decoded = list::from_cbor(encoded);
     ASSERT_TRUE(decoded) << to_string(decoded.error());
     EXPECT_EQ(*decoded, many);
 }

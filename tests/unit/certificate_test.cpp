@@ -12,8 +12,6 @@
 namespace keyscribe::model {
 namespace certificate_test {
 
-using measure::as_bytes;
-using measure::to_hex;
 using testing::read_file;
 using testing::run;
 using testing::TempDir;
@@ -73,7 +71,7 @@ std::string with_colons(const std::vector<std::uint8_t>& bytes) {
 TEST_F(CertificateTest, SaysWhatOpensslSays) {
     for (const std::string name : {"root", "below", "leaf"}) {
         const std::string bytes = der(name);
-        const auto found = parse_certificate(as_bytes(bytes));
+        const auto found = keyrings::parse_certificate(as_bytes(bytes));
         ASSERT_TRUE(found) << found.error();
         EXPECT_EQ("subject=" + found->subject, openssl(name, "-subject -nameopt RFC2253"));
         EXPECT_EQ("issuer=" + found->issuer, openssl(name, "-issuer -nameopt RFC2253"));
@@ -101,68 +99,69 @@ TEST_F(CertificateTest, SaysWhatOpensslSays) {
         EXPECT_EQ(to_hex(found->fingerprint),
                   output(spki + " | openssl asn1parse -inform DER -strparse " + offset +
                          " -noout -out bits >/dev/null 2>&1; sha256sum <bits | cut -d' ' -f1"));
-        EXPECT_EQ(to_hex(measure::hash(measure::Algorithm::kSha256, found->public_key)),
+        EXPECT_EQ(to_hex(hash(Algorithm::kSha256, found->public_key)),
                   output(spki + " | sha256sum | cut -d' ' -f1"));
     }
-    EXPECT_EQ(parse_certificate(as_bytes(der("root")))->algorithm, "RSA 2048");
-    EXPECT_EQ(parse_certificate(as_bytes(der("below")))->algorithm, "EC prime256v1");
-    EXPECT_EQ(parse_certificate(as_bytes(der("leaf")))->algorithm, "ED25519");
+    EXPECT_EQ(keyrings::parse_certificate(as_bytes(der("root")))->algorithm, "RSA 2048");
+    EXPECT_EQ(keyrings::parse_certificate(as_bytes(der("below")))->algorithm, "EC prime256v1");
+    EXPECT_EQ(keyrings::parse_certificate(as_bytes(der("leaf")))->algorithm, "ED25519");
 }
 
 TEST_F(CertificateTest, KnowsWhoSigned) {
-    std::map<std::string, Certificate> all;
+    std::map<std::string, keyrings::Certificate> all;
     for (const std::string name : {"root", "below", "leaf"})
-        all[name] = *parse_certificate(as_bytes(der(name)));
+        all[name] = *keyrings::parse_certificate(as_bytes(der(name)));
     const std::map<std::string, std::string> signer = {
         {"root", "root"}, {"below", "root"}, {"leaf", "below"}};
     for (const auto& [name, certificate] : all)
         for (const auto& [other, candidate] : all)
-            EXPECT_EQ(is_signed_by(as_bytes(der(name)), candidate.public_key),
+            EXPECT_EQ(keyrings::is_signed_by(as_bytes(der(name)), candidate.public_key),
                       signer.at(name) == other)
                 << name << " by " << other;
     std::string forged = der("below");
     forged.back() ^= 1;
-    EXPECT_FALSE(is_signed_by(as_bytes(forged), all["root"].public_key));
-    EXPECT_FALSE(is_signed_by(as_bytes(der("below")), {}));
-    EXPECT_FALSE(is_signed_by({}, all["root"].public_key));
+    EXPECT_FALSE(keyrings::is_signed_by(as_bytes(forged), all["root"].public_key));
+    EXPECT_FALSE(keyrings::is_signed_by(as_bytes(der("below")), {}));
+    EXPECT_FALSE(keyrings::is_signed_by({}, all["root"].public_key));
 }
 
 TEST_F(CertificateTest, ThePublicKeyAsTheKernelTellsIt) {
     const auto bits = [&](const std::string& name, std::size_t header) {
-        const auto key = parse_certificate(as_bytes(der(name)))->public_key;
+        const auto key = keyrings::parse_certificate(as_bytes(der(name)))->public_key;
         return std::vector<std::uint8_t>(key.begin() + static_cast<std::ptrdiff_t>(header),
                                          key.end());
     };
-    EXPECT_EQ(public_key_info("rsa", bits("root", 24)),
-              parse_certificate(as_bytes(der("root")))->public_key);
-    EXPECT_EQ(public_key_info("ecdsa-nist-p256", bits("below", 26)),
-              parse_certificate(as_bytes(der("below")))->public_key);
-    EXPECT_TRUE(public_key_info("unheard of", bits("below", 26)).empty());
-    EXPECT_TRUE(public_key_info("rsa", {}).empty());
+    EXPECT_EQ(keyrings::public_key_info("rsa", bits("root", 24)),
+              keyrings::parse_certificate(as_bytes(der("root")))->public_key);
+    EXPECT_EQ(keyrings::public_key_info("ecdsa-nist-p256", bits("below", 26)),
+              keyrings::parse_certificate(as_bytes(der("below")))->public_key);
+    EXPECT_TRUE(keyrings::public_key_info("unheard of", bits("below", 26)).empty());
+    EXPECT_TRUE(keyrings::public_key_info("rsa", {}).empty());
 }
 
 TEST_F(CertificateTest, WhatIsNoneIsANormalAnswer) {
     const std::string good = der("below");
-    EXPECT_FALSE(parse_certificate({}));
-    EXPECT_FALSE(parse_certificate(as_bytes("garbage")));
-    EXPECT_FALSE(parse_certificate(as_bytes(read_file(*folder_ / "below.pem"))));
-    EXPECT_FALSE(parse_certificate(as_bytes(good + '\0')));
+    EXPECT_FALSE(keyrings::parse_certificate({}));
+    EXPECT_FALSE(keyrings::parse_certificate(as_bytes("garbage")));
+    EXPECT_FALSE(keyrings::parse_certificate(as_bytes(read_file(*folder_ / "below.pem"))));
+    EXPECT_FALSE(keyrings::parse_certificate(as_bytes(good + '\0')));
     for (std::size_t size = 0; size < good.size(); ++size)
-        EXPECT_FALSE(parse_certificate(as_bytes(good).first(size)));
+        EXPECT_FALSE(keyrings::parse_certificate(as_bytes(good).first(size)));
     // PKCS#8: a DER SEQUENCE too.
     ASSERT_EQ(run("openssl pkcs8 -topk8 -nocrypt -outform DER -in " +
                   (*folder_ / "below.key").string() + " -out " + (*folder_ / "p8").string())
                   .status,
               0);
-    const auto refused = parse_certificate(as_bytes(read_file(*folder_ / "p8")));
+    const auto refused = keyrings::parse_certificate(as_bytes(read_file(*folder_ / "p8")));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error(), "not an X.509 certificate");
     // Each byte changed: an answer, whichever it is.
     for (std::size_t i = 0; i < good.size(); ++i) {
         std::string changed = good;
         changed[i] ^= 0x41;
-        (void)parse_certificate(as_bytes(changed));
-        (void)is_signed_by(as_bytes(changed), parse_certificate(as_bytes(good))->public_key);
+        (void)keyrings::parse_certificate(as_bytes(changed));
+        (void)keyrings::is_signed_by(as_bytes(changed),
+                                     keyrings::parse_certificate(as_bytes(good))->public_key);
     }
 }
 

@@ -12,10 +12,10 @@ namespace config_test {
 
 using namespace std::chrono_literals;
 
-Config accepted(const std::string& text) {
-    auto config = parse_config(text, "k.toml");
+settings::Config accepted(const std::string& text) {
+    auto config = settings::parse_config(text, "k.toml");
     EXPECT_TRUE(config) << text << '\n' << to_string(config.error());
-    return config.value_or(Config{});
+    return config.value_or(settings::Config{});
 }
 
 struct Refused {
@@ -26,7 +26,7 @@ struct Refused {
 
 void expect_refused(const Refused& refused) {
     SCOPED_TRACE(refused.text);
-    const auto config = parse_config(refused.text, "k.toml");
+    const auto config = settings::parse_config(refused.text, "k.toml");
     ASSERT_FALSE(config);
     EXPECT_EQ(config.error().where, std::string("k.toml:") + refused.where);
     EXPECT_NE(to_string(config.error()).find(refused.says), std::string::npos)
@@ -35,7 +35,7 @@ void expect_refused(const Refused& refused) {
 }
 
 TEST(Config, Defaults) {
-    const Config config = accepted("");
+    const settings::Config config = accepted("");
     EXPECT_EQ(config.tpm.tcti, "device:/dev/tpmrm0");
     EXPECT_EQ(config.tpm.pcr, 13u);
     EXPECT_FALSE(config.tpm.force_resettable_pcr);
@@ -55,7 +55,7 @@ TEST(Config, Defaults) {
 }
 
 TEST(Config, EverySetting) {
-    const Config config = accepted(R"(
+    const settings::Config config = accepted(R"(
 [tpm]
 tcti = "swtpm:path=/tmp/s"
 pcr = 16
@@ -115,7 +115,7 @@ TEST(Config, TheShippedFileTellsTheDefaults) {
         text += (setting ? line.substr(2) : line) + '\n';
     }
     EXPECT_EQ(settings, 19);
-    const Config said = accepted(text), real;
+    const settings::Config said = accepted(text), real;
     EXPECT_EQ(said.tpm.tcti, real.tpm.tcti);
     EXPECT_EQ(said.tpm.pcr, real.tpm.pcr);
     EXPECT_EQ(said.tpm.force_resettable_pcr, real.tpm.force_resettable_pcr);
@@ -185,9 +185,9 @@ TEST(Config, BadTomlIsRefused) {
     expect_refused({"[tpm]\npcr = 13\npcr = 14\n", "3:7", "pcr"});
     expect_refused({"[#tpm]\n", "1:2", "TOML"});
     expect_refused({"[tpm]\npcr =\n", "2:6", "TOML"});
-    EXPECT_FALSE(parse_config("[tpm]\ntcti = \"\xff\xfe\"\n", "k.toml"));
-    EXPECT_FALSE(parse_config(std::string_view("[tpm]\0", 6), "k.toml"));
-    EXPECT_FALSE(parse_config("x = " + std::string(100000, '['), "k.toml"));
+    EXPECT_FALSE(settings::parse_config("[tpm]\ntcti = \"\xff\xfe\"\n", "k.toml"));
+    EXPECT_FALSE(settings::parse_config(std::string_view("[tpm]\0", 6), "k.toml"));
+    EXPECT_FALSE(settings::parse_config("x = " + std::string(100000, '['), "k.toml"));
 }
 
 TEST(Config, Times) {
@@ -199,10 +199,10 @@ TEST(Config, Times) {
 }
 
 TEST(Config, Files) {
-    const auto missing = load_config("/nonexistent/keyscribe.toml");
+    const auto missing = settings::load_config("/nonexistent/keyscribe.toml");
     ASSERT_TRUE(missing);
     EXPECT_EQ(missing->tpm.pcr, 13u);
-    const auto directory = load_config("/etc");  // which is no empty file
+    const auto directory = settings::load_config("/etc");  // which is no empty file
     ASSERT_FALSE(directory);
     EXPECT_EQ(directory.error().where, "/etc");
 
@@ -210,9 +210,9 @@ TEST(Config, Files) {
     const int fd = ::mkstemp(name);
     ASSERT_GE(fd, 0);
     ::close(fd);
-    EXPECT_TRUE(load_config(name));
+    EXPECT_TRUE(settings::load_config(name));
     std::ofstream(name) << "[tpm]\npcr = 99\n";
-    const auto wrong = load_config(name);
+    const auto wrong = settings::load_config(name);
     ::unlink(name);
     ASSERT_FALSE(wrong);
     EXPECT_EQ(wrong.error().where, std::string(name) + ":2:7");
@@ -224,11 +224,12 @@ TEST(Config, TextThatIsNotAsciiIsRefusedOutsideOfStrings) {
              {"# \xc3\xa4\n[tpm]\npcr = \xe2\x88\x9e\n", "f:3:7"},
              {"[log]\nlevel = \"\\\"\" \xff", "f:2:13"},
              {"a = \'\'\'\n\xc3\xa4\'\'\'\n[\xc3\xa4]", "f:3:2"}}) {
-        const auto config = parse_config(text, "f");
+        const auto config = settings::parse_config(text, "f");
         ASSERT_FALSE(config) << text;
         EXPECT_EQ(config.error().where, where);
     }
-    const auto inside = parse_config("# \xc3\xa4\n[control]\ngroup = \"\xc3\xa4\"\n", "f");
+    const auto inside =
+        settings::parse_config("# \xc3\xa4\n[control]\ngroup = \"\xc3\xa4\"\n", "f");
     ASSERT_TRUE(inside) << to_string(inside.error());
     EXPECT_EQ(inside->control.group, "\xc3\xa4");
 }

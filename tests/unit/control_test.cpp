@@ -16,9 +16,9 @@
 #include <fstream>
 #include <thread>
 
+#include "controller/base/unique_fd.h"
 #include "controller/cli/client.h"
 #include "controller/host/control/server.h"
-#include "controller/base/unique_fd.h"
 
 namespace keyscribe::control {
 namespace control_test {
@@ -73,10 +73,7 @@ class Control : public ::testing::Test {
 
     std::vector<Route> routes() {
         return {
-            {"GET", "/v1/greeting", Right::kRead,
-             [] {
-                 return json_reply(200, {{"hello", 1}});
-             }},
+            {"GET", "/v1/greeting", Right::kRead, [] { return json_reply(200, {{"hello", 1}}); }},
             {"POST", "/v1/change", Right::kChange,
              [this] {
                  ++changes_;
@@ -87,9 +84,7 @@ class Control : public ::testing::Test {
                  return json_reply(200, {{"query", asked.query}, {"body", asked.body}});
              }},
             {"GET", "/v1/text", Right::kRead,
-             [] {
-                 return Reply{200, std::string(10000, 'x'), "text/plain; version=0.0.4"};
-             }},
+             [] { return Reply{200, std::string(10000, 'x'), "text/plain; version=0.0.4"}; }},
             {"GET", "/v1/broken", Right::kRead,
              []() -> Reply { throw std::runtime_error("secret"); }},
         };
@@ -136,7 +131,7 @@ class Control : public ::testing::Test {
 
 TEST_F(Control, Answers) {
     start();
-    const auto reply = request(socket_, "GET", "/v1/greeting");
+    const auto reply = cli::request(socket_, "GET", "/v1/greeting");
     ASSERT_TRUE(reply) << to_string(reply.error());
     EXPECT_EQ(reply->status, 200);
     EXPECT_EQ(reply->content_type, "application/json");
@@ -146,7 +141,7 @@ TEST_F(Control, Answers) {
 TEST_F(Control, QueryAndBodyReachTheHandler) {
     start();
     const std::string body = R"({"text": "a\u0000b \"c\""})";
-    const auto reply = request(socket_, "POST", "/v1/echo?a=1&b=x%20y&a=2", 60s, body);
+    const auto reply = cli::request(socket_, "POST", "/v1/echo?a=1&b=x%20y&a=2", 60s, body);
     ASSERT_TRUE(reply) << to_string(reply.error());
     const json echo = json::parse(reply->body);
     EXPECT_EQ(echo["query"], json({{"a", "1"}, {"b", "x y"}}));
@@ -155,14 +150,14 @@ TEST_F(Control, QueryAndBodyReachTheHandler) {
 
 TEST_F(Control, UnknownPathsAndWrongMethodsAreSaidInJson) {
     start();
-    const auto unknown = request(socket_, "GET", "/v1/nothing");
+    const auto unknown = cli::request(socket_, "GET", "/v1/nothing");
     ASSERT_TRUE(unknown);
     EXPECT_EQ(unknown->status, 404);
     EXPECT_EQ(json::parse(unknown->body)["error"]["where"], "GET /v1/nothing");
 
     for (const auto& [method, path] :
          {std::pair{"GET", "/v1/change"}, {"POST", "/v1/greeting"}, {"DELETE", "/v1/greeting"}}) {
-        const auto wrong = request(socket_, method, path);
+        const auto wrong = cli::request(socket_, method, path);
         ASSERT_TRUE(wrong);
         EXPECT_EQ(wrong->status, 405) << method << ' ' << path;
         EXPECT_TRUE(
@@ -192,10 +187,12 @@ TEST_F(Control, PostWithoutALengthHasNoBody) {  // as `curl -X POST` sends it
 
 TEST_F(Control, BodiesAreBounded) {
     start();
-    const auto largest = request(socket_, "POST", "/v1/echo", 60s, std::string(64 * 1024, 'b'));
+    const auto largest =
+        cli::request(socket_, "POST", "/v1/echo", 60s, std::string(64 * 1024, 'b'));
     ASSERT_TRUE(largest) << to_string(largest.error());
     EXPECT_EQ(largest->status, 200);
-    const auto larger = request(socket_, "POST", "/v1/echo", 60s, std::string(64 * 1024 + 1, 'b'));
+    const auto larger =
+        cli::request(socket_, "POST", "/v1/echo", 60s, std::string(64 * 1024 + 1, 'b'));
     ASSERT_TRUE(larger) << to_string(larger.error());
     EXPECT_EQ(larger->status, 413);
     // Chunked, with no length said beforehand.
@@ -223,7 +220,7 @@ TEST_F(Control, HeadersWithoutEndAreCutOff) {
     std::size_t sent = 0;
     while (sent < (16u << 20) && send_raw(fd, header)) sent += header.size();
     EXPECT_LT(sent, 1u << 20);  // what the server reads, and what the socket holds
-    EXPECT_EQ(request(socket_, "GET", "/v1/greeting")->status, 200);
+    EXPECT_EQ(cli::request(socket_, "GET", "/v1/greeting")->status, 200);
 }
 
 TEST_F(Control, AnswersAreWholeAndUncompressed) {
@@ -247,7 +244,7 @@ TEST_F(Control, Rights) {
     if (::getuid() != 0) GTEST_SKIP() << "takes root, to become somebody else";
     start();
     const gid_t group = ::getgrnam(kGroup)->gr_gid;
-    struct stat status {};
+    struct stat status{};
     ASSERT_EQ(::stat(socket_.c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 07777, 0660u);
     EXPECT_EQ(status.st_gid, group);
@@ -273,7 +270,7 @@ TEST_F(Control, Rights) {
 TEST_F(Control, WithoutTheGroupRootIsServed) {
     if (::getuid() != 0) GTEST_SKIP() << "takes root";
     start("no-such-group");
-    EXPECT_EQ(request(socket_, "GET", "/v1/greeting")->status, 200);
+    EXPECT_EQ(cli::request(socket_, "GET", "/v1/greeting")->status, 200);
     ASSERT_EQ(::chmod(socket_.c_str(), 0666), 0);
     EXPECT_EQ(status_for(kNobody, {}, "GET", "/v1/greeting"), 403);
 }
@@ -283,7 +280,7 @@ TEST_F(Control, ASecondServerIsRefusedAndTheFirstGoesOn) {
     const auto second = Server::start(socket_, kGroup, routes());
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().what, "another keyscribed answers there");
-    EXPECT_EQ(request(socket_, "GET", "/v1/greeting")->status, 200);
+    EXPECT_EQ(cli::request(socket_, "GET", "/v1/greeting")->status, 200);
 }
 
 TEST_F(Control, ADeadServersSocketIsReplaced) {
@@ -291,7 +288,7 @@ TEST_F(Control, ADeadServersSocketIsReplaced) {
     server_.reset();
     ASSERT_TRUE(std::filesystem::is_socket(socket_));
     start();
-    EXPECT_EQ(request(socket_, "GET", "/v1/greeting")->status, 200);
+    EXPECT_EQ(cli::request(socket_, "GET", "/v1/greeting")->status, 200);
 }
 
 TEST_F(Control, AFileThatIsNoSocketIsLeftAlone) {
@@ -305,16 +302,16 @@ TEST_F(Control, AFileThatIsNoSocketIsLeftAlone) {
 TEST_F(Control, APathThatIsTooLongIsRefused) {
     const auto path = directory_ / std::string(200, 'p');
     EXPECT_FALSE(Server::start(path, kGroup, routes()));
-    EXPECT_FALSE(request(path, "GET", "/v1/greeting"));
+    EXPECT_FALSE(cli::request(path, "GET", "/v1/greeting"));
 }
 
 TEST_F(Control, TheClientSaysWhatToDo) {
-    const auto absent = request(socket_, "GET", "/v1/greeting");
+    const auto absent = cli::request(socket_, "GET", "/v1/greeting");
     ASSERT_FALSE(absent);
     EXPECT_NE(absent.error().hint.find("systemctl status keyscribed"), std::string::npos);
     start();
     server_.reset();
-    const auto dead = request(socket_, "GET", "/v1/greeting");
+    const auto dead = cli::request(socket_, "GET", "/v1/greeting");
     ASSERT_FALSE(dead);
     EXPECT_NE(dead.error().hint.find("systemctl status keyscribed"), std::string::npos);
 }
@@ -326,7 +323,7 @@ TEST_F(Control, TheClientMayNotBeLetIn) {
     if (child == 0) {
         if (::setgroups(0, nullptr) != 0 || ::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)
             ::_exit(2);
-        const auto reply = request(socket_, "GET", "/v1/greeting");
+        const auto reply = cli::request(socket_, "GET", "/v1/greeting");
         ::_exit(!reply && reply.error().hint == "be root, or a member of the group keyscribe" ? 0
                                                                                               : 1);
     }
@@ -343,7 +340,7 @@ TEST_F(Control, ManyAskAtOnce) {
         for (int i = 0; i < 16; ++i)
             clients.emplace_back([&] {
                 for (int j = 0; j < 25; ++j) {
-                    const auto reply = request(socket_, "POST", "/v1/change");
+                    const auto reply = cli::request(socket_, "POST", "/v1/change");
                     if (reply && reply->status == 200) ++answered;
                 }
             });
@@ -365,7 +362,7 @@ TEST_F(Control, TheSlowCannotKeepTheOthersOut) {
             ::poll(nullptr, 0, 50);  // often enough that no single wait of the server's ends
         }
     });
-    const auto reply = request(socket_, "GET", "/v1/greeting", 60s);
+    const auto reply = cli::request(socket_, "GET", "/v1/greeting", 60s);
     ASSERT_TRUE(reply) << to_string(reply.error());
     EXPECT_EQ(reply->status, 200);
 }

@@ -29,10 +29,10 @@ struct Sample {
     Sample() {
         Quote first{.attest = attest, .signature = signature, .pcrs = {}};
         for (const Algorithm bank : {Algorithm::kSha1, Algorithm::kSha256, Algorithm::kSha384})
-            first.pcrs[bank][13] = measure::filled(bank, 0x33);
+            first.pcrs[bank][13] = filled(bank, 0x33);
         Quote second = first;
         for (unsigned pcr = 0; pcr <= 10; ++pcr)
-            second.pcrs[Algorithm::kSha256][pcr] = measure::filled(Algorithm::kSha256, 0x44);
+            second.pcrs[Algorithm::kSha256][pcr] = filled(Algorithm::kSha256, 0x44);
         evidence = {.software = "keyscribe 0.1.0",
                     .boot_id = "0f2f9d0c-5a51-4a0e-8a30-0d3f5b1f2a11",
                     .kernel = "6.12.0-amd64",
@@ -74,7 +74,7 @@ TEST(Evidence, OptionalMembersMayBeAbsent) {
     for (const bool as_json : {false, true}) {
         const auto cbor = encode_cbor(sample.evidence);
         const std::string text = encode_json(sample.evidence);
-        const auto decoded = decode(as_json ? measure::as_bytes(text) : Bytes(cbor));
+        const auto decoded = decode(as_json ? as_bytes(text) : Bytes(cbor));
         ASSERT_TRUE(decoded) << to_string(decoded.error());
         expect_equal(decoded->evidence, sample.evidence);
     }
@@ -83,7 +83,7 @@ TEST(Evidence, OptionalMembersMayBeAbsent) {
 TEST(Evidence, JsonSaysTheSame) {
     const Sample sample;
     const std::string text = encode_json(sample.evidence);
-    const auto decoded = decode(measure::as_bytes(text));
+    const auto decoded = decode(as_bytes(text));
     ASSERT_TRUE(decoded) << to_string(decoded.error());
     expect_equal(decoded->evidence, sample.evidence);
 }
@@ -120,7 +120,7 @@ TEST(Evidence, BoundsAreChecked) {
         change(sample.evidence);
         const auto cbor = encode_cbor(sample.evidence);
         const std::string text = encode_json(sample.evidence);
-        EXPECT_FALSE(decode(measure::as_bytes(text)));
+        EXPECT_FALSE(decode(as_bytes(text)));
         return !decode(cbor);
     };
     EXPECT_TRUE(refused([](Evidence& it) { it.quotes.clear(); }));
@@ -148,7 +148,7 @@ TEST(Evidence, JsonMembersAreThoseOfTheDocumentOnce) {
     const json good = json::parse(encode_json(sample.evidence));
     const auto refused = [](const json& value) {
         const std::string text = value.dump();
-        return !decode(measure::as_bytes(text));
+        return !decode(as_bytes(text));
     };
     EXPECT_FALSE(refused(good));
     for (const auto& [key, value] : good.items()) {
@@ -169,7 +169,7 @@ TEST(Evidence, JsonMembersAreThoseOfTheDocumentOnce) {
     pcr["quotes"][0]["pcrs"]["sha256"]["24"] = pcr["quotes"][0]["pcrs"]["sha256"]["13"];
     EXPECT_TRUE(refused(pcr));
     const std::string text = good.dump();
-    EXPECT_FALSE(decode(measure::as_bytes("{\"pcr\":13," + text.substr(1))));
+    EXPECT_FALSE(decode(as_bytes("{\"pcr\":13," + text.substr(1))));
 }
 
 TEST(Base64, AsOpensslDoesItAndStrict) {
@@ -178,10 +178,10 @@ TEST(Base64, AsOpensslDoesItAndStrict) {
     for (std::size_t size = 0; size < 50; ++size) {
         testing::write_file(directory / "in", bytes);
         const auto openssl = testing::run("openssl base64 -A -in " + (directory / "in").string());
-        EXPECT_EQ(to_base64(measure::as_bytes(bytes)), openssl.text);
+        EXPECT_EQ(to_base64(as_bytes(bytes)), openssl.text);
         const auto back = from_base64(openssl.text);
         ASSERT_TRUE(back);
-        EXPECT_TRUE(std::ranges::equal(*back, measure::as_bytes(bytes)));
+        EXPECT_TRUE(std::ranges::equal(*back, as_bytes(bytes)));
         bytes += static_cast<char>(size * 37 + 200);
     }
     for (const char* bad :
@@ -195,7 +195,7 @@ TEST(MappedFile, GivesWhatTheFileHas) {
     testing::write_file(directory / "none", "");
     const auto some = MappedFile::open(directory / "some");
     ASSERT_TRUE(some);
-    EXPECT_TRUE(std::ranges::equal(some->bytes(), measure::as_bytes("some bytes")));
+    EXPECT_TRUE(std::ranges::equal(some->bytes(), as_bytes("some bytes")));
     // Small files are read, larger ones are mapped.
     for (const std::size_t size : {(64u << 10) - 1, 64u << 10, (64u << 10) + 1}) {
         std::string text(size, 'x');
@@ -204,7 +204,7 @@ TEST(MappedFile, GivesWhatTheFileHas) {
         auto large = MappedFile::open(directory / "large");
         ASSERT_TRUE(large);
         const MappedFile moved = std::move(*large);
-        EXPECT_TRUE(std::ranges::equal(moved.bytes(), measure::as_bytes(text))) << size;
+        EXPECT_TRUE(std::ranges::equal(moved.bytes(), as_bytes(text))) << size;
         EXPECT_TRUE(large->bytes().empty());
     }
     const auto none = MappedFile::open(directory / "none");

@@ -3,8 +3,8 @@
 // stack, with a TCTI in between (tests/guest/tcti-fault).
 #include <gtest/gtest.h>
 
-#include "controller/list/cbor.h"
 #include "controller/host/measure/measurement_log.h"
+#include "controller/list/cbor.h"
 #include "controller/list/template_data.h"
 #include "controller/list/unfold.h"
 #include "measure_events.h"
@@ -12,8 +12,6 @@
 
 namespace keyscribe {
 namespace faulty_tpm_test {
-
-using measure::as_bytes;
 
 using testing::measure_events;
 using testing::Outcome;
@@ -28,8 +26,8 @@ class FaultyTpmTest : public ::testing::Test {
     }
     void inject(const std::string& what) { testing::write_file(directory_ / "faults", what); }
 
-    measure::Tpm open() {
-        auto tpm = measure::Tpm::open(tcti());
+    tpm::Tpm open() {
+        auto tpm = tpm::Tpm::open(tcti());
         if (!tpm) throw std::runtime_error(to_string(tpm.error()));
         return std::move(*tpm);
     }
@@ -37,11 +35,11 @@ class FaultyTpmTest : public ::testing::Test {
     void expect_replay_equals_pcr() {
         const auto banks = swtpm_.open().banks(kPcr).value();
         const std::string list = testing::read_file(directory_ / measure::ListFiles::kBinary);
-        measure::Replay replay(banks);
-        const auto entries = measure::read_list(as_bytes(list)).value();
+        list::Replay replay(banks);
+        const auto entries = list::read_list(as_bytes(list)).value();
         for (const auto& entry : entries) replay.add(entry);
         for (const auto bank : banks)
-            EXPECT_EQ(swtpm_.pcrread(kPcr, bank), measure::to_hex(replay.value(kPcr, bank)));
+            EXPECT_EQ(swtpm_.pcrread(kPcr, bank), to_hex(replay.value(kPcr, bank)));
     }
 
     testing::Swtpm swtpm_;
@@ -49,12 +47,12 @@ class FaultyTpmTest : public ::testing::Test {
 };
 
 TEST_F(FaultyTpmTest, IsAskedAgainWhereItWantsThat) {
-    measure::Tpm tpm = open();
+    tpm::Tpm tpm = open();
     const auto banks = tpm.banks(kPcr).value();
     for (const char* what : {"retry 3", "testing 6", "yielded 2", "retry 20"}) {
         inject(what);
-        measure::PcrValues digests;
-        for (const auto bank : banks) digests[bank] = measure::hash(bank, as_bytes(what));
+        tpm::PcrValues digests;
+        for (const auto bank : banks) digests[bank] = hash(bank, as_bytes(what));
         const auto done = tpm.extend(kPcr, digests);
         EXPECT_TRUE(done) << what << ": " << to_string(done.error());
     }
@@ -63,19 +61,19 @@ TEST_F(FaultyTpmTest, IsAskedAgainWhereItWantsThat) {
 TEST_F(FaultyTpmTest, OtherErrorsLeaveAnExtendOwed) {
     for (const char* what : {"lockout 1", "failure 2"}) {
         {
-            measure::Tpm tpm = open();
+            tpm::Tpm tpm = open();
             measure::Recovery recovery;
             auto log = measure::MeasurementLog::open(directory_, tpm, kPcr, recovery);
             ASSERT_TRUE(log);
             inject(what);
             const auto done = log->append(std::array{
-                measure::NewEntry{kPcr, "ima-buf", measure::encode_ima_buf(what, as_bytes("x"))}});
+                measure::NewEntry{kPcr, "ima-buf", list::encode_ima_buf(what, as_bytes("x"))}});
             ASSERT_FALSE(done);
             EXPECT_TRUE(done.error().in_list);
             inject("none 0");
         }
         {
-            measure::Tpm tpm = open();
+            tpm::Tpm tpm = open();
             measure::Recovery recovery;
             ASSERT_TRUE(measure::MeasurementLog::open(directory_, tpm, kPcr, recovery));
             EXPECT_EQ(recovery.owed, 1u);
@@ -104,12 +102,11 @@ TEST_F(FaultyTpmTest, ARuleCanDemandAnExtendEach) {
 /// What the newest keyscribe:tpm entry of the list says, and how many there are.
 std::pair<nlohmann::json, unsigned> told_of_tpm(const std::string& list) {
     std::pair<nlohmann::json, unsigned> told;
-    const auto read =
-        measure::for_each_record(as_bytes(list), [&](const measure::LogicalRecord& record) {
-            if (record.name != "keyscribe:tpm") return;
-            told.first = measure::from_cbor(record.buf).value();
-            ++told.second;
-        });
+    const auto read = list::for_each_record(as_bytes(list), [&](const list::LogicalRecord& record) {
+        if (record.name != "keyscribe:tpm") return;
+        told.first = list::from_cbor(record.buf).value();
+        ++told.second;
+    });
     if (!read) throw std::runtime_error(to_string(read.error()));
     return told;
 }

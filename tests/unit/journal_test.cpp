@@ -26,8 +26,8 @@ class JournalTest : public ::testing::Test {
     }
     void TearDown() override { fs::remove_all(directory_); }
 
-    Journal open(std::uint64_t max_size = 1 << 20, unsigned files = 3) {
-        auto journal = Journal::open(directory_, kBoot, max_size, files);
+    measure::Journal open(std::uint64_t max_size = 1 << 20, unsigned files = 3) {
+        auto journal = measure::Journal::open(directory_, kBoot, max_size, files);
         EXPECT_TRUE(journal) << to_string(journal.error());
         return std::move(*journal);
     }
@@ -51,21 +51,23 @@ class JournalTest : public ::testing::Test {
 };
 
 TEST_F(JournalTest, ALineAnEvent) {
-    Journal journal = open();
+    measure::Journal journal = open();
     ASSERT_TRUE(journal.append({{"seq", 1}, {"name", "two\nlines \"quoted\""}}));
     ASSERT_TRUE(journal.append({{"seq", 2}}));
     const auto lines = lines_of(file_);
     ASSERT_EQ(lines.size(), 2u);
     EXPECT_EQ(lines[0]["name"], "two\nlines \"quoted\"");
     EXPECT_EQ(lines[1]["seq"], 2);
-    struct stat status {};
+    struct stat status{};
     ASSERT_EQ(::stat(file_.c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777 & ~0640u, 0u);
 }
 
 TEST_F(JournalTest, GoesOnWhereAnEarlierProcessStopped) {
-    { ASSERT_TRUE(open().append({{"seq", 1}})); }
-    Journal journal = open(40);
+    {
+        ASSERT_TRUE(open().append({{"seq", 1}}));
+    }
+    measure::Journal journal = open(40);
     ASSERT_TRUE(journal.append({{"seq", 2}}));
     EXPECT_EQ(lines_of(file_).size(), 2u);
     for (int i = 3; i < 6; ++i) ASSERT_TRUE(journal.append({{"seq", i}}));
@@ -73,7 +75,7 @@ TEST_F(JournalTest, GoesOnWhereAnEarlierProcessStopped) {
 }
 
 TEST_F(JournalTest, RotationIsBoundedAndKeepsTheNewest) {
-    Journal journal = open(100, 3);
+    measure::Journal journal = open(100, 3);
     const std::string filler(30, 'f');
     for (int i = 0; i < 100; ++i) ASSERT_TRUE(journal.append({{"filler", filler}, {"seq", i}}));
     std::vector<int> kept;
@@ -88,7 +90,7 @@ TEST_F(JournalTest, RotationIsBoundedAndKeepsTheNewest) {
 }
 
 TEST_F(JournalTest, ALineLongerThanAFileIsWrittenWhole) {
-    Journal journal = open(100, 2);
+    measure::Journal journal = open(100, 2);
     const std::string longer(1000, 'l');
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(journal.append({{"l", longer}}));
     EXPECT_EQ(lines_of(file_)[0]["l"], longer);
@@ -115,7 +117,7 @@ TEST_F(JournalTest, FormerBootsAreBoundedAndOtherFilesStay) {
 }
 
 TEST_F(JournalTest, ADiskThatIsFullTearsNoLine) {
-    Journal journal = open();
+    measure::Journal journal = open();
     ASSERT_TRUE(journal.append({{"seq", 1}}));
     // The kernel cuts a write(2) at RLIMIT_FSIZE as it does where the disk is full.
     rlimit former{};
@@ -135,7 +137,7 @@ TEST_F(JournalTest, ADiskThatIsFullTearsNoLine) {
 }
 
 TEST_F(JournalTest, ARotationThatFailsLosesNoOldFile) {
-    Journal journal = open(20, 2);
+    measure::Journal journal = open(20, 2);
     for (int i = 0; i < 9; ++i) ASSERT_TRUE(journal.append({{"seq", i}}));
     const auto oldest = lines_of(old(1));
     rlimit former{};
@@ -155,30 +157,31 @@ TEST_F(JournalTest, ARotationThatFailsLosesNoOldFile) {
 
 TEST_F(JournalTest, AnUnusableFolderIsAnError) {
     std::ofstream(directory_ / "file") << "x";
-    const auto journal = Journal::open(directory_ / "file", kBoot, 1 << 20, 2);
+    const auto journal = measure::Journal::open(directory_ / "file", kBoot, 1 << 20, 2);
     ASSERT_FALSE(journal);
     EXPECT_TRUE(journal.error().where.starts_with((directory_ / "file").string()));
 }
 
 TEST(KernelString, IsItselfOrHex) {
-    EXPECT_EQ(kernel_string(".ima"), json(".ima"));
-    EXPECT_EQ(kernel_string(""), json(""));
-    EXPECT_EQ(kernel_string("Schlüssel \xf0\x9f\x94\x91"), json("Schlüssel \xf0\x9f\x94\x91"));
-    EXPECT_EQ(kernel_string("a\n\x1b\"\\"), json("a\n\x1b\"\\"));
-    EXPECT_EQ(kernel_string("\xff\xfe"), json({{"hex", "fffe"}}));
-    EXPECT_EQ(kernel_string("ab\xc3"), json({{"hex", "6162c3"}}));        // cut short
-    EXPECT_EQ(kernel_string("\xc0\xaf"), json({{"hex", "c0af"}}));        // overlong
-    EXPECT_EQ(kernel_string("\xed\xa0\x80"), json({{"hex", "eda080"}}));  // a surrogate
+    EXPECT_EQ(measure::kernel_string(".ima"), json(".ima"));
+    EXPECT_EQ(measure::kernel_string(""), json(""));
+    EXPECT_EQ(measure::kernel_string("Schlüssel \xf0\x9f\x94\x91"),
+              json("Schlüssel \xf0\x9f\x94\x91"));
+    EXPECT_EQ(measure::kernel_string("a\n\x1b\"\\"), json("a\n\x1b\"\\"));
+    EXPECT_EQ(measure::kernel_string("\xff\xfe"), json({{"hex", "fffe"}}));
+    EXPECT_EQ(measure::kernel_string("ab\xc3"), json({{"hex", "6162c3"}}));        // cut short
+    EXPECT_EQ(measure::kernel_string("\xc0\xaf"), json({{"hex", "c0af"}}));        // overlong
+    EXPECT_EQ(measure::kernel_string("\xed\xa0\x80"), json({{"hex", "eda080"}}));  // a surrogate
     // Whatever the bytes, the line can be written and read again.
     for (int byte = 0; byte < 256; ++byte) {
-        const json text = kernel_string(std::string(1, static_cast<char>(byte)));
+        const json text = measure::kernel_string(std::string(1, static_cast<char>(byte)));
         EXPECT_EQ(json::parse(text.dump()), text);
         EXPECT_EQ(text.dump().find('\n'), std::string::npos);
     }
 }
 
 TEST(EventJson, HasNoPayload) {
-    KeyEvent event;
+    events::KeyEvent event;
     event.sequence = 7;
     event.operation = KS_OP_UPDATE;
     event.key_type = "asymmetric";
@@ -188,7 +191,7 @@ TEST(EventJson, HasNoPayload) {
     for (const char byte : std::string_view("abc"))
         event.payload.push_back(static_cast<std::uint8_t>(byte));
     event.payload_length = 3;
-    const json line = to_json(event);
+    const json line = measure::to_json(event);
     EXPECT_EQ(line["seq"], 7);
     EXPECT_EQ(line["op"], "update");
     EXPECT_EQ(line["key"]["description"], json({{"hex", "61ff"}}));

@@ -9,9 +9,9 @@
 namespace keyscribe {
 namespace key_table_test {
 
-KeyEvent in_keyring(ks_operation operation, std::int32_t key, KeyringName keyring,
-                    const std::string& type = "asymmetric") {
-    KeyEvent event;
+events::KeyEvent in_keyring(ks_operation operation, std::int32_t key, events::KeyringName keyring,
+                            const std::string& type = "asymmetric") {
+    events::KeyEvent event;
     event.operation = operation;
     event.key_serial = key;
     event.key_type = type;
@@ -20,31 +20,31 @@ KeyEvent in_keyring(ks_operation operation, std::int32_t key, KeyringName keyrin
     return event;
 }
 
-const KeyringName kIma{1, ".ima"};
-const KeyringName kOther{2, "other"};
+const events::KeyringName kIma{1, ".ima"};
+const events::KeyringName kOther{2, "other"};
 
-std::string names(const std::vector<KeyringName>& keyrings) {
+std::string names(const std::vector<events::KeyringName>& keyrings) {
     std::string text;
-    for (const KeyringName& keyring : keyrings) text += keyring.name + ' ';
+    for (const events::KeyringName& keyring : keyrings) text += keyring.name + ' ';
     return text;
 }
 
-std::string judged(const std::vector<Concern>& concerns) {
+std::string judged(const std::vector<events::Concern>& concerns) {
     std::string text;
-    for (const Concern& concern : concerns)
+    for (const events::Concern& concern : concerns)
         text += concern.judged_as + '@' + std::to_string(concern.keyring.serial) +
                 (concern.brings_material ? "+ " : " ");
     return text;
 }
 
 TEST(KeyTable, KnowsWhoHoldsAKey) {
-    KeyTable table(1000);
+    events::KeyTable table(1000);
     table.take(in_keyring(KS_OP_CREATE, 10, kIma));
     table.take(in_keyring(KS_OP_LINK, 10, kOther));
     EXPECT_EQ(names(table.holders(10)), ".ima other ");
     table.take(in_keyring(KS_OP_UNLINK, 10, kIma));
     EXPECT_EQ(names(table.holders(10)), "other ");
-    KeyEvent move = in_keyring(KS_OP_MOVE, 10, kIma);
+    events::KeyEvent move = in_keyring(KS_OP_MOVE, 10, kIma);
     move.from = kOther;
     table.take(move);
     EXPECT_EQ(names(table.holders(10)), ".ima ");
@@ -54,9 +54,9 @@ TEST(KeyTable, KnowsWhoHoldsAKey) {
 }
 
 TEST(KeyTable, AKeyTakesThePlaceOfOneWithItsTypeAndDescription) {
-    KeyTable table(1000);
-    KeyEvent first = in_keyring(KS_OP_CREATE, 10, kIma);
-    KeyEvent second = in_keyring(KS_OP_CREATE, 11, kIma);
+    events::KeyTable table(1000);
+    events::KeyEvent first = in_keyring(KS_OP_CREATE, 10, kIma);
+    events::KeyEvent second = in_keyring(KS_OP_CREATE, 11, kIma);
     first.description = second.description = "same";
     table.take(first);
     table.take(second);
@@ -70,21 +70,21 @@ TEST(KeyTable, AKeyTakesThePlaceOfOneWithItsTypeAndDescription) {
 
 TEST(KeyTable, ADestroyedOrRevokedKeyringHoldsNothing) {
     for (const ks_operation end : {KS_OP_DESTROY, KS_OP_REVOKE}) {
-        KeyTable table(1000);
+        events::KeyTable table(1000);
         table.take(in_keyring(KS_OP_CREATE, 10, kIma));
-        KeyEvent event = in_keyring(end, 1, {}, "keyring");
+        events::KeyEvent event = in_keyring(end, 1, {}, "keyring");
         table.take(event);
         EXPECT_EQ(names(table.holders(10)), "");
     }
 }
 
 TEST(KeyTable, CompletesWhatHasTheSerialAlone) {
-    KeyTable table(1000);
-    KeyEvent created = in_keyring(KS_OP_CREATE, 10, kIma, "user");
+    events::KeyTable table(1000);
+    events::KeyEvent created = in_keyring(KS_OP_CREATE, 10, kIma, "user");
     created.key_perm = 0x3f010000;
     created.key_uid = 5;
     table.take(created);
-    KeyEvent chown;
+    events::KeyEvent chown;
     chown.operation = KS_OP_CHOWN;
     chown.flags = KS_EVENT_SERIAL_ONLY;
     chown.key_serial = 10;
@@ -96,10 +96,10 @@ TEST(KeyTable, CompletesWhatHasTheSerialAlone) {
     EXPECT_EQ(chown.key_gid, 0u);
     EXPECT_EQ(chown.key_perm, 0x3f010000u);
 
-    KeyEvent user_keyring = in_keyring(KS_OP_CREATE, 30, {}, "keyring");
+    events::KeyEvent user_keyring = in_keyring(KS_OP_CREATE, 30, {}, "keyring");
     user_keyring.description = "_uid.1000";
     table.take(user_keyring);
-    KeyEvent setperm;
+    events::KeyEvent setperm;
     setperm.operation = KS_OP_SETPERM;
     setperm.flags = KS_EVENT_SERIAL_ONLY;
     setperm.key_serial = KEY_SPEC_USER_KEYRING;
@@ -110,15 +110,15 @@ TEST(KeyTable, CompletesWhatHasTheSerialAlone) {
 }
 
 TEST(KeyTable, KeepsWhatKeysWereMadeFromWithinBounds) {
-    KeyTable table(10);
-    KeyEvent event = in_keyring(KS_OP_CREATE, 10, kOther);
+    events::KeyTable table(10);
+    events::KeyEvent event = in_keyring(KS_OP_CREATE, 10, kOther);
     event.payload = {1, 2, 3, 4, 5, 6};
     event.flags = KS_EVENT_REMEMBER;
     table.take(event);
     EXPECT_EQ(table.keys(), 0u);
-    KeyEvent link = in_keyring(KS_OP_LINK, 10, kIma);
+    events::KeyEvent link = in_keyring(KS_OP_LINK, 10, kIma);
     EXPECT_EQ(table.material(link), nullptr) << "without the kernel's word it may be another key";
-    link.public_key = PublicKey{"rsa", {3, 4}, {}};
+    link.public_key = events::PublicKey{"rsa", {3, 4}, {}};
     ASSERT_NE(table.material(link), nullptr);
     EXPECT_EQ(*table.material(link), event.payload);
     link.public_key->bytes = {4, 3};
@@ -131,10 +131,10 @@ TEST(KeyTable, KeepsWhatKeysWereMadeFromWithinBounds) {
 }
 
 TEST(KeyTable, ABaselineTakesThePlaceOfWhatWasThere) {
-    KeyTable table(1000);
+    events::KeyTable table(1000);
     table.take(in_keyring(KS_OP_CREATE, 10, kIma));
     table.take(in_keyring(KS_OP_CREATE, 11, kOther));
-    Baseline baseline;
+    events::Baseline baseline;
     baseline.keyrings = {kIma};
     baseline.keys = {in_keyring(KS_OP_BASELINE, 12, kIma)};
     table.take(baseline);
@@ -144,26 +144,29 @@ TEST(KeyTable, ABaselineTakesThePlaceOfWhatWasThere) {
 }
 
 TEST(Concern, AnOperationOnTheKeyItselfConcernsAllWhoHoldIt) {
-    KeyTable table(1000);
+    events::KeyTable table(1000);
     table.take(in_keyring(KS_OP_CREATE, 10, kIma));
     table.take(in_keyring(KS_OP_LINK, 10, kOther));
-    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_UPDATE, 10, {}), table)), ".ima@1+ other@2+ ");
-    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_REVOKE, 10, {}), table)), ".ima@1 other@2 ");
-    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_REVOKE, 99, {}), table)), "@0 ");
+    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_UPDATE, 10, {}), table)),
+              ".ima@1+ other@2+ ");
+    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_REVOKE, 10, {}), table)),
+              ".ima@1 other@2 ");
+    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_REVOKE, 99, {}), table)), "@0 ");
 }
 
 TEST(Concern, AnOperationInAKeyringConcernsThatOne) {
-    const KeyTable table(1000);
-    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_LINK, 10, kIma), table)), ".ima@1+ ");
-    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_UNLINK, 10, kIma), table)), ".ima@1 ");
-    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_CLEAR, 1, kIma, "keyring"), table)), ".ima@1 ");
-    KeyEvent move = in_keyring(KS_OP_MOVE, 10, kIma);
+    const events::KeyTable table(1000);
+    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_LINK, 10, kIma), table)), ".ima@1+ ");
+    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_UNLINK, 10, kIma), table)), ".ima@1 ");
+    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_CLEAR, 1, kIma, "keyring"), table)),
+              ".ima@1 ");
+    events::KeyEvent move = in_keyring(KS_OP_MOVE, 10, kIma);
     move.from = kOther;
-    EXPECT_EQ(judged(concerns_of(move, table)), ".ima@1+ other@1 ");
+    EXPECT_EQ(judged(events::concerns_of(move, table)), ".ima@1+ other@1 ");
     // What happens to a keyring concerns whoever names that one.
-    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_LINK, 10, kOther, "keyring"), table)),
+    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_LINK, 10, kOther, "keyring"), table)),
               "other@2+ key 10@2 ");
-    EXPECT_EQ(judged(concerns_of(in_keyring(KS_OP_INSTANTIATE, 10, {}, "keyring"), table)),
+    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_INSTANTIATE, 10, {}, "keyring"), table)),
               "key 10@10 ");
 }
 

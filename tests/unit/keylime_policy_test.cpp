@@ -34,8 +34,7 @@ class KeylimePolicy : public ::testing::Test {
     const Host host_;
     ReferenceValues references_;
     AppraisalPolicy policy_;
-    const std::string build_ = measure::to_hex(sha256(host_.builtin)),
-                      ima_ = measure::to_hex(sha256(host_.ima));
+    const std::string build_ = to_hex(sha256(host_.builtin)), ima_ = to_hex(sha256(host_.ima));
 };
 
 TEST_F(KeylimePolicy, HasWhatTheSchemaRequires) {

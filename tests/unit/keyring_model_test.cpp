@@ -14,20 +14,18 @@
 namespace keyscribe::model {
 namespace keyring_model_test {
 
-using measure::as_bytes;
 using nlohmann::json;
 
 Sha256 digest_of(std::string_view text) {
     Sha256 digest;
-    std::ranges::copy(Bytes(measure::hash(measure::Algorithm::kSha256, as_bytes(text))),
-                      digest.begin());
+    std::ranges::copy(Bytes(hash(Algorithm::kSha256, as_bytes(text))), digest.begin());
     return digest;
 }
 
 /// Feeds records as they stand in a list, entry after entry.
 class Feeder {
   public:
-    explicit Feeder(KeyringModel& model) : model_(model) {}
+    explicit Feeder(keyrings::KeyringModel& model) : model_(model) {}
 
     Result<void> raw(std::string_view name, Bytes buf) {
         return model_.feed({entry_++, 0, name, buf, 1000 * entry_});
@@ -49,7 +47,7 @@ class Feeder {
                     {"perm", 3}};
         if (kind.starts_with("baseline")) all.erase("seq");
         all.update(members);
-        return raw("keyscribe:" + std::string(kind), measure::to_cbor(all));
+        return raw("keyscribe:" + std::string(kind), list::to_cbor(all));
     }
     Result<void> in_ring(std::string_view kind, int key, std::string_view description,
                          int ring = 100, json more = json::object()) {
@@ -60,28 +58,28 @@ class Feeder {
         members.update(more);
         return record(kind, members);
     }
-    static json text(std::string_view bytes) { return measure::cbor_bytes(as_bytes(bytes)); }
+    static json text(std::string_view bytes) { return list::cbor_bytes(as_bytes(bytes)); }
     std::uint64_t time() const { return 10 * sequence_; }
 
   private:
-    KeyringModel& model_;
+    keyrings::KeyringModel& model_;
     std::uint64_t entry_ = 0;
     std::uint64_t sequence_ = 0;
 };
 
-std::set<std::int32_t> serials_in(const KeyringModel& model, int ring) {
+std::set<std::int32_t> serials_in(const keyrings::KeyringModel& model, int ring) {
     std::set<std::int32_t> serials;
-    if (const KeyId id = model.find(ring); id != kNone)
-        for (const LinkId link : model.contents(id))
+    if (const keyrings::KeyId id = model.find(ring); id != keyrings::kNone)
+        for (const keyrings::LinkId link : model.contents(id))
             serials.insert(model.key(model.link(link).key).serial);
     return serials;
 }
 using Serials = std::set<std::int32_t>;
 
 struct Fixture : ::testing::Test {
-    KeyringModel model;
+    keyrings::KeyringModel model;
     Feeder feeder{model};
-    const Key& key(int serial) { return model.key(model.find(serial)); }
+    const keyrings::Key& key(int serial) { return model.key(model.find(serial)); }
 };
 using KeyringModelTest = Fixture;
 
@@ -101,7 +99,7 @@ TEST_F(KeyringModelTest, PutsTakesAndDisplaces) {
     EXPECT_EQ(serials_in(model, 101), Serials{});
     ASSERT_TRUE(feeder.in_ring("destroy", 2, "b"));
     EXPECT_EQ(serials_in(model, 100), Serials{3});
-    EXPECT_EQ(model.find(2), kNone);
+    EXPECT_EQ(model.find(2), keyrings::kNone);
     ASSERT_TRUE(feeder.record("clear", {{"key", 100},
                                         {"type", feeder.text("keyring")},
                                         {"description", feeder.text("ring100")},
@@ -111,13 +109,13 @@ TEST_F(KeyringModelTest, PutsTakesAndDisplaces) {
     // All of it is remembered, with the entries of coming and going.
     const auto history = model.ever_held(model.find(100));
     ASSERT_EQ(history.size(), 4u);
-    EXPECT_EQ(model.link(history[0]).since, Place{0});
-    EXPECT_EQ(model.link(history[0]).until, Place{2});
-    EXPECT_EQ(model.link(history[0]).end, Operation::kCreate);
-    EXPECT_EQ(model.link(history[1]).end, Operation::kDestroy);
-    EXPECT_EQ(model.link(history[2]).end, Operation::kUnlink);
-    EXPECT_EQ(model.link(history[3]).how, Operation::kMove);
-    EXPECT_EQ(model.link(history[3]).end, Operation::kClear);
+    EXPECT_EQ(model.link(history[0]).since, keyrings::Place{0});
+    EXPECT_EQ(model.link(history[0]).until, keyrings::Place{2});
+    EXPECT_EQ(model.link(history[0]).end, list::Operation::kCreate);
+    EXPECT_EQ(model.link(history[1]).end, list::Operation::kDestroy);
+    EXPECT_EQ(model.link(history[2]).end, list::Operation::kUnlink);
+    EXPECT_EQ(model.link(history[3]).how, list::Operation::kMove);
+    EXPECT_EQ(model.link(history[3]).end, list::Operation::kClear);
 }
 
 TEST_F(KeyringModelTest, TheDeadStayUntilTheyAreDestroyed) {
@@ -128,18 +126,18 @@ TEST_F(KeyringModelTest, TheDeadStayUntilTheyAreDestroyed) {
     ASSERT_TRUE(feeder.in_ring("timeout", 3, "3", 100, {{"expiry", 1000}}));
     ASSERT_TRUE(feeder.in_ring("reject", 5, "5", 100, {{"error", 126}}));
     EXPECT_EQ(serials_in(model, 100), (Serials{1, 2, 3, 4, 5}));
-    EXPECT_EQ(key(1).marks, kRevoked);
-    EXPECT_EQ(key(2).marks, kInvalidated);
-    EXPECT_TRUE(KeyringModel::is_expired(key(3), 1000));
-    EXPECT_FALSE(KeyringModel::is_expired(key(3), 999));
-    EXPECT_TRUE(KeyringModel::is_dead(key(1), 0));
-    EXPECT_FALSE(KeyringModel::is_dead(key(4), 0));
-    EXPECT_EQ(key(5).marks, kNegative);
+    EXPECT_EQ(key(1).marks, list::kRevoked);
+    EXPECT_EQ(key(2).marks, list::kInvalidated);
+    EXPECT_TRUE(keyrings::KeyringModel::is_expired(key(3), 1000));
+    EXPECT_FALSE(keyrings::KeyringModel::is_expired(key(3), 999));
+    EXPECT_TRUE(keyrings::KeyringModel::is_dead(key(1), 0));
+    EXPECT_FALSE(keyrings::KeyringModel::is_dead(key(4), 0));
+    EXPECT_EQ(key(5).marks, list::kNegative);
     EXPECT_EQ(key(5).error, 126);
     ASSERT_TRUE(feeder.in_ring("update", 5, "5"));
     EXPECT_EQ(key(5).marks, 0);
     ASSERT_TRUE(feeder.in_ring("timeout", 3, "3"));
-    EXPECT_FALSE(KeyringModel::is_expired(key(3), INT64_MAX));
+    EXPECT_FALSE(keyrings::KeyringModel::is_expired(key(3), INT64_MAX));
 }
 
 TEST_F(KeyringModelTest, ARevokedOrDestroyedKeyringHoldsNothing) {
@@ -166,7 +164,7 @@ TEST_F(KeyringModelTest, ARevokedOrDestroyedKeyringHoldsNothing) {
 TEST_F(KeyringModelTest, APayloadBelongsToTheRecordBehindIt) {
     const json plain = {{"plain", true}, {"sha256", json::binary({})}};
     const auto sha = digest_of("payload");
-    const json good = {{"plain", true}, {"sha256", measure::cbor_bytes(sha)}};
+    const json good = {{"plain", true}, {"sha256", list::cbor_bytes(sha)}};
     ASSERT_TRUE(feeder.plain("ring100", "payload"));
     ASSERT_TRUE(feeder.in_ring("create", 1, "a", 100, good));
     EXPECT_EQ(serials_in(model, 100), Serials{1});
@@ -204,7 +202,7 @@ TEST_F(KeyringModelTest, OldListsHavePayloadsAlone) {
     EXPECT_EQ(model.contents(rings[0]).size(), 2u);
     // Then the keyring's serial is told, and whose payload one of them is.
     ASSERT_TRUE(
-        feeder.in_ring("link", 7, "x", 100, {{"sha256", measure::cbor_bytes(digest_of("two"))}}));
+        feeder.in_ring("link", 7, "x", 100, {{"sha256", list::cbor_bytes(digest_of("two"))}}));
     EXPECT_EQ(model.find(100), rings[0]);
     EXPECT_EQ(serials_in(model, 100), (Serials{0, 7}));
     EXPECT_EQ(model.contents(rings[0]).size(), 2u);
@@ -214,11 +212,10 @@ TEST_F(KeyringModelTest, ABaselineReplacesWhatItsKeyringsHold) {
     const auto begin = [&] {
         return feeder.raw(
             "keyscribe:baseline-begin",
-            measure::to_cbor(
-                {{"time", feeder.time()},
-                 {"reason", "restart"},
-                 {"keyrings",
-                  json::array({json{{"serial", 100}, {"name", feeder.text("ring100")}}})}}));
+            list::to_cbor({{"time", feeder.time()},
+                           {"reason", "restart"},
+                           {"keyrings", json::array({json{{"serial", 100},
+                                                          {"name", feeder.text("ring100")}}})}}));
     };
     ASSERT_TRUE(feeder.in_ring("create", 1, "a"));
     ASSERT_TRUE(feeder.in_ring("create", 2, "b"));
@@ -236,10 +233,10 @@ TEST_F(KeyringModelTest, ABaselineReplacesWhatItsKeyringsHold) {
     states["algorithm"] = "rsa";
     ASSERT_TRUE(feeder.in_ring("baseline", 5, "f", 100, states));
     ASSERT_TRUE(feeder.raw("keyscribe:baseline-end",
-                           measure::to_cbor({{"time", then + 1}, {"keyrings", 1}, {"keys", 2}})));
+                           list::to_cbor({{"time", then + 1}, {"keyrings", 1}, {"keys", 2}})));
     EXPECT_EQ(serials_in(model, 100), (Serials{4, 5}));
     EXPECT_EQ(serials_in(model, 101), Serials{3});
-    EXPECT_EQ(key(5).marks, kRevoked);
+    EXPECT_EQ(key(5).marks, list::kRevoked);
     EXPECT_EQ(*key(5).fingerprint, digest_of("bits"));
     EXPECT_EQ(key(5).public_key.size, 4u);
 }
@@ -254,7 +251,7 @@ TEST_F(KeyringModelTest, WhoDidIt) {
     ASSERT_TRUE(feeder.in_ring("create", 1, "a", 100, {{"actor", actor}}));
     const auto links = model.contents(model.find(100));
     ASSERT_EQ(links.size(), 1u);
-    const Actor* who = model.link(links[0]).actor.get();
+    const keyrings::Actor* who = model.link(links[0]).actor.get();
     ASSERT_NE(who, nullptr);
     EXPECT_EQ(who->comm, "keyctl");
     EXPECT_EQ(who->pid, 7u);
@@ -285,10 +282,11 @@ struct Reference {
 
 TEST(KeyringModelProperty, AgreesWithTheSimplestModel) {
     for (const unsigned seed : {1u, 2u, 3u, 4u})
-        for (const auto history : {KeyringModel::History::kKeep, KeyringModel::History::kForget}) {
+        for (const auto history :
+             {keyrings::KeyringModel::History::kKeep, keyrings::KeyringModel::History::kForget}) {
             std::mt19937 random(seed);
             const auto below = [&](int n) { return static_cast<int>(random() % n); };
-            KeyringModel model(history);
+            keyrings::KeyringModel model(history);
             Feeder feeder(model);
             Reference reference;
             std::map<int, std::string> keys;
@@ -336,7 +334,7 @@ TEST(KeyringModelProperty, AgreesWithTheSimplestModel) {
                         << "seed " << seed << ", step " << step << ", ring " << each;
                 }
             }
-            if (history == KeyringModel::History::kForget) {
+            if (history == keyrings::KeyringModel::History::kForget) {
                 EXPECT_LE(model.links(), 6u * 12u + 1);
             }
         }
@@ -345,18 +343,18 @@ TEST(KeyringModelProperty, AgreesWithTheSimplestModel) {
 TEST(KeyringModelMemory, AHundredThousandKeys) {
     constexpr int kKeys = 100'000;
     const auto before = mallinfo2();
-    KeyringModel model;
+    keyrings::KeyringModel model;
     for (int i = 0; i < kKeys; ++i) {
         const std::string description =
             "Example Corporation: a key of the usual length " + std::to_string(i);
         const std::string ring = "ring" + std::to_string(i % 100);
-        Change change{.operation = Operation::kCreate,
-                      .sequence = static_cast<std::uint64_t>(i) + 1,
-                      .key = 1000 + i,
-                      .type = "asymmetric",
-                      .description = description,
-                      .keyring = 1 + i % 100,
-                      .keyring_name = ring};
+        list::Change change{.operation = list::Operation::kCreate,
+                            .sequence = static_cast<std::uint64_t>(i) + 1,
+                            .key = 1000 + i,
+                            .type = "asymmetric",
+                            .description = description,
+                            .keyring = 1 + i % 100,
+                            .keyring_name = ring};
         change.sha256 = digest_of(description);
         ASSERT_TRUE(model.apply(change));
     }
@@ -364,7 +362,7 @@ TEST(KeyringModelMemory, AHundredThousandKeys) {
     const std::size_t bytes = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
     RecordProperty("bytes", std::to_string(bytes));
     std::printf("%d keys: %zu bytes, %zu a key (Key %zu, Link %zu)\n", kKeys, bytes, bytes / kKeys,
-                sizeof(Key), sizeof(Link));
+                sizeof(keyrings::Key), sizeof(keyrings::Link));
 #ifndef KEYSCRIBE_SANITIZED  // whose allocators mallinfo2(3) knows nothing of
     EXPECT_LE(bytes, 40u << 20);
     EXPECT_GT(bytes, 10u << 20);

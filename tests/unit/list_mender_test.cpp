@@ -17,12 +17,14 @@ class ListMenderTest : public ::testing::Test {
         ASSERT_TRUE(files);
         const auto aggregate = hash(Algorithm::kSha256, as_bytes("PCR 0 to 9"));
         ASSERT_TRUE(files->append(std::array{
-            NewEntry{13, "ima-ng", encode_ima_ng(Algorithm::kSha256, aggregate, "boot_aggregate")},
-            NewEntry{13, "ima-buf", encode_ima_buf(".ima", as_bytes("a key"))},
-            NewEntry{13, "ima-buf", encode_ima_buf("odd \\ \xff name", as_bytes("another"))}}));
+            NewEntry{13, "ima-ng",
+                     list::encode_ima_ng(Algorithm::kSha256, aggregate, "boot_aggregate")},
+            NewEntry{13, "ima-buf", list::encode_ima_buf(".ima", as_bytes("a key"))},
+            NewEntry{13, "ima-buf",
+                     list::encode_ima_buf("odd \\ \xff name", as_bytes("another"))}}));
         before_last_ = files->size();
-        ASSERT_TRUE(files->append(
-            std::array{NewEntry{13, "ima-buf", encode_ima_buf("keyscribe:x", as_bytes("\xa0"))}}));
+        ASSERT_TRUE(files->append(std::array{
+            NewEntry{13, "ima-buf", list::encode_ima_buf("keyscribe:x", as_bytes("\xa0"))}}));
         binary_ = testing::read_file(binary_path());
         text_ = testing::read_file(text_path());
     }
@@ -49,7 +51,7 @@ class ListMenderTest : public ::testing::Test {
 
 TEST(EntryOfLine, TheKernelsAggregateHasNoSignature) {
     const auto digest = hash(Algorithm::kSha256, as_bytes("PCR 0 to 9"));
-    auto data = encode_ima_ng(Algorithm::kSha256, digest, "boot_aggregate");
+    auto data = list::encode_ima_ng(Algorithm::kSha256, digest, "boot_aggregate");
     data.resize(data.size() + 4);
     const auto stored = hash(Algorithm::kSha1, data);
     std::string line = text_line(10, stored, "ima-sig", data);
@@ -75,7 +77,7 @@ TEST_F(ListMenderTest, EntriesLargerThanWhatIsReadAtOnceAreMendedToo) {
         ASSERT_TRUE(files);
         for (const std::size_t size : {4000u, 100'000u, 3'000'000u, 10u})
             ASSERT_TRUE(files->append(std::array{NewEntry{
-                13, "ima-buf", encode_ima_buf("ring", as_bytes(std::string(size, 'x')))}}));
+                13, "ima-buf", list::encode_ima_buf("ring", as_bytes(std::string(size, 'x')))}}));
     }
     binary_ = testing::read_file(binary_path());
     text_ = testing::read_file(text_path());

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <csignal>
 
-#include "controller/list/list_reader.h"
-#include "controller/host/measure/list_writer.h"
 #include "controller/base/little_endian.h"
+#include "controller/host/measure/list_writer.h"
+#include "controller/list/list_reader.h"
 #include "controller/list/template_data.h"
 #include "support.h"
 
@@ -26,15 +26,15 @@ const std::string kOld = kLists + "linux-6.1.192_";
 const std::string kNew = kLists + "linux-6.12.117_";
 const std::vector<Algorithm> kBanks = {Algorithm::kSha1, Algorithm::kSha256};
 
-std::vector<Entry> entries_of(const std::string& list, Algorithm digests = Algorithm::kSha1) {
-    auto entries = read_list(as_bytes(list), digests);
+std::vector<list::Entry> entries_of(const std::string& list, Algorithm digests = Algorithm::kSha1) {
+    auto entries = list::read_list(as_bytes(list), digests);
     if (!entries) throw std::runtime_error(to_string(entries.error()));
     return std::move(*entries);
 }
 
-Replay replayed(const std::vector<Entry>& entries) {
-    Replay replay(kBanks);
-    for (const Entry& entry : entries) replay.add(entry);
+list::Replay replayed(const std::vector<list::Entry>& entries) {
+    list::Replay replay(kBanks);
+    for (const list::Entry& entry : entries) replay.add(entry);
     return replay;
 }
 
@@ -47,7 +47,7 @@ std::string pcr_line(const std::string& file, const std::string& pcr) {
 
 TEST(ListReader, ReplaysTheKernelsListToItsPcrs) {
     const std::string list = read_file(kOld + "binary_runtime_measurements");
-    const Replay replay = replayed(entries_of(list));
+    const list::Replay replay = replayed(entries_of(list));
     EXPECT_EQ(to_hex(replay.value(10, Algorithm::kSha1)),
               pcr_line(kOld + "pcrs_sha1.evmctl", "PCR-10"));
     EXPECT_EQ(to_hex(replay.value(10, Algorithm::kSha256)),
@@ -69,18 +69,19 @@ TEST(ListReader, ReadsTheListsPerBank) {
     }
     for (const Algorithm bank : kBanks)
         EXPECT_EQ(replayed(first).value(10, bank), replayed(second).value(10, bank));
-    EXPECT_FALSE(read_list(as_bytes(sha1), Algorithm::kSha256));
-    EXPECT_FALSE(read_list(as_bytes(sha256), Algorithm::kSha1));
+    EXPECT_FALSE(list::read_list(as_bytes(sha1), Algorithm::kSha256));
+    EXPECT_FALSE(list::read_list(as_bytes(sha256), Algorithm::kSha1));
 }
 
 TEST(ListReader, TruncationAtEveryByteIsSeen) {
     const std::string list = read_file(kOld + "binary_runtime_measurements");
     std::vector<std::size_t> boundaries{0};
-    for (const Entry& entry : entries_of(list)) boundaries.push_back(entry.offset + entry.size);
+    for (const list::Entry& entry : entries_of(list))
+        boundaries.push_back(entry.offset + entry.size);
     ASSERT_EQ(boundaries.back(), list.size());
     for (std::size_t size = 0; size <= list.size(); ++size) {
         const std::size_t whole = *std::prev(std::ranges::upper_bound(boundaries, size));
-        const auto entries = read_list(as_bytes(list).first(size));
+        const auto entries = list::read_list(as_bytes(list).first(size));
         EXPECT_EQ(entries.has_value(), whole == size) << size;
         if (!entries) {
             EXPECT_EQ(entries.error().where, "byte " + std::to_string(whole));
@@ -96,7 +97,7 @@ std::string le32(std::uint32_t value) {
 
 TEST(ListReader, LengthsThatAreTooLargeAreRefused) {
     const std::string start = le32(10) + std::string(20, 'd');
-    const auto refused = [](const std::string& list) { return !read_list(as_bytes(list)); };
+    const auto refused = [](const std::string& list) { return !list::read_list(as_bytes(list)); };
     for (const std::uint32_t size : {257u, 0x7fffffffu, 0xffffffffu})
         EXPECT_TRUE(refused(start + le32(size) + std::string(300, 'n'))) << size;
     const std::string named = start + le32(6) + "ima-ng";
@@ -112,7 +113,7 @@ TEST(ListReader, AViolationExtendsOnes) {
     const auto entries = entries_of(list);
     ASSERT_EQ(entries.size(), 1u);
     EXPECT_TRUE(entries[0].is_violation());
-    EXPECT_EQ(extend_value(entries[0], Algorithm::kSha256), filled(Algorithm::kSha256, 0xff));
+    EXPECT_EQ(list::extend_value(entries[0], Algorithm::kSha256), filled(Algorithm::kSha256, 0xff));
 }
 
 TEST(ListReader, TheFirstTemplateIsHashedWithItsNamePadded) {
@@ -123,7 +124,8 @@ TEST(ListReader, TheFirstTemplateIsHashedWithItsNamePadded) {
     ASSERT_EQ(entries.size(), 1u);
     EXPECT_EQ(entries[0].size, list.size());
     const std::string padded = digest + "file" + std::string(252, '\0');
-    EXPECT_EQ(extend_value(entries[0], Algorithm::kSha1), hash(Algorithm::kSha1, as_bytes(padded)));
+    EXPECT_EQ(list::extend_value(entries[0], Algorithm::kSha1),
+              hash(Algorithm::kSha1, as_bytes(padded)));
 }
 
 TEST(ListWriter, GivesTheKernelsVeryBytes) {
@@ -131,7 +133,7 @@ TEST(ListWriter, GivesTheKernelsVeryBytes) {
          {kOld + "binary_runtime_measurements", kNew + "binary_runtime_measurements_sha1"}) {
         const std::string list = read_file(name);
         std::string written;
-        for (const Entry& entry : entries_of(list)) {
+        for (const list::Entry& entry : entries_of(list)) {
             const auto bytes = encode_entry(entry.pcr, entry.template_name, entry.template_data);
             EXPECT_EQ(bytes.size(), entry.size);
             written.append(bytes.begin(), bytes.end());
@@ -147,7 +149,7 @@ TEST(ListWriter, GivesTheKernelsVeryText) {
                     kNew + "ascii_runtime_measurements")}) {
         const std::string list = read_file(binary);
         std::vector<std::string> lines;
-        for (const Entry& entry : entries_of(list)) {
+        for (const list::Entry& entry : entries_of(list)) {
             lines.push_back(text_line(entry.pcr, entry.stored_digest, entry.template_name,
                                       entry.template_data));
             ASSERT_TRUE(lines.back().ends_with('\n'));
@@ -164,7 +166,7 @@ TEST(ListWriter, EscapesWhatCouldForgeALine) {
     EXPECT_EQ(escape_name("\xc3\xa4\x7f\xff\x1b"), "\\303\\244\\177\\377\\033");
     EXPECT_EQ(escape_name(std::string_view("\0", 1)), "\\000");
     EXPECT_EQ(escape_name(""), "");
-    const auto data = encode_ima_buf("x 00\n10 forged", {});
+    const auto data = list::encode_ima_buf("x 00\n10 forged", {});
     const std::string line = text_line(9, hash(Algorithm::kSha1, data), "ima-buf", data);
     EXPECT_EQ(std::ranges::count(line, '\n'), 1);
     EXPECT_TRUE(line.starts_with(" 9 ")) << line;
@@ -188,8 +190,8 @@ ListFiles open_files(const TempDir& directory) {
 }
 
 void add(ListFiles& files, std::uint32_t pcr, std::string_view name, std::string_view buf) {
-    const auto done =
-        files.append(std::array{NewEntry{pcr, "ima-buf", encode_ima_buf(name, as_bytes(buf))}});
+    const auto done = files.append(
+        std::array{NewEntry{pcr, "ima-buf", list::encode_ima_buf(name, as_bytes(buf))}});
     ASSERT_TRUE(done) << to_string(done.error());
 }
 
@@ -197,14 +199,14 @@ TEST(ListFiles, CopyOfTheKernelsList) {
     const TempDir directory;
     const std::string list = read_file(kOld + "binary_runtime_measurements");
     ListFiles files = open_files(directory);
-    for (const Entry& entry : entries_of(list))
+    for (const list::Entry& entry : entries_of(list))
         ASSERT_TRUE(files.append(
             std::array{NewEntry{entry.pcr,
                                 std::string(entry.template_name),
                                 {entry.template_data.begin(), entry.template_data.end()}}}));
     EXPECT_TRUE(both(directory) == std::pair(list, read_file(kOld + "ascii_runtime_measurements")));
     EXPECT_EQ(files.size(), list.size());
-    struct stat status {};
+    struct stat status{};
     for (const char* name : {ListFiles::kBinary, ListFiles::kText}) {
         ASSERT_EQ(::stat((directory / name).c_str(), &status), 0);
         EXPECT_EQ(status.st_mode & 07777 & ~0640u, 0u);
@@ -221,7 +223,7 @@ TEST(ListFiles, GoesOnAfterReopening) {
     add(files, 13, "two", "2");
     const auto bytes = files.read();
     ASSERT_TRUE(bytes);
-    const auto entries = read_list(*bytes);
+    const auto entries = list::read_list(*bytes);
     ASSERT_TRUE(entries);
     ASSERT_EQ(entries->size(), 2u);
     EXPECT_EQ(lines_of(both(directory).second).size(), 2u);
@@ -251,7 +253,7 @@ TEST(ListFiles, WithoutRoomNothingIsAppended) {
     add(files, 13, "one", "1");
     const auto before = both(directory);
     const std::string large(3000, 'x');
-    const auto buf = encode_ima_buf("two", as_bytes(large));
+    const auto buf = list::encode_ima_buf("two", as_bytes(large));
     {
         // The text's line is the longer one of ima-buf; of a foreign template the binary entry is.
         const FileSizeLimit limit(2048);
@@ -277,7 +279,7 @@ TEST(ListFiles, SeesThatSomebodyRemovedOrCutAFile) {
             else
                 std::filesystem::resize_file(directory / name, 10);
             const auto done =
-                files.append(std::array{NewEntry{13, "ima-buf", encode_ima_buf("two", {})}});
+                files.append(std::array{NewEntry{13, "ima-buf", list::encode_ima_buf("two", {})}});
             ASSERT_FALSE(done) << name << (remove ? " removed" : " cut");
             EXPECT_EQ(done.error().where, (directory / name).string());
             EXPECT_NE(done.error().hint, "");
@@ -293,7 +295,7 @@ TEST(ListFiles, RefusesASymbolicLinkAndAMissingFolder) {
 }
 
 /// evmctl's answer for the list in `directory`, with the PCRs that `replay` gives.
-testing::Output evmctl(const TempDir& directory, const Replay& replay) {
+testing::Output evmctl(const TempDir& directory, const list::Replay& replay) {
     std::string arguments;
     for (const Algorithm bank : replay.banks()) {
         std::string pcrs;
@@ -314,13 +316,13 @@ TEST(ListFiles, EvmctlAcceptsTheListAndNoOther) {
     const TempDir directory;
     ListFiles files = open_files(directory);
     const auto aggregate = hash(Algorithm::kSha256, as_bytes("PCR 0 to 9"));
-    ASSERT_TRUE(files.append(std::array{
-        NewEntry{13, "ima-ng", encode_ima_ng(Algorithm::kSha256, aggregate, "boot_aggregate")}}));
+    ASSERT_TRUE(files.append(std::array{NewEntry{
+        13, "ima-ng", list::encode_ima_ng(Algorithm::kSha256, aggregate, "boot_aggregate")}}));
     add(files, 13, "keyscribe:start", "\xa0");
     add(files, 10, "a name with blanks", "");
     add(files, 13, ".builtin_trusted_keys", std::string(2000, '0'));
     const std::string list = both(directory).first;
-    const Replay replay = replayed(entries_of(list));
+    const list::Replay replay = replayed(entries_of(list));
     const std::string matched = "Matched per TPM bank calculated digest(s).";
     const auto good = evmctl(directory, replay);
     EXPECT_EQ(good.status, 0) << good.text;

@@ -16,23 +16,24 @@ namespace keyscribe::testing {
 
 struct Outcome {
     double seconds = 0;
-    Status status;
+    status::Status status;
 };
 
 /// Until all of `count` events, which are there at once, are measured by `rule`.
 inline Outcome measure_events(const std::string& tcti, const std::filesystem::path& directory,
                               unsigned count, const std::string& rule) {
-    Config config;
+    settings::Config config;
     config.tpm.tcti = tcti;
     config.list.directory = directory;
     config.journal.enabled = false;
-    Spool spool(config.spool.max_size, config.spool.deadline);
-    SharedStatus shared;
-    auto loaded = policy_of({{"10.policy", rule + "\n"}});
+    spool::Spool spool(config.spool.max_size, config.spool.deadline);
+    status::SharedStatus shared;
+    auto loaded = settings::policy_of({{"10.policy", rule + "\n"}});
     if (!loaded) throw std::runtime_error(to_string(loaded.error()));
-    spool.push(PolicyChange{std::make_shared<const LoadedPolicy>(std::move(*loaded)), 1});
+    spool.push(
+        spool::PolicyChange{std::make_shared<const settings::LoadedPolicy>(std::move(*loaded)), 1});
     for (unsigned i = 1; i <= count; ++i) {
-        KeyEvent event;
+        events::KeyEvent event;
         event.sequence = i;
         event.key_type = "asymmetric";
         event.keyring.name = "ring";
@@ -43,7 +44,7 @@ inline Outcome measure_events(const std::string& tcti, const std::filesystem::pa
     }
     const auto start = std::chrono::steady_clock::now();
     std::jthread thread([&](std::stop_token stop) {
-        run_measurer({config, spool, shared, {.version = "test"}}, stop);
+        measure::run_measurer({config, spool, shared, {.version = "test"}}, stop);
     });
     while (shared.copy().counters.measured < count)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));

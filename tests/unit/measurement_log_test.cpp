@@ -18,13 +18,13 @@ constexpr unsigned kPcr = 13;
 class MeasurementLogTest : public ::testing::Test {
   protected:
     struct Opened {
-        std::unique_ptr<Tpm> tpm;
+        std::unique_ptr<tpm::Tpm> tpm;
         Recovery recovery;
         std::optional<MeasurementLog> log;
     };
 
     Opened open() {
-        Opened opened{.tpm = std::make_unique<Tpm>(swtpm_.open())};
+        Opened opened{.tpm = std::make_unique<tpm::Tpm>(swtpm_.open())};
         auto log = MeasurementLog::open(directory_, *opened.tpm, kPcr, opened.recovery);
         if (!log) throw std::runtime_error(to_string(log.error()));
         opened.log = std::move(*log);
@@ -33,8 +33,8 @@ class MeasurementLogTest : public ::testing::Test {
 
     static void append(MeasurementLog& log, std::string_view name, std::string_view buf,
                        unsigned pcr = kPcr) {
-        const auto done =
-            log.append(std::array{NewEntry{pcr, "ima-buf", encode_ima_buf(name, as_bytes(buf))}});
+        const auto done = log.append(
+            std::array{NewEntry{pcr, "ima-buf", list::encode_ima_buf(name, as_bytes(buf))}});
         ASSERT_TRUE(done) << to_string(done.error().error);
     }
 
@@ -43,7 +43,7 @@ class MeasurementLogTest : public ::testing::Test {
         auto files = ListFiles::open(directory_);
         ASSERT_TRUE(files);
         ASSERT_TRUE(files->append(
-            std::array{NewEntry{kPcr, "ima-buf", encode_ima_buf(name, as_bytes(buf))}}));
+            std::array{NewEntry{kPcr, "ima-buf", list::encode_ima_buf(name, as_bytes(buf))}}));
     }
 
     void extend_behind_its_back(unsigned pcr = kPcr) {
@@ -59,8 +59,8 @@ class MeasurementLogTest : public ::testing::Test {
     std::string text_of_binary() const {
         const std::string list = binary();
         std::string all;
-        const auto entries = read_list(as_bytes(list)).value();
-        for (const Entry& entry : entries)
+        const auto entries = list::read_list(as_bytes(list)).value();
+        for (const list::Entry& entry : entries)
             all +=
                 text_line(entry.pcr, entry.stored_digest, entry.template_name, entry.template_data);
         return all;
@@ -70,9 +70,9 @@ class MeasurementLogTest : public ::testing::Test {
     void expect_replay_equals_pcr(unsigned pcr = kPcr) {
         std::vector<Algorithm> banks = swtpm_.open().banks(pcr).value();
         const std::string list = binary();
-        Replay replay(banks);
-        const auto entries = read_list(as_bytes(list)).value();
-        for (const Entry& entry : entries) replay.add(entry);
+        list::Replay replay(banks);
+        const auto entries = list::read_list(as_bytes(list)).value();
+        for (const list::Entry& entry : entries) replay.add(entry);
         for (const Algorithm bank : banks)
             EXPECT_EQ(swtpm_.pcrread(pcr, bank), to_hex(replay.value(pcr, bank)));
     }
@@ -196,12 +196,12 @@ TEST_F(MeasurementLogTest, SeesForeignExtendsAndGoesOnFromThem) {
         Opened opened = open();
         ASSERT_TRUE(opened.recovery.foreign.contains(kPcr));
         EXPECT_EQ(opened.recovery.owed, 0u);
-        const PcrValues found = opened.recovery.foreign[kPcr];
+        const tpm::PcrValues found = opened.recovery.foreign[kPcr];
         EXPECT_EQ(found, opened.tpm->read_pcr(kPcr, opened.log->banks()).value());
-        const Record record = foreign_record(kPcr, found);
+        const records::Record record = records::foreign_record(kPcr, found);
         opened.log->adopt(kPcr, found);
         ASSERT_TRUE(opened.log->append(
-            std::array{NewEntry{kPcr, "ima-buf", encode_ima_buf(record.name, record.buf)}}));
+            std::array{NewEntry{kPcr, "ima-buf", list::encode_ima_buf(record.name, record.buf)}}));
         append(*opened.log, "two", "2");
         EXPECT_TRUE(opened.log->foreign_extends().value().empty());
     }
@@ -217,11 +217,11 @@ TEST_F(MeasurementLogTest, AResetBehindAForeignExtendIsForeignAgain) {
     (void)open();
     extend_behind_its_back();
     const auto append_foreign = [&](Opened& opened) {
-        const PcrValues found = opened.recovery.foreign.at(kPcr);
-        const Record record = foreign_record(kPcr, found);
+        const tpm::PcrValues found = opened.recovery.foreign.at(kPcr);
+        const records::Record record = records::foreign_record(kPcr, found);
         opened.log->adopt(kPcr, found);
         ASSERT_TRUE(opened.log->append(
-            std::array{NewEntry{kPcr, "ima-buf", encode_ima_buf(record.name, record.buf)}}));
+            std::array{NewEntry{kPcr, "ima-buf", list::encode_ima_buf(record.name, record.buf)}}));
     };
     {
         Opened opened = open();
@@ -244,8 +244,8 @@ TEST_F(MeasurementLogTest, OwesTheExtendOfAForeignRecordToo) {
         append(*opened.log, "one", "1");
     }
     extend_behind_its_back();
-    const PcrValues found = open().recovery.foreign[kPcr];
-    const Record record = foreign_record(kPcr, found);
+    const tpm::PcrValues found = open().recovery.foreign[kPcr];
+    const records::Record record = records::foreign_record(kPcr, found);
     append_to_list_alone(record.name,
                          {reinterpret_cast<const char*>(record.buf.data()), record.buf.size()});
     Opened opened = open();
@@ -257,7 +257,7 @@ TEST_F(MeasurementLogTest, OwesTheExtendOfAForeignRecordToo) {
 TEST_F(MeasurementLogTest, FindsForeignExtendsWhileItRuns) {
     Opened opened = open();
     append(*opened.log, "one", "1");
-    PcrValues digests;
+    tpm::PcrValues digests;
     for (const Algorithm bank : opened.log->banks())
         digests[bank] = hash(bank, as_bytes("foreign"));
     ASSERT_TRUE(opened.tpm->extend(kPcr, digests));
@@ -289,8 +289,8 @@ TEST_F(MeasurementLogTest, AListThatIsRemovedWhileItIsOpenIsPutBack) {
         for (const char* name : {ListFiles::kBinary, ListFiles::kText})
             std::filesystem::remove(directory_ / name);
         EXPECT_FALSE(opened.log->is_untouched());
-        const auto done =
-            opened.log->append(std::array{NewEntry{kPcr, "ima-buf", encode_ima_buf("two", {})}});
+        const auto done = opened.log->append(
+            std::array{NewEntry{kPcr, "ima-buf", list::encode_ima_buf("two", {})}});
         ASSERT_FALSE(done);
         EXPECT_FALSE(done.error().in_list);
         opened.log->rescue();
@@ -310,7 +310,7 @@ TEST_F(MeasurementLogTest, AnEntryOfAPcrThatNoTpmHasIsSaidAndTheRestGoesOn) {
         auto files = ListFiles::open(directory_);
         ASSERT_TRUE(files);
         ASSERT_TRUE(files->append(
-            std::array{NewEntry{24, "ima-buf", encode_ima_buf("ring", as_bytes("x"))}}));
+            std::array{NewEntry{24, "ima-buf", list::encode_ima_buf("ring", as_bytes("x"))}}));
     }
     auto opened = open();
     ASSERT_EQ(opened.recovery.tampered.size(), 1u);
@@ -325,26 +325,26 @@ TEST_F(MeasurementLogTest, TheKernelsAggregateBeginsTheList) {
     constexpr unsigned kImaPcr = 10;
     const std::string fixture =
         testing::read_file(FIXTURES "/lists/linux-6.1.192_binary_runtime_measurements");
-    const auto entries = read_list(as_bytes(fixture)).value();
+    const auto entries = list::read_list(as_bytes(fixture)).value();
     const std::string alone = fixture.substr(0, entries[1].offset);
     std::uint64_t size = 0;
     {
-        Tpm tpm = swtpm_.open();
+        tpm::Tpm tpm = swtpm_.open();
         const auto banks = tpm.banks(kImaPcr).value();
-        PcrValues values;
-        for (const Algorithm bank : banks) values[bank] = extend_value(entries[0], bank);
+        tpm::PcrValues values;
+        for (const Algorithm bank : banks) values[bank] = list::extend_value(entries[0], bank);
         ASSERT_TRUE(tpm.extend(kImaPcr, values));
 
         Recovery recovery;
         auto log = MeasurementLog::open(directory_, tpm, kImaPcr, recovery).value();
         ASSERT_TRUE(recovery.foreign.contains(kImaPcr));
-        PcrValues found = recovery.foreign[kImaPcr];
+        tpm::PcrValues found = recovery.foreign[kImaPcr];
         const auto entry = kernels_aggregate(as_bytes(alone), kImaPcr, found);
         ASSERT_TRUE(entry);
         EXPECT_FALSE(kernels_aggregate(as_bytes(fixture), kImaPcr, found)) << "IMA measures more";
         EXPECT_FALSE(kernels_aggregate({}, kImaPcr, found));
         EXPECT_FALSE(kernels_aggregate(as_bytes(alone), 13, found));
-        PcrValues other = found;
+        tpm::PcrValues other = found;
         other.begin()->second.bytes[0] ^= 1;
         EXPECT_FALSE(kernels_aggregate(as_bytes(alone), kImaPcr, other));
 
@@ -357,7 +357,7 @@ TEST_F(MeasurementLogTest, TheKernelsAggregateBeginsTheList) {
         size = log.size();
     }
     EXPECT_EQ(binary().substr(0, alone.size()), alone);
-    Tpm tpm = swtpm_.open();
+    tpm::Tpm tpm = swtpm_.open();
     Recovery recovery;
     const auto again = MeasurementLog::open(directory_, tpm, kImaPcr, recovery, size);
     ASSERT_TRUE(again) << to_string(again.error());

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 #include <sys/syscall.h>
 
-#include "controller/list/cbor.h"
 #include "controller/base/little_endian.h"
+#include "controller/list/cbor.h"
 #include "support.h"
 
 namespace keyscribe::measure {
@@ -14,10 +14,10 @@ namespace records_test {
 
 using nlohmann::json;
 
-json of(std::string_view text) { return cbor_bytes(as_bytes(text)); }
+json of(std::string_view text) { return list::cbor_bytes(as_bytes(text)); }
 
-json decoded(const Record& record) {
-    auto value = from_cbor(record.buf);
+json decoded(const records::Record& record) {
+    auto value = list::from_cbor(record.buf);
     if (!value) throw std::runtime_error(to_string(value.error()));
     return *value;
 }
@@ -30,7 +30,7 @@ std::string sha256_by_openssl(const std::string& bytes) {
     return output.text.substr(0, output.text.find(' '));
 }
 
-Speaker speaker() {
+records::Speaker speaker() {
     return {.version = "0.1.0",
             .controller_digest = std::vector<std::uint8_t>(32, 0xc0),
             .bpf_digest = std::vector<std::uint8_t>(32, 0xbf),
@@ -49,10 +49,10 @@ json speaker_fields() {
             {"tpm", {{"banks", {"sha1", "sha256"}}, {"resets", 3}}}};
 }
 
-const TpmState kTpm = {.banks = {Algorithm::kSha1, Algorithm::kSha256}, .resets = 3};
+const records::TpmState kTpm = {.banks = {Algorithm::kSha1, Algorithm::kSha256}, .resets = 3};
 
 TEST(Records, Start) {
-    const Record record = start_record(speaker(), kTpm, 0);
+    const records::Record record = records::start_record(speaker(), kTpm, 0);
     EXPECT_EQ(record.name, "keyscribe:start");
     EXPECT_EQ(decoded(record), speaker_fields());
 }
@@ -60,43 +60,43 @@ TEST(Records, Start) {
 TEST(Records, Restart) {
     json fields = speaker_fields();
     fields["entries"] = 7;
-    const Record record = start_record(speaker(), kTpm, 7);
+    const records::Record record = records::start_record(speaker(), kTpm, 7);
     EXPECT_EQ(record.name, "keyscribe:restart");
     EXPECT_EQ(decoded(record), fields);
 }
 
 TEST(Records, Tpm) {
-    const Record record = tpm_record(5, kTpm, "reset");
+    const records::Record record = records::tpm_record(5, kTpm, "reset");
     EXPECT_EQ(record.name, "keyscribe:tpm");
     const json fields = {{"time", 5}, {"what", "reset"}, {"tpm", speaker_fields()["tpm"]}};
     EXPECT_EQ(decoded(record), fields);
-    for (const Record& one :
-         {record, start_record(speaker(), kTpm, 0), start_record(speaker(), kTpm, 7)})
-        EXPECT_EQ(tpm_state(one.buf), kTpm);
-    EXPECT_FALSE(tpm_state(tampered_record(5, "x").buf));
+    for (const records::Record& one : {record, records::start_record(speaker(), kTpm, 0),
+                                       records::start_record(speaker(), kTpm, 7)})
+        EXPECT_EQ(records::tpm_state(one.buf), kTpm);
+    EXPECT_FALSE(records::tpm_state(records::tampered_record(5, "x").buf));
     for (const json& wrong :
          {json(1), json({{"banks", {"sha1"}}}), json({{"banks", {1}}, {"resets", 1}}),
           json({{"banks", {"md5"}}, {"resets", 1}}), json({{"banks", {"sha1"}}, {"resets", -1}})})
-        EXPECT_FALSE(tpm_state(to_cbor({{"tpm", wrong}}))) << wrong;
+        EXPECT_FALSE(records::tpm_state(list::to_cbor({{"tpm", wrong}}))) << wrong;
 }
 
 TEST(Records, Policy) {
-    const std::vector<PolicyFile> files = {{"10-a.policy", "measure func=KEY_CHECK\n"},
-                                           {"\xff.policy", ""}};
+    const std::vector<records::PolicyFile> files = {{"10-a.policy", "measure func=KEY_CHECK\n"},
+                                                    {"\xff.policy", ""}};
     std::string input;
-    for (const PolicyFile& file : files)
+    for (const records::PolicyFile& file : files)
         for (const std::string* part : {&file.name, &file.text}) {
             std::uint8_t length[4];
             store_le32(length, static_cast<std::uint32_t>(part->size()));
             input.append(length, length + 4);
             input += *part;
         }
-    EXPECT_EQ(to_hex(policy_digest(files)), sha256_by_openssl(input));
+    EXPECT_EQ(to_hex(records::policy_digest(files)), sha256_by_openssl(input));
 
-    const Record record = policy_record(files, 3);
+    const records::Record record = records::policy_record(files, 3);
     EXPECT_EQ(record.name, "keyscribe:policy");
     EXPECT_EQ(decoded(record),
-              (json{{"digest", cbor_bytes(policy_digest(files))},
+              (json{{"digest", list::cbor_bytes(records::policy_digest(files))},
                     {"generation", 3},
                     {"files",
                      {{{"name", of("10-a.policy")}, {"text", of("measure func=KEY_CHECK\n")}},
@@ -104,13 +104,14 @@ TEST(Records, Policy) {
 }
 
 TEST(Records, PolicyDigestKeepsFilesApart) {
-    EXPECT_EQ(to_hex(policy_digest({})), sha256_by_openssl(""));
-    EXPECT_NE(policy_digest({{"a", "bc"}}), policy_digest({{"ab", "c"}}));
-    EXPECT_NE(policy_digest({{"a", "1"}, {"b", "2"}}), policy_digest({{"b", "2"}, {"a", "1"}}));
+    EXPECT_EQ(to_hex(records::policy_digest({})), sha256_by_openssl(""));
+    EXPECT_NE(records::policy_digest({{"a", "bc"}}), records::policy_digest({{"ab", "c"}}));
+    EXPECT_NE(records::policy_digest({{"a", "1"}, {"b", "2"}}),
+              records::policy_digest({{"b", "2"}, {"a", "1"}}));
 }
 
-KeyEvent event() {
-    KeyEvent made;
+events::KeyEvent event() {
+    events::KeyEvent made;
     made.sequence = 5000000000;
     made.boot_time_ns = 18446744073709551615u;
     made.key_serial = 123456789;
@@ -140,20 +141,21 @@ json event_fields() {
 }
 
 /// In its own keyring, without who did it.
-json decoded_event(const KeyEvent& made, const Proof& proof) {
-    return decoded(event_record(made, "create", made.keyring, proof, false));
+json decoded_event(const events::KeyEvent& made, const records::Proof& proof) {
+    return decoded(records::event_record(made, "create", made.keyring, proof, false));
 }
 
 TEST(Records, KeyWithoutItsPayload) {
-    const Record record = event_record(event(), "create", event().keyring, {}, false);
+    const records::Record record =
+        records::event_record(event(), "create", event().keyring, {}, false);
     EXPECT_EQ(record.name, "keyscribe:create");
     EXPECT_EQ(decoded(record), event_fields());
 }
 
 TEST(Records, KeyWithItsPayloadsDigest) {
-    const KeyEvent made = event();
+    const events::KeyEvent made = event();
     json fields = event_fields();
-    fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, as_bytes("abc")));
+    fields["sha256"] = list::cbor_bytes(hash(Algorithm::kSha256, as_bytes("abc")));
     EXPECT_EQ(decoded_event(made, {.payload = &made.payload}), fields);
     fields["plain"] = true;
     EXPECT_EQ(decoded_event(made, {.plain = true, .payload = &made.payload}), fields);
@@ -165,7 +167,7 @@ TEST(Records, KeySaysWhyItsPayloadIsNotHere) {
                                         {KS_EVENT_FAULT, "unreadable"},
                                         {KS_EVENT_UNASKED, "not asked for"},
                                         {0, "unknown"}}) {
-        KeyEvent made = event();
+        events::KeyEvent made = event();
         made.payload.clear();
         made.flags = static_cast<std::uint8_t>(flags);
         json fields = event_fields();
@@ -175,21 +177,21 @@ TEST(Records, KeySaysWhyItsPayloadIsNotHere) {
 }
 
 TEST(Records, WhatIsLeftOfAnAsymmetricKey) {
-    KeyEvent made = event();
+    events::KeyEvent made = event();
     made.payload.clear();
     made.payload_length = 0;
-    made.public_key = PublicKey{"rsa", {1, 2, 3}, {{4, 5}, {6}}};
+    made.public_key = events::PublicKey{"rsa", {1, 2, 3}, {{4, 5}, {6}}};
     json fields = event_fields();
     fields.erase("length");
     fields["algorithm"] = "rsa";
-    fields["public_key"] = cbor_bytes(std::array<std::uint8_t, 3>{1, 2, 3});
-    fields["ids"] = {cbor_bytes(std::array<std::uint8_t, 2>{4, 5}),
-                     cbor_bytes(std::array<std::uint8_t, 1>{6})};
+    fields["public_key"] = list::cbor_bytes(std::array<std::uint8_t, 3>{1, 2, 3});
+    fields["ids"] = {list::cbor_bytes(std::array<std::uint8_t, 2>{4, 5}),
+                     list::cbor_bytes(std::array<std::uint8_t, 1>{6})};
     EXPECT_EQ(decoded_event(made, {.wanted = true}), fields);
 }
 
 TEST(Records, WhatBelongsToTheOperation) {
-    KeyEvent made = event();
+    events::KeyEvent made = event();
     made.payload.clear();
     made.payload_length = 0;
     made.key_expiry = 1700000000;
@@ -215,14 +217,15 @@ TEST(Records, WhatBelongsToTheOperation) {
 }
 
 TEST(Records, WhoDidIt) {
-    KeyEvent made = event();
+    events::KeyEvent made = event();
     made.actor.pid = 42;
     made.actor.comm = "keyctl";
     made.actor.exe = "/usr/bin/keyctl";
     made.actor.exe_ino = 7;
     made.actor.exe_dev = 8;
     made.actor.mnt_ns = 9;
-    const json actor = decoded(event_record(made, "create", made.keyring, {}, true)).at("actor");
+    const json actor =
+        decoded(records::event_record(made, "create", made.keyring, {}, true)).at("actor");
     EXPECT_EQ(actor.at("pid"), 42);
     EXPECT_EQ(actor.at("comm"), of("keyctl"));
     EXPECT_EQ(actor.at("exe"), of("/usr/bin/keyctl"));
@@ -231,20 +234,20 @@ TEST(Records, WhoDidIt) {
     EXPECT_EQ(actor.at("kind"), "process");
     EXPECT_FALSE(actor.contains("cgroup"));
     made.actor.syscall = -1;
-    EXPECT_EQ(kind_of(made.actor), "kernel thread");
+    EXPECT_EQ(records::kind_of(made.actor), "kernel thread");
     made.actor.syscall = SYS_finit_module;
-    EXPECT_EQ(kind_of(made.actor), "module loading");
+    EXPECT_EQ(records::kind_of(made.actor), "module loading");
 }
 
 TEST(Records, Baseline) {
-    const Record begin = baseline_begin_record(5, "start", {{1, "a"}, {2, "b"}});
+    const records::Record begin = records::baseline_begin_record(5, "start", {{1, "a"}, {2, "b"}});
     EXPECT_EQ(begin.name, "keyscribe:baseline-begin");
     EXPECT_EQ(decoded(begin),
               (json{{"time", 5},
                     {"reason", "start"},
                     {"keyrings",
                      {{{"serial", 1}, {"name", of("a")}}, {{"serial", 2}, {"name", of("b")}}}}}));
-    KeyEvent made = event();
+    events::KeyEvent made = event();
     made.payload.clear();
     made.payload_length = 0;
     made.key_state = KS_KEY_REVOKED | KS_KEY_NEGATIVE;
@@ -252,23 +255,23 @@ TEST(Records, Baseline) {
     fields.erase("seq");
     fields.erase("length");
     fields["state"] = {"revoked", "negative"};
-    EXPECT_EQ(baseline_record(made).name, "keyscribe:baseline");
-    EXPECT_EQ(decoded(baseline_record(made)), fields);
-    EXPECT_EQ(decoded(baseline_end_record(6, 2, 3, std::nullopt)),
+    EXPECT_EQ(records::baseline_record(made).name, "keyscribe:baseline");
+    EXPECT_EQ(decoded(records::baseline_record(made)), fields);
+    EXPECT_EQ(decoded(records::baseline_end_record(6, 2, 3, std::nullopt)),
               (json{{"time", 6}, {"keyrings", 2}, {"keys", 3}}));
-    EXPECT_EQ(decoded(baseline_end_record(6, 2, 3, Difference{1, 0})),
+    EXPECT_EQ(decoded(records::baseline_end_record(6, 2, 3, records::Difference{1, 0})),
               (json{{"time", 6}, {"keyrings", 2}, {"keys", 3}, {"appeared", 1}, {"vanished", 0}}));
 }
 
 TEST(Records, WhatWentWrong) {
-    const Record loss = loss_record(5, 9, 5);
+    const records::Record loss = records::loss_record(5, 9, 5);
     EXPECT_EQ(loss.name, "keyscribe:loss");
     EXPECT_EQ(decoded(loss), (json{{"first", 5}, {"last", 9}, {"count", 5}}));
-    const Record missed = missed_record(4);
+    const records::Record missed = records::missed_record(4);
     EXPECT_EQ(missed.name, "keyscribe:missed");
     EXPECT_EQ(decoded(missed), (json{{"count", 4}}));
     for (const char* reason : {"deadline", "size"}) {
-        const Record drop = drop_record(reason, 2, 10, 20);
+        const records::Record drop = records::drop_record(reason, 2, 10, 20);
         EXPECT_EQ(drop.name, "keyscribe:drop");
         EXPECT_EQ(decoded(drop),
                   (json{{"reason", reason}, {"count", 2}, {"first", 10}, {"last", 20}}));
@@ -276,22 +279,25 @@ TEST(Records, WhatWentWrong) {
 }
 
 TEST(Records, ForeignGoesThereAndBack) {
-    PcrValues values;
+    tpm::PcrValues values;
     for (const Algorithm bank :
          {Algorithm::kSha1, Algorithm::kSha256, Algorithm::kSha384, Algorithm::kSha512})
         values[bank] = hash(bank, as_bytes("x"));
-    const Record record = foreign_record(13, values);
+    const records::Record record = records::foreign_record(13, values);
     EXPECT_EQ(record.name, "keyscribe:foreign");
     json told = json::object();
-    for (const auto& [bank, digest] : values) told[std::string(name_of(bank))] = cbor_bytes(digest);
+    for (const auto& [bank, digest] : values)
+        told[std::string(name_of(bank))] = list::cbor_bytes(digest);
     EXPECT_EQ(decoded(record), (json{{"pcr", 13}, {"values", told}}));
-    const auto back = foreign_values(record.buf);
+    const auto back = records::foreign_values(record.buf);
     ASSERT_TRUE(back) << to_string(back.error());
     EXPECT_EQ(*back, values);
 }
 
 TEST(Records, ForeignThatIsMalformedIsRefused) {
-    const auto refused = [](const json& fields) { return !foreign_values(to_cbor(fields)); };
+    const auto refused = [](const json& fields) {
+        return !records::foreign_values(list::to_cbor(fields));
+    };
     const json digest = of(std::string(32, 'x'));
     EXPECT_FALSE(refused({{"pcr", 13}, {"values", {{"sha256", digest}}}}));
     EXPECT_TRUE(refused({{"pcr", 13}}));
@@ -303,8 +309,8 @@ TEST(Records, ForeignThatIsMalformedIsRefused) {
     EXPECT_TRUE(refused({{"pcr", 13}, {"values", {{"sha256", std::string(32, 'x')}}}}));
     EXPECT_TRUE(refused(json::array()));
     EXPECT_TRUE(refused(7));
-    EXPECT_FALSE(foreign_values({}));
-    EXPECT_FALSE(foreign_values(as_bytes("garbage")));
+    EXPECT_FALSE(records::foreign_values({}));
+    EXPECT_FALSE(records::foreign_values(as_bytes("garbage")));
 }
 
 }  // namespace records_test

@@ -52,7 +52,7 @@ inline void add(Host& host, const char* ring, int ring_serial, const Buffer& pay
     fields["time"] = seconds * 1'000'000'000 + 125'000'000;
     fields["plain"] = true;
     fields["length"] = payload.size();
-    fields["sha256"] = measure::cbor_bytes(measure::hash(Algorithm::kSha256, payload));
+    fields["sha256"] = list::cbor_bytes(hash(Algorithm::kSha256, payload));
     fields["actor"] = actor("keyctl", "/usr/bin/keyctl");
     host.list.record("create", fields);
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page of `keyscribe report`: what hostile bytes become, where the graph's parts lie, and what
 // stands on the page. tests/report looks at it in a browser.
-#include "controller/service/report/page.h"
-
 #include <gtest/gtest.h>
 
 #include <regex>
@@ -11,6 +9,7 @@
 #include "appraise_support.h"
 #include "controller/service/report/graph_layout.h"
 #include "controller/service/report/html.h"
+#include "controller/service/report/page.h"
 #include "controller/service/report/signers.h"
 #include "controller/service/report/words.h"
 #include "report_hosts.h"
@@ -258,11 +257,11 @@ TEST(Report, AGoodHost) {
     EXPECT_TRUE(has(page, "default-src 'none'; style-src 'sha256-"));
     EXPECT_FALSE(has(page, "<script"));
     const auto digest = [](std::string_view of) {
-        return measure::to_hex(measure::hash(testing::Algorithm::kSha256, measure::as_bytes(of)));
+        return to_hex(hash(Algorithm::kSha256, as_bytes(of)));
     };
     for (const char* part : {"c", "b", "p"}) EXPECT_TRUE(has(page, digest(part))) << part;
     for (const auto& [bank, value] : paper.host.list.pcrs())
-        EXPECT_TRUE(has(page, measure::to_hex(value.at(Host::kPcr))));
+        EXPECT_TRUE(has(page, to_hex(value.at(Host::kPcr))));
 }
 
 TEST(Report, EveryFindingAndWhereItStemsFrom) {

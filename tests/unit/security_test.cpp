@@ -34,21 +34,23 @@ bool no_capability_left() {
 TEST(Security, NoCoreAndNoNewPrivileges) {
     EXPECT_TRUE(holds([] {
         rlimit core{1, 1};
-        return harden_process() && ::getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur == 0 &&
-               core.rlim_max == 0 && ::prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 &&
+        return daemon::harden_process() && ::getrlimit(RLIMIT_CORE, &core) == 0 &&
+               core.rlim_cur == 0 && core.rlim_max == 0 &&
+               ::prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 &&
                ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
     }));
 }
 
 TEST(Security, NoCapabilityIsLeft) {
-    EXPECT_TRUE(
-        holds([] { return harden_process() && drop_capabilities() && no_capability_left(); }));
+    EXPECT_TRUE(holds([] {
+        return daemon::harden_process() && daemon::drop_capabilities() && no_capability_left();
+    }));
 }
 
 /// Without no_new_privs, root gets its capabilities back with the next execve(2).
 TEST(Security, NoCapabilityComesBackWithAnotherProgram) {
     EXPECT_TRUE(holds([] {
-        if (!harden_process() || !drop_capabilities()) return false;
+        if (!daemon::harden_process() || !daemon::drop_capabilities()) return false;
         const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
         ::dup2(null, 1);
         ::execlp("grep", "grep", "-q", "^CapEff:.0000000000000000$", "/proc/self/status", nullptr);

@@ -22,51 +22,51 @@ std::span<const std::uint8_t> bytes(std::string_view text) {
 
 class SpoolFileTest : public ::testing::Test {
   protected:
-    SpoolFile open() {
-        auto file = SpoolFile::open(path_);
+    spool::SpoolFile open() {
+        auto file = spool::SpoolFile::open(path_);
         if (!file) throw std::runtime_error(to_string(file.error()));
         return std::move(*file);
     }
     /// The contents that a new process finds.
     std::vector<std::string> contents(std::uint64_t list_size = 0) {
-        SpoolFile file = open();
+        spool::SpoolFile file = open();
         found_ = file.settle(list_size);
         std::vector<std::string> all;
-        for (const Frame& frame : found_.frames)
+        for (const spool::Frame& frame : found_.frames)
             all.emplace_back(frame.content.begin(), frame.content.end());
         return all;
     }
-    void write(SpoolFile& file, std::initializer_list<std::string_view> contents) {
-        for (const auto content : contents) file.append(FrameKind::kEvent, bytes(content));
+    void write(spool::SpoolFile& file, std::initializer_list<std::string_view> contents) {
+        for (const auto content : contents) file.append(spool::FrameKind::kEvent, bytes(content));
         ASSERT_TRUE(file.flush());
     }
 
     TempDir directory_;
     std::filesystem::path path_ = directory_ / "spool";
-    SpoolFile::Found found_;
+    spool::SpoolFile::Found found_;
 };
 
 using Contents = std::vector<std::string>;
 
-TEST(Crc32, IsZlibs) { EXPECT_EQ(crc32(bytes("123456789")), 0xcbf43926u); }
+TEST(Crc32, IsZlibs) { EXPECT_EQ(spool::crc32(bytes("123456789")), 0xcbf43926u); }
 
 TEST(Crc32, EveryBitIsCorrected) {
     const std::string text = "a frame of the spool";
-    const std::uint32_t right = crc32(bytes(text));
+    const std::uint32_t right = spool::crc32(bytes(text));
     for (std::size_t bit = 0; bit < 8 * text.size(); ++bit) {
         std::vector<std::uint8_t> changed(text.begin(), text.end());
         changed[bit / 8] ^= 1 << bit % 8;
-        ASSERT_TRUE(correct_one_bit(changed, crc32(changed) ^ right));
+        ASSERT_TRUE(spool::correct_one_bit(changed, spool::crc32(changed) ^ right));
         EXPECT_TRUE(std::ranges::equal(changed, bytes(text)));
     }
     std::vector<std::uint8_t> changed(text.begin(), text.end());
     changed[3] ^= 0x11;
-    EXPECT_FALSE(correct_one_bit(changed, crc32(changed) ^ right));
+    EXPECT_FALSE(spool::correct_one_bit(changed, spool::crc32(changed) ^ right));
 }
 
 TEST_F(SpoolFileTest, IsForItsOwnerAlone) {
     open();
-    struct stat status {};
+    struct stat status{};
     ASSERT_EQ(::stat(path_.c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 07777, 0600u);
 }
@@ -74,10 +74,10 @@ TEST_F(SpoolFileTest, IsForItsOwnerAlone) {
 TEST_F(SpoolFileTest, KeepsWhatWasWritten) {
     EXPECT_EQ(contents(), Contents{});
     {
-        SpoolFile file = open();
+        spool::SpoolFile file = open();
         file.settle(0);
         write(file, {"one", "", std::string_view("\0three\xff", 7)});
-        file.append(FrameKind::kEvent, bytes("never flushed"));
+        file.append(spool::FrameKind::kEvent, bytes("never flushed"));
     }
     EXPECT_EQ(contents(), (Contents{"one", "", std::string("\0three\xff", 7)}));
     EXPECT_TRUE(found_.damage.empty());
@@ -87,7 +87,7 @@ TEST_F(SpoolFileTest, TheListDecidesWhatACommitCameTo) {
     for (const std::uint64_t size : {100u, 150u, 200u}) {
         std::filesystem::remove(path_);
         {
-            SpoolFile file = open();
+            spool::SpoolFile file = open();
             file.settle(0);
             write(file, {"one", "two", "three"});
             ASSERT_TRUE(file.begin_commit(3, {}, 100, 200));
@@ -100,7 +100,7 @@ TEST_F(SpoolFileTest, TheListDecidesWhatACommitCameTo) {
 
 TEST_F(SpoolFileTest, ACommitThatFailedIsBegunAgain) {
     {
-        SpoolFile file = open();
+        spool::SpoolFile file = open();
         file.settle(0);
         write(file, {"one", "two", "three"});
         ASSERT_TRUE(file.begin_commit(3, {}, 100, 200));
@@ -111,7 +111,7 @@ TEST_F(SpoolFileTest, ACommitThatFailedIsBegunAgain) {
 }
 
 TEST_F(SpoolFileTest, BecomesEmptyWhenNothingWaits) {
-    SpoolFile file = open();
+    spool::SpoolFile file = open();
     file.settle(0);
     for (int round = 0; round < 3; ++round) {
         write(file, {"one", "two"});
@@ -126,14 +126,14 @@ TEST_F(SpoolFileTest, BecomesEmptyWhenNothingWaits) {
 }
 
 TEST_F(SpoolFileTest, GivesTheRoomOfWhatIsDoneBack) {
-    SpoolFile file = open();
+    spool::SpoolFile file = open();
     file.settle(0);
     const std::string large(100000, 'x');
     std::uint64_t released = 0;
     for (int i = 0; i < 200; ++i) {
         write(file, {large});
         if (i >= 3) file.release(released = file.next_number() - 3);
-        struct stat status {};
+        struct stat status{};
         ASSERT_EQ(::stat(path_.c_str(), &status), 0);
         EXPECT_LT(status.st_blocks * 512, 2 << 20);
     }
@@ -146,7 +146,7 @@ TEST_F(SpoolFileTest, GivesTheRoomOfWhatIsDoneBack) {
 TEST_F(SpoolFileTest, HalfAFrameIsNobodysFault) {
     std::size_t first = 0;
     {
-        SpoolFile file = open();
+        spool::SpoolFile file = open();
         file.settle(0);
         write(file, {"one"});
         first = std::filesystem::file_size(path_);
@@ -162,7 +162,7 @@ TEST_F(SpoolFileTest, HalfAFrameIsNobodysFault) {
 
 TEST_F(SpoolFileTest, EveryFlippedBitIsNoticedAndRepaired) {
     {
-        SpoolFile file = open();
+        spool::SpoolFile file = open();
         file.settle(0);
         write(file, {"the first", "the second event", "3"});
     }
@@ -177,12 +177,13 @@ TEST_F(SpoolFileTest, EveryFlippedBitIsNoticedAndRepaired) {
     };
     for (std::size_t bit = 8 * 4096; bit < 8 * whole.size(); bit += testing::kStep) flip(bit);
     for (const std::size_t slot : {0u, 512u})
-        for (std::size_t bit = 0; bit < 8 * sizeof(SpoolFile::State); ++bit) flip(8 * slot + bit);
+        for (std::size_t bit = 0; bit < 8 * sizeof(spool::SpoolFile::State); ++bit)
+            flip(8 * slot + bit);
 }
 
 TEST_F(SpoolFileTest, WhatCannotBeRepairedIsLeftOutAndTold) {
     {
-        SpoolFile file = open();
+        spool::SpoolFile file = open();
         file.settle(0);
         write(file, {"the first", "the second event", "3"});
     }
@@ -196,8 +197,8 @@ TEST_F(SpoolFileTest, WhatCannotBeRepairedIsLeftOutAndTold) {
     EXPECT_GE(found_.damage.size(), 1u);
 }
 
-KeyEvent event(std::uint64_t sequence) {
-    KeyEvent made;
+events::KeyEvent event(std::uint64_t sequence) {
+    events::KeyEvent made;
     made.sequence = sequence;
     made.boot_time_ns = 7;
     made.key_type = "asymmetric";
@@ -211,28 +212,28 @@ KeyEvent event(std::uint64_t sequence) {
 }
 
 TEST(EventCodec, BackAndForth) {
-    const KeyEvent before = event(5);
-    const WipedBytes packed = pack_event(before);
-    const auto after = unpack_event(packed);
+    const events::KeyEvent before = event(5);
+    const WipedBytes packed = spool::pack_event(before);
+    const auto after = spool::unpack_event(packed);
     ASSERT_TRUE(after) << to_string(after.error());
-    EXPECT_EQ(pack_event(*after), packed);
+    EXPECT_EQ(spool::pack_event(*after), packed);
     EXPECT_EQ(after->description, "Debian");
     EXPECT_EQ(after->actor.comm, "keyctl");
     EXPECT_EQ(after->payload, before.payload);
     for (std::size_t left = 0; left < packed.size(); ++left)
-        EXPECT_FALSE(unpack_event(std::span(packed).first(left)));
+        EXPECT_FALSE(spool::unpack_event(std::span(packed).first(left)));
 }
 
 TEST_F(SpoolFileTest, TheNextProcessTakesOver) {
-    const auto policy = std::make_shared<LoadedPolicy>(
-        LoadedPolicy{.files = {{"10.policy", "measure func=KEY_CHECK\n"}}});
+    const auto policy = std::make_shared<settings::LoadedPolicy>(
+        settings::LoadedPolicy{.files = {{"10.policy", "measure func=KEY_CHECK\n"}}});
     {
-        Spool spool(1 << 20, 0s);
+        spool::Spool spool(1 << 20, 0s);
         spool.keep_in(open(), 0, nullptr);
-        spool.push(PolicyChange{.loaded = policy, .generation = 1});
+        spool.push(spool::PolicyChange{.loaded = policy, .generation = 1});
         for (std::uint64_t sequence : {1u, 2u, 3u}) spool.push(event(sequence));
-        spool.push(PolicyChange{.loaded = policy, .generation = 2});
-        spool.push(capture::Loss{.first = 4, .last = 6});
+        spool.push(spool::PolicyChange{.loaded = policy, .generation = 2});
+        spool.push(events::Loss{.first = 4, .last = 6});
         spool.push(event(7));
         spool.flush();
         (void)spool.pop(0s);
@@ -241,59 +242,59 @@ TEST_F(SpoolFileTest, TheNextProcessTakesOver) {
         spool.end_commit();
         (void)spool.pop(0s);  // taken, and in no list yet
     }
-    Spool spool(1 << 20, 0s);
+    spool::Spool spool(1 << 20, 0s);
     spool.keep_in(open(), 50, policy);
     EXPECT_EQ(spool.totals().restored, 3u);
-    spool.push(PolicyChange{.loaded = policy, .generation = 1});
+    spool.push(spool::PolicyChange{.loaded = policy, .generation = 1});
     const auto next = [&] { return spool.pop(0s).value(); };
-    EXPECT_EQ(std::get<Resume>(next()).loaded, policy);
-    EXPECT_EQ(std::get<KeyEvent>(next()).sequence, 2u);
-    EXPECT_EQ(std::get<KeyEvent>(next()).sequence, 3u);
-    const auto change = std::get<PolicyChange>(next());
+    EXPECT_EQ(std::get<spool::Resume>(next()).loaded, policy);
+    EXPECT_EQ(std::get<events::KeyEvent>(next()).sequence, 2u);
+    EXPECT_EQ(std::get<events::KeyEvent>(next()).sequence, 3u);
+    const auto change = std::get<spool::PolicyChange>(next());
     EXPECT_EQ(change.generation, 2u);
     EXPECT_EQ(change.loaded->files.at(0).text, policy->files[0].text);
-    EXPECT_EQ(std::get<capture::Loss>(next()), (capture::Loss{.first = 4, .last = 6}));
-    EXPECT_EQ(std::get<KeyEvent>(next()).sequence, 7u);
-    EXPECT_EQ(std::get<PolicyChange>(next()).generation, 1u);
+    EXPECT_EQ(std::get<events::Loss>(next()), (events::Loss{.first = 4, .last = 6}));
+    EXPECT_EQ(std::get<events::KeyEvent>(next()).sequence, 7u);
+    EXPECT_EQ(std::get<spool::PolicyChange>(next()).generation, 1u);
     EXPECT_FALSE(spool.pop(0s));
 }
 
 TEST_F(SpoolFileTest, WhatFoundNoRoomIsKnownAfterwardsToo) {
     {
-        Spool spool(sizeof(KeyEvent) + 100, 0s);
+        spool::Spool spool(sizeof(events::KeyEvent) + 100, 0s);
         spool.keep_in(open(), 0, nullptr);
         for (std::uint64_t sequence : {1u, 2u, 3u}) spool.push(event(sequence));
         spool.flush();
     }
     for (int time = 0; time < 2; ++time) {
-        Spool spool(1 << 20, 0s);
-        spool.keep_in(open(), 0, std::make_shared<LoadedPolicy>());
+        spool::Spool spool(1 << 20, 0s);
+        spool.keep_in(open(), 0, std::make_shared<settings::LoadedPolicy>());
         (void)spool.pop(0s);
-        const auto drop = std::get<Drop>(spool.pop(0s).value());
+        const auto drop = std::get<spool::Drop>(spool.pop(0s).value());
         EXPECT_EQ(drop.count, 2u);
         EXPECT_EQ(drop.first_sequence, 2u);
         EXPECT_EQ(drop.last_sequence, 3u);
         spool.begin_commit(spool.taken(), 0, 10);
     }
-    Spool spool(1 << 20, 0s);
-    spool.keep_in(open(), 10, std::make_shared<LoadedPolicy>());
+    spool::Spool spool(1 << 20, 0s);
+    spool.keep_in(open(), 10, std::make_shared<settings::LoadedPolicy>());
     (void)spool.pop(0s);
-    EXPECT_EQ(std::get<KeyEvent>(spool.pop(0s).value()).sequence, 1u);
+    EXPECT_EQ(std::get<events::KeyEvent>(spool.pop(0s).value()).sequence, 1u);
 }
 
 TEST_F(SpoolFileTest, SoIsHowFarTheRingWasRead) {
     {
-        Spool spool(sizeof(KeyEvent) + 100, 0s);
+        spool::Spool spool(sizeof(events::KeyEvent) + 100, 0s);
         spool.keep_in(open(), 0, nullptr);
         for (std::uint64_t sequence : {1u, 2u, 3u}) {
-            KeyEvent next = event(sequence);
+            events::KeyEvent next = event(sequence);
             next.ring = 5;
             next.ring_position = 100 * sequence;
             spool.push(std::move(next));
         }
         spool.flush();
     }
-    Spool spool(1 << 20, 0s);
+    spool::Spool spool(1 << 20, 0s);
     spool.keep_in(open(), 0, nullptr);
     EXPECT_EQ(spool.progress().ring, 5u);
     EXPECT_EQ(spool.progress().received, 3u);
@@ -301,27 +302,27 @@ TEST_F(SpoolFileTest, SoIsHowFarTheRingWasRead) {
 }
 
 TEST_F(SpoolFileTest, WhatWaitedTooLongIsNotFoundAgainOnceItIsTold) {
-    const auto policy = std::make_shared<LoadedPolicy>();
+    const auto policy = std::make_shared<settings::LoadedPolicy>();
     {
-        Spool spool(1 << 20, 1s);
+        spool::Spool spool(1 << 20, 1s);
         spool.keep_in(open(), 0, policy);
         for (std::uint64_t sequence : {1u, 2u}) spool.push(event(sequence));
         spool.flush();
-        spool.expire(Spool::Clock::now() + 2s);
+        spool.expire(spool::Spool::Clock::now() + 2s);
         spool.push(event(3));
         spool.flush();
     }
     {
         // It was not told of yet.
-        Spool spool(1 << 20, 1s);
+        spool::Spool spool(1 << 20, 1s);
         spool.keep_in(open(), 0, policy);
         EXPECT_EQ(spool.totals().restored, 3u);
         (void)spool.pop(0s);  // Resume
-        spool.expire(Spool::Clock::now() + 2s);
-        EXPECT_EQ(std::get<Drop>(spool.pop(0s).value()).count, 3u);
+        spool.expire(spool::Spool::Clock::now() + 2s);
+        EXPECT_EQ(std::get<spool::Drop>(spool.pop(0s).value()).count, 3u);
         spool.begin_commit(spool.taken(), 0, 50);
     }
-    Spool spool(1 << 20, 1s);
+    spool::Spool spool(1 << 20, 1s);
     spool.keep_in(open(), 50, policy);
     EXPECT_EQ(spool.totals().restored, 0u);
 }
@@ -330,7 +331,7 @@ TEST_F(SpoolFileTest, AFileThatWasRemovedOrCutIsWrittenAnew) {
     for (const bool cut : {false, true}) {
         std::filesystem::remove(path_);
         {
-            Spool spool(1 << 20, 0s);
+            spool::Spool spool(1 << 20, 0s);
             spool.keep_in(open(), 0, nullptr);
             for (std::uint64_t sequence : {1u, 2u, 3u}) spool.push(event(sequence));
             spool.flush();
@@ -342,7 +343,7 @@ TEST_F(SpoolFileTest, AFileThatWasRemovedOrCutIsWrittenAnew) {
             spool.push(event(4));
             spool.flush();
         }
-        Spool spool(1 << 20, 0s);
+        spool::Spool spool(1 << 20, 0s);
         spool.keep_in(open(), 0, nullptr);
         EXPECT_EQ(spool.totals().restored, 4u) << cut;
     }

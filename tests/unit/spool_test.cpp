@@ -10,35 +10,35 @@ namespace spool_test {
 
 using namespace std::chrono_literals;
 
-KeyEvent event(std::uint64_t sequence, std::size_t payload = 10) {
-    KeyEvent made;
+events::KeyEvent event(std::uint64_t sequence, std::size_t payload = 10) {
+    events::KeyEvent made;
     made.sequence = sequence;
     made.payload.assign(payload, 0x30);
     return made;
 }
 
-PolicyChange first_policy() {
-    return {.loaded = std::make_shared<LoadedPolicy>(), .generation = 1};
+spool::PolicyChange first_policy() {
+    return {.loaded = std::make_shared<settings::LoadedPolicy>(), .generation = 1};
 }
 
-std::uint64_t sequence_of(const std::optional<SpoolItem>& item) {
-    return std::get<KeyEvent>(item.value()).sequence;
+std::uint64_t sequence_of(const std::optional<spool::SpoolItem>& item) {
+    return std::get<events::KeyEvent>(item.value()).sequence;
 }
 
 TEST(Spool, GivesNothingBeforeThereIsAPolicy) {
-    Spool spool(1 << 20, 0s);
+    spool::Spool spool(1 << 20, 0s);
     spool.push(event(1));
     EXPECT_FALSE(spool.pop(0s));
     EXPECT_EQ(spool.totals().waiting, 1u);
 }
 
 TEST(Spool, TheFirstPolicyGoesBeforeWhatWaitedForIt) {
-    Spool spool(1 << 20, 0s);
+    spool::Spool spool(1 << 20, 0s);
     spool.push(event(1));
     spool.push(event(2));
     spool.push(first_policy());
     spool.push(event(3));
-    EXPECT_TRUE(std::holds_alternative<PolicyChange>(spool.pop(0s).value()));
+    EXPECT_TRUE(std::holds_alternative<spool::PolicyChange>(spool.pop(0s).value()));
     for (const std::uint64_t sequence : {1u, 2u, 3u})
         EXPECT_EQ(sequence_of(spool.pop(0s)), sequence);
     EXPECT_FALSE(spool.pop(0s));
@@ -47,26 +47,27 @@ TEST(Spool, TheFirstPolicyGoesBeforeWhatWaitedForIt) {
 }
 
 TEST(Spool, LaterPoliciesKeepTheirPlace) {
-    Spool spool(1 << 20, 0s);
+    spool::Spool spool(1 << 20, 0s);
     spool.push(first_policy());
     spool.push(event(1));
-    spool.push(PolicyChange{.loaded = std::make_shared<LoadedPolicy>(), .generation = 2});
+    spool.push(
+        spool::PolicyChange{.loaded = std::make_shared<settings::LoadedPolicy>(), .generation = 2});
     spool.push(event(2));
-    EXPECT_EQ(std::get<PolicyChange>(*spool.pop(0s)).generation, 1u);
+    EXPECT_EQ(std::get<spool::PolicyChange>(*spool.pop(0s)).generation, 1u);
     EXPECT_EQ(sequence_of(spool.pop(0s)), 1u);
-    EXPECT_EQ(std::get<PolicyChange>(*spool.pop(0s)).generation, 2u);
+    EXPECT_EQ(std::get<spool::PolicyChange>(*spool.pop(0s)).generation, 2u);
     EXPECT_EQ(sequence_of(spool.pop(0s)), 2u);
 }
 
 TEST(Spool, AFullSpoolDropsTheNewcomerAndSaysSo) {
-    Spool spool(3 * (sizeof(KeyEvent) + 1000), 0s);
+    spool::Spool spool(3 * (sizeof(events::KeyEvent) + 1000), 0s);
     for (std::uint64_t sequence = 1; sequence <= 5; ++sequence) spool.push(event(sequence, 1000));
     EXPECT_EQ(spool.totals().waiting, 3u);
     EXPECT_EQ(spool.totals().dropped, 2u);
     spool.push(first_policy());
     spool.pop(0s);
-    const Drop drop = std::get<Drop>(*spool.pop(0s));
-    EXPECT_EQ(drop.reason, Drop::Reason::kSize);
+    const spool::Drop drop = std::get<spool::Drop>(*spool.pop(0s));
+    EXPECT_EQ(drop.reason, spool::Drop::Reason::kSize);
     EXPECT_EQ(drop.count, 2u);
     EXPECT_EQ(drop.first_sequence, 4u);
     EXPECT_EQ(drop.last_sequence, 5u);
@@ -74,41 +75,41 @@ TEST(Spool, AFullSpoolDropsTheNewcomerAndSaysSo) {
 }
 
 TEST(Spool, TheDeadlineDropsWhatIsOlder) {
-    Spool spool(1 << 20, 10s);
+    spool::Spool spool(1 << 20, 10s);
     spool.push(event(1));
     spool.push(event(2));
-    spool.expire(Spool::Clock::now() + 5s);
+    spool.expire(spool::Spool::Clock::now() + 5s);
     EXPECT_EQ(spool.totals().waiting, 2u);
-    spool.expire(Spool::Clock::now() + 11s);
+    spool.expire(spool::Spool::Clock::now() + 11s);
     EXPECT_EQ(spool.totals().waiting, 0u);
     EXPECT_EQ(spool.totals().dropped, 2u);
     spool.push(event(3));
     spool.push(first_policy());
     spool.pop(0s);
-    EXPECT_EQ(std::get<Drop>(*spool.pop(0s)).reason, Drop::Reason::kDeadline);
+    EXPECT_EQ(std::get<spool::Drop>(*spool.pop(0s)).reason, spool::Drop::Reason::kDeadline);
     EXPECT_EQ(sequence_of(spool.pop(0s)), 3u);
 }
 
 TEST(Spool, WithoutADeadlineNothingExpires) {
-    Spool spool(1 << 20, 0s);
+    spool::Spool spool(1 << 20, 0s);
     spool.push(event(1));
-    spool.expire(Spool::Clock::now() + 100h);
+    spool.expire(spool::Spool::Clock::now() + 100h);
     EXPECT_EQ(spool.totals().waiting, 1u);
 }
 
 TEST(Spool, LossesNextToEachOtherAreOne) {
-    Spool spool(1 << 20, 0s);
+    spool::Spool spool(1 << 20, 0s);
     spool.push(first_policy());
-    spool.push(capture::Loss{.first = 3, .last = 4});
-    spool.push(capture::Loss{.first = 5, .last = 9});
-    spool.push(capture::Loss{.first = 11, .last = 11});
+    spool.push(events::Loss{.first = 3, .last = 4});
+    spool.push(events::Loss{.first = 5, .last = 9});
+    spool.push(events::Loss{.first = 11, .last = 11});
     spool.pop(0s);
-    EXPECT_EQ(std::get<capture::Loss>(*spool.pop(0s)), (capture::Loss{.first = 3, .last = 9}));
-    EXPECT_EQ(std::get<capture::Loss>(*spool.pop(0s)), (capture::Loss{.first = 11, .last = 11}));
+    EXPECT_EQ(std::get<events::Loss>(*spool.pop(0s)), (events::Loss{.first = 3, .last = 9}));
+    EXPECT_EQ(std::get<events::Loss>(*spool.pop(0s)), (events::Loss{.first = 11, .last = 11}));
 }
 
 TEST(Spool, TwoThreads) {
-    Spool spool(1 << 30, 0s);
+    spool::Spool spool(1 << 30, 0s);
     spool.push(first_policy());
     std::jthread producer([&] {
         for (std::uint64_t sequence = 1; sequence <= 20000; ++sequence) spool.push(event(sequence));
@@ -116,7 +117,7 @@ TEST(Spool, TwoThreads) {
     });
     std::uint64_t last = 0;
     while (auto item = spool.pop(10s))
-        if (auto* taken = std::get_if<KeyEvent>(&*item)) {
+        if (auto* taken = std::get_if<events::KeyEvent>(&*item)) {
             EXPECT_EQ(taken->sequence, last + 1);
             last = taken->sequence;
         }
@@ -124,8 +125,8 @@ TEST(Spool, TwoThreads) {
 }
 
 TEST(Spool, HowFarARingIsReadIsOfThatRingAlone) {
-    Spool spool(1 << 20, 0s);
-    KeyEvent event;
+    spool::Spool spool(1 << 20, 0s);
+    events::KeyEvent event;
     event.ring = 5;
     event.ring_position = 100;
     spool.push(event);

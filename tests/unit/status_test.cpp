@@ -11,8 +11,8 @@
 namespace keyscribe {
 namespace status_test {
 
-Status ready() {
-    Status status;
+status::Status ready() {
+    status::Status status;
     status.policy.loaded = true;
     status.tpm.ready = true;
     status.tpm.pcr = 13;
@@ -21,50 +21,50 @@ Status ready() {
 }
 
 TEST(Status, SaysWhatItWaitsFor) {
-    Status status;
-    EXPECT_EQ(waiting_for(status), (std::vector<std::string>{"policy", "tpm"}));
+    status::Status status;
+    EXPECT_EQ(status::waiting_for(status), (std::vector<std::string>{"policy", "tpm"}));
     status.policy.loaded = true;
-    EXPECT_EQ(waiting_for(status), (std::vector<std::string>{"tpm"}));
+    EXPECT_EQ(status::waiting_for(status), (std::vector<std::string>{"tpm"}));
     status.list_error = "no room";
-    EXPECT_EQ(waiting_for(status), (std::vector<std::string>{"tpm", "list"}));
-    EXPECT_TRUE(waiting_for(ready()).empty());
+    EXPECT_EQ(status::waiting_for(status), (std::vector<std::string>{"tpm", "list"}));
+    EXPECT_TRUE(status::waiting_for(ready()).empty());
 }
 
 TEST(Status, StateNames) {
-    EXPECT_EQ(state_name(Status{}), "waiting");
-    Status status = ready();
-    EXPECT_EQ(state_name(status), "ready");
+    EXPECT_EQ(status::state_name(status::Status{}), "waiting");
+    status::Status status = ready();
+    EXPECT_EQ(status::state_name(status), "ready");
     status.degraded = {"something"};
-    EXPECT_EQ(state_name(status), "degraded");
+    EXPECT_EQ(status::state_name(status), "degraded");
     status.tpm.ready = false;
-    EXPECT_EQ(state_name(status), "waiting");
+    EXPECT_EQ(status::state_name(status), "waiting");
 }
 
 TEST(Status, ATpmThatDoesNotAnswerIsWaitedFor) {
     using namespace std::chrono_literals;
-    Status status = ready();
+    status::Status status = ready();
     status.tpm.asked_since = std::chrono::steady_clock::now();
-    EXPECT_EQ(state_name(status), "ready");
+    EXPECT_EQ(status::state_name(status), "ready");
     status.tpm.asked_since = std::chrono::steady_clock::now() - 7s;
-    EXPECT_EQ(waiting_for(status), std::vector<std::string>{"tpm"});
-    EXPECT_EQ(tpm_error(status), "measuring has waited for its answer for 7 s");
+    EXPECT_EQ(status::waiting_for(status), std::vector<std::string>{"tpm"});
+    EXPECT_EQ(status::tpm_error(status), "measuring has waited for its answer for 7 s");
     EXPECT_FALSE(to_json(status)["tpm"]["ready"]);
 }
 
 TEST(Status, Summary) {
-    Status status;
+    status::Status status;
     status.spool.waiting = 4;
-    EXPECT_EQ(summary(status), "capturing; waiting for policy and tpm, 4 events kept");
+    EXPECT_EQ(status::summary(status), "capturing; waiting for policy and tpm, 4 events kept");
     status = ready();
-    EXPECT_EQ(summary(status), "capturing; ready: 3 events measured, PCR 13");
+    EXPECT_EQ(status::summary(status), "capturing; ready: 3 events measured, PCR 13");
     status.counters.lost = 2;
     status.spool.dropped = 5;
-    EXPECT_EQ(summary(status),
+    EXPECT_EQ(status::summary(status),
               "capturing; ready: 3 events measured, PCR 13, 2 events LOST, 5 events DROPPED");
 }
 
 TEST(Status, JsonHasNullWhereThereIsNothing) {
-    Status status = ready();
+    status::Status status = ready();
     status.hooks = {{"create, update", "lsm:key_post_create_or_update", "program", "why"}};
     status.tpm.values = {{"sha256", "00ff"}};
     const nlohmann::json json = to_json(status);
@@ -84,7 +84,7 @@ TEST(Status, PrometheusLineByLine) {
     const std::regex help("# HELP ([a-z_]+) (.+)");
     const std::regex type("# TYPE ([a-z_]+) (counter|gauge)");
     const std::regex sample("([a-z_]+) ([0-9]+)");
-    const std::string text = to_prometheus(ready());
+    const std::string text = status::to_prometheus(ready());
     ASSERT_TRUE(text.ends_with('\n'));
     const auto lines = testing::lines_of(text);
     ASSERT_EQ(lines.size() % 3, 0u);

@@ -27,8 +27,9 @@
 
 namespace keyscribe::testing {
 
-/// Of very many cases alike a test takes each, but under sanitizers, where one takes up to a hundred times
-/// as long, each 7th. Odd, so that steps of that many bits come past every bit of a byte.
+/// Of very many cases alike a test takes each, but under sanitizers, where one takes up to a
+/// hundred times as long, each 7th. Odd, so that steps of that many bits come past every bit of a
+/// byte.
 #ifdef KEYSCRIBE_SANITIZED
 inline constexpr int kStep = 7;
 #else
@@ -115,10 +116,10 @@ class Swtpm {
     std::string tcti() const { return "swtpm:path=" + socket(); }
 
     /// Waits until it answers.
-    measure::Tpm open() const {
+    tpm::Tpm open() const {
         const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
         for (;;) {
-            auto tpm = measure::Tpm::open(tcti());
+            auto tpm = tpm::Tpm::open(tcti());
             if (tpm) return std::move(*tpm);
             if (std::chrono::steady_clock::now() > limit)
                 throw std::runtime_error(to_string(tpm.error()));
@@ -127,9 +128,9 @@ class Swtpm {
     }
 
     /// What tpm2-tools reads, in lower-case hex.
-    std::string pcrread(unsigned pcr, measure::Algorithm bank) const {
+    std::string pcrread(unsigned pcr, Algorithm bank) const {
         const std::string number = std::to_string(pcr);
-        const std::string selection = std::string(measure::name_of(bank)) + ':' + number;
+        const std::string selection = std::string(name_of(bank)) + ':' + number;
         const Output output = run("tpm2_pcrread -T " + tcti() + ' ' + selection);
         // "  sha256:" and "    13: 0xAB..."
         const std::size_t at = output.text.find("0x");

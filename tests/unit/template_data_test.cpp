@@ -10,7 +10,7 @@ std::string hex(Bytes bytes) { return to_hex(bytes); }
 
 TEST(TemplateData, ImaBufByteForByte) {
     // "abc" under the name "ring", laid out by hand after ima_template_lib.c.
-    EXPECT_EQ(hex(encode_ima_buf("ring", as_bytes("abc"))),
+    EXPECT_EQ(hex(list::encode_ima_buf("ring", as_bytes("abc"))),
               "28000000" + hex(as_bytes("sha256:")) + "00" +
                   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
                   "05000000" +
@@ -18,17 +18,17 @@ TEST(TemplateData, ImaBufByteForByte) {
 }
 
 TEST(TemplateData, ImaNgByteForByte) {
-    EXPECT_EQ(
-        hex(encode_ima_ng(Algorithm::kSha1, filled(Algorithm::kSha1, 0xab), "boot_aggregate")),
-        "1a000000" + hex(as_bytes("sha1:")) + "00" + hex(filled(Algorithm::kSha1, 0xab)) +
-            "0f000000" + hex(as_bytes("boot_aggregate")) + "00");
+    EXPECT_EQ(hex(list::encode_ima_ng(Algorithm::kSha1, filled(Algorithm::kSha1, 0xab),
+                                      "boot_aggregate")),
+              "1a000000" + hex(as_bytes("sha1:")) + "00" + hex(filled(Algorithm::kSha1, 0xab)) +
+                  "0f000000" + hex(as_bytes("boot_aggregate")) + "00");
 }
 
 TEST(TemplateData, GoesThereAndBack) {
     const std::string name = "a ring \\ \xc3\xa4\xff\n";
     const std::string buf("\0\1\2", 3);
-    const auto data = encode_ima_buf(name, as_bytes(buf));
-    const auto fields = decode_fields("ima-buf", data);
+    const auto data = list::encode_ima_buf(name, as_bytes(buf));
+    const auto fields = list::decode_fields("ima-buf", data);
     ASSERT_TRUE(fields) << to_string(fields.error());
     EXPECT_EQ(fields->algorithm, "sha256");
     EXPECT_EQ(hex(fields->digest), hex(hash(Algorithm::kSha256, as_bytes(buf))));
@@ -37,31 +37,31 @@ TEST(TemplateData, GoesThereAndBack) {
 }
 
 TEST(TemplateData, EmptyNameAndBuf) {
-    const auto data = encode_ima_buf("", {});
-    const auto fields = decode_fields("ima-buf", data);
+    const auto data = list::encode_ima_buf("", {});
+    const auto fields = list::decode_fields("ima-buf", data);
     ASSERT_TRUE(fields);
     EXPECT_EQ(fields->name, "");
     EXPECT_TRUE(fields->third->empty());
 }
 
 TEST(TemplateData, ImaNgHasNoThirdField) {
-    const auto data = encode_ima_ng(Algorithm::kSha256, filled(Algorithm::kSha256, 1), "x");
-    const auto fields = decode_fields("ima-ng", data);
+    const auto data = list::encode_ima_ng(Algorithm::kSha256, filled(Algorithm::kSha256, 1), "x");
+    const auto fields = list::decode_fields("ima-ng", data);
     ASSERT_TRUE(fields);
     EXPECT_FALSE(fields->third);
-    EXPECT_FALSE(decode_fields("ima-buf", data));
-    EXPECT_FALSE(decode_fields("ima-sig", data));
+    EXPECT_FALSE(list::decode_fields("ima-buf", data));
+    EXPECT_FALSE(list::decode_fields("ima-sig", data));
 }
 
 TEST(TemplateData, EveryTruncationIsRefused) {
-    const auto data = encode_ima_buf("ring", as_bytes("payload"));
+    const auto data = list::encode_ima_buf("ring", as_bytes("payload"));
     for (std::size_t size = 0; size < data.size(); ++size)
-        EXPECT_FALSE(decode_fields("ima-buf", Bytes(data).first(size))) << size;
+        EXPECT_FALSE(list::decode_fields("ima-buf", Bytes(data).first(size))) << size;
 }
 
 TEST(TemplateData, WhatIsMalformedIsRefused) {
-    const auto whole = encode_ima_buf("ring", as_bytes("payload"));
-    const auto refuses = [](WipedBytes data) { return !decode_fields("ima-buf", data); };
+    const auto whole = list::encode_ima_buf("ring", as_bytes("payload"));
+    const auto refuses = [](WipedBytes data) { return !list::decode_fields("ima-buf", data); };
     auto more = whole;
     more.push_back(0);
     EXPECT_TRUE(refuses(more));
@@ -80,8 +80,8 @@ TEST(TemplateData, WhatIsMalformedIsRefused) {
     auto nul_within_name = whole;
     nul_within_name[4 + 40 + 4 + 1] = 0;
     EXPECT_TRUE(refuses(nul_within_name));
-    EXPECT_FALSE(decode_fields("evm-sig", whole));
-    EXPECT_FALSE(decode_fields("", whole));
+    EXPECT_FALSE(list::decode_fields("evm-sig", whole));
+    EXPECT_FALSE(list::decode_fields("", whole));
 }
 
 }  // namespace template_data_test

@@ -14,15 +14,15 @@ namespace tpm_test {
 
 constexpr unsigned kPcr = 13;
 
-PcrValues digests_of(const std::vector<Algorithm>& banks, std::string_view text) {
-    PcrValues values;
+tpm::PcrValues digests_of(const std::vector<Algorithm>& banks, std::string_view text) {
+    tpm::PcrValues values;
     for (const Algorithm bank : banks) values[bank] = hash(bank, as_bytes(text));
     return values;
 }
 
 TEST(Tpm, StartsWithZerosInTheBanksItSays) {
     const testing::Swtpm swtpm;
-    Tpm tpm = swtpm.open();
+    tpm::Tpm tpm = swtpm.open();
     const auto banks = tpm.banks(kPcr);
     ASSERT_TRUE(banks) << to_string(banks.error());
     EXPECT_NE(std::ranges::find(*banks, Algorithm::kSha256), banks->end());
@@ -37,13 +37,13 @@ TEST(Tpm, StartsWithZerosInTheBanksItSays) {
 
 TEST(Tpm, ExtendsEveryBankAtOnce) {
     const testing::Swtpm swtpm;
-    PcrValues expected;
+    tpm::PcrValues expected;
     {
-        Tpm tpm = swtpm.open();
+        tpm::Tpm tpm = swtpm.open();
         const auto banks = tpm.banks(kPcr);
         ASSERT_TRUE(banks);
         for (const char* text : {"one", "two"}) {
-            const PcrValues digests = digests_of(*banks, text);
+            const tpm::PcrValues digests = digests_of(*banks, text);
             const auto done = tpm.extend(kPcr, digests);
             ASSERT_TRUE(done) << to_string(done.error());
             for (const auto& [bank, digest] : digests) {
@@ -61,7 +61,7 @@ TEST(Tpm, ExtendsEveryBankAtOnce) {
 
 TEST(Tpm, ReadsMorePcrsThanOneCommandGives) {
     const testing::Swtpm swtpm;
-    Tpm tpm = swtpm.open();
+    tpm::Tpm tpm = swtpm.open();
     std::vector<unsigned> pcrs;
     for (unsigned pcr = 0; pcr < 16; ++pcr) {
         ASSERT_TRUE(tpm.extend(pcr, digests_of({Algorithm::kSha256}, std::to_string(pcr))));
@@ -77,7 +77,7 @@ TEST(Tpm, ReadsMorePcrsThanOneCommandGives) {
 
 TEST(Tpm, BootAggregateIsOverTheFirmwaresPcrs) {
     const testing::Swtpm swtpm;
-    Tpm tpm = swtpm.open();
+    tpm::Tpm tpm = swtpm.open();
     ASSERT_TRUE(tpm.extend(9, digests_of({Algorithm::kSha256}, "grub")));
     std::string concatenated(9 * 32, '\0');
     const Digest nine = hash(Algorithm::kSha256, filled(Algorithm::kSha256, 0),
@@ -93,7 +93,7 @@ TEST(Tpm, BootAggregateIsOverTheFirmwaresPcrs) {
 
 TEST(Tpm, PcrsThatDoNotExistAreRefused) {
     const testing::Swtpm swtpm;
-    Tpm tpm = swtpm.open();
+    tpm::Tpm tpm = swtpm.open();
     for (const unsigned pcr : {24u, 32u, 1000u, 0x80000000u, 0xffffffffu}) {
         EXPECT_FALSE(tpm.banks(pcr)) << pcr;
         EXPECT_FALSE(tpm.read_pcr(pcr, {Algorithm::kSha256})) << pcr;
@@ -104,21 +104,22 @@ TEST(Tpm, PcrsThatDoNotExistAreRefused) {
 TEST(Tpm, NobodyThereIsAnErrorThatNamesTheTcti) {
     const testing::TempDir directory;
     const std::string tcti = "swtpm:path=" + (directory / "none").string();
-    const auto tpm = Tpm::open(tcti);
+    const auto tpm = tpm::Tpm::open(tcti);
     ASSERT_FALSE(tpm);
     EXPECT_EQ(tpm.error().where, tcti);
     EXPECT_NE(tpm.error().hint, "");
-    EXPECT_FALSE(Tpm::open("device:" + (directory / "tpmrm0").string()));
-    EXPECT_FALSE(Tpm::open("no-such-tcti"));
+    EXPECT_FALSE(tpm::Tpm::open("device:" + (directory / "tpmrm0").string()));
+    EXPECT_FALSE(tpm::Tpm::open("no-such-tcti"));
 }
 
 TEST(Tpm, WhichPcrsAreAllowed) {
-    for (unsigned pcr = 0; pcr < 16; ++pcr) EXPECT_TRUE(check_pcr(pcr, false)) << pcr;
+    for (unsigned pcr = 0; pcr < 16; ++pcr) EXPECT_TRUE(tpm::check_pcr(pcr, false)) << pcr;
     for (const unsigned pcr : {16u, 23u}) {
-        EXPECT_FALSE(check_pcr(pcr, false)) << pcr;
-        EXPECT_TRUE(check_pcr(pcr, true)) << pcr;
+        EXPECT_FALSE(tpm::check_pcr(pcr, false)) << pcr;
+        EXPECT_TRUE(tpm::check_pcr(pcr, true)) << pcr;
     }
-    for (const unsigned pcr : {17u, 22u, 24u, 1000u}) EXPECT_FALSE(check_pcr(pcr, true)) << pcr;
+    for (const unsigned pcr : {17u, 22u, 24u, 1000u})
+        EXPECT_FALSE(tpm::check_pcr(pcr, true)) << pcr;
 }
 
 }  // namespace tpm_test

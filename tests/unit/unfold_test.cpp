@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "controller/host/measure/batch.h"
-#include "controller/list/cbor.h"
 #include "controller/host/measure/list_writer.h"
+#include "controller/list/cbor.h"
 #include "controller/list/template_data.h"
 
 namespace keyscribe::measure {
@@ -35,7 +35,7 @@ TEST(Unfold, WhatIsBatchedIsAsIfItStoodAlone) {
     for (const bool batched : {false, true}) {
         const WipedBytes list = list_of(batched ? batch_entries(records) : single_entries(records));
         std::size_t i = 0;
-        const auto done = for_each_record(list, [&](const LogicalRecord& record) {
+        const auto done = list::for_each_record(list, [&](const list::LogicalRecord& record) {
             ASSERT_LT(i, records.size());
             EXPECT_EQ(record.name, records[i].name);
             EXPECT_EQ(text(record.buf), text(records[i].buf));
@@ -51,23 +51,25 @@ TEST(Unfold, WhatIsBatchedIsAsIfItStoodAlone) {
 
 TEST(Unfold, OtherTemplatesAreNoRecords) {
     const WipedBytes list =
-        list_of({{13, "ima-ng", encode_ima_ng(Algorithm::kSha256, {}, "boot_aggregate")},
-                 {13, "ima-buf", encode_ima_buf("ring", as_bytes("key"))}});
+        list_of({{13, "ima-ng", list::encode_ima_ng(Algorithm::kSha256, {}, "boot_aggregate")},
+                 {13, "ima-buf", list::encode_ima_buf("ring", as_bytes("key"))}});
     std::vector<std::uint64_t> entries;
-    ASSERT_TRUE(for_each_record(
-        list, [&](const LogicalRecord& record) { entries.push_back(record.entry); }));
+    ASSERT_TRUE(list::for_each_record(
+        list, [&](const list::LogicalRecord& record) { entries.push_back(record.entry); }));
     EXPECT_EQ(entries, std::vector<std::uint64_t>{1});
 }
 
 /// The error for a batch with this buf.
 std::string refusal(const std::vector<std::uint8_t>& buf) {
-    const WipedBytes list = list_of({{13, "ima-buf", encode_ima_buf("keyscribe:batch", buf)}});
-    const auto done = for_each_record(list, [](const LogicalRecord&) { ADD_FAILURE(); });
+    const WipedBytes list =
+        list_of({{13, "ima-buf", list::encode_ima_buf("keyscribe:batch", buf)}});
+    const auto done =
+        list::for_each_record(list, [](const list::LogicalRecord&) { ADD_FAILURE(); });
     return done ? "" : to_string(done.error());
 }
 
 json pair_of(std::string_view name) {
-    return {cbor_bytes(as_bytes(name)), cbor_bytes(as_bytes("buf"))};
+    return {list::cbor_bytes(as_bytes(name)), list::cbor_bytes(as_bytes("buf"))};
 }
 
 TEST(Unfold, RefusesWhatIsNotExactlyABatch) {
@@ -78,19 +80,20 @@ TEST(Unfold, RefusesWhatIsNotExactlyABatch) {
     EXPECT_TRUE(contains(refusal({0xbf, 0xff}), "not deterministic CBOR"));
     // A length of 1 in two bytes.
     EXPECT_TRUE(contains(refusal({0xb8, 0x01, 0x61, 'a', 0x00}), "not deterministic CBOR"));
-    EXPECT_TRUE(contains(refusal(to_cbor(json::array())), "not a map"));
-    EXPECT_TRUE(contains(refusal(to_cbor({{"entries", 1}})), "not a map"));
-    EXPECT_TRUE(contains(refusal(to_cbor({{"entries", json::array()}, {"x", 1}})), "not a map"));
-    EXPECT_TRUE(contains(refusal(to_cbor({{"entries", {1}}})), "a member"));
+    EXPECT_TRUE(contains(refusal(list::to_cbor(json::array())), "not a map"));
+    EXPECT_TRUE(contains(refusal(list::to_cbor({{"entries", 1}})), "not a map"));
+    EXPECT_TRUE(
+        contains(refusal(list::to_cbor({{"entries", json::array()}, {"x", 1}})), "not a map"));
+    EXPECT_TRUE(contains(refusal(list::to_cbor({{"entries", {1}}})), "a member"));
     const json texts = json::array({"a", "b"});
-    EXPECT_TRUE(contains(refusal(to_cbor({{"entries", json::array({texts})}})), "a member"));
-    auto good = to_cbor({{"entries", {pair_of("keyscribe:batch"), pair_of("a")}}});
+    EXPECT_TRUE(contains(refusal(list::to_cbor({{"entries", json::array({texts})}})), "a member"));
+    auto good = list::to_cbor({{"entries", {pair_of("keyscribe:batch"), pair_of("a")}}});
     EXPECT_TRUE(contains(refusal(good), "holds a keyscribe:batch"));
-    good = to_cbor({{"entries", {pair_of("a"), pair_of("keyscribe:foreign")}}});
+    good = list::to_cbor({{"entries", {pair_of("a"), pair_of("keyscribe:foreign")}}});
     EXPECT_TRUE(contains(refusal(good), "entry 0: keyscribe:batch: holds a keyscribe:foreign"));
-    good = to_cbor({{"entries", {pair_of("a"), pair_of(std::string_view("b\0c", 3))}}});
+    good = list::to_cbor({{"entries", {pair_of("a"), pair_of(std::string_view("b\0c", 3))}}});
     EXPECT_TRUE(contains(refusal(good), "NUL"));
-    good = to_cbor({{"entries", {pair_of("a"), pair_of("b")}}});
+    good = list::to_cbor({{"entries", {pair_of("a"), pair_of("b")}}});
     for (std::size_t size = 0; size < good.size(); ++size)
         EXPECT_NE(refusal({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)}), "");
     good.push_back(0);

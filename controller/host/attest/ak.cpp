@@ -13,14 +13,13 @@
 
 #include "controller/host/tpm/esys.h"
 
-namespace keyscribe::evidence {
+namespace keyscribe::attest {
 namespace {
 
-using measure::Bytes;
-using measure::Owned;
-using measure::Tpm;
-using measure::tpm_failure;
-using measure::with_retries;
+using tpm::Owned;
+using tpm::Tpm;
+using tpm::tpm_failure;
+using tpm::with_retries;
 
 /// EK Credential Profile, B.6.2: PolicyA, PolicySecret(TPM_RH_ENDORSEMENT) in SHA-256.
 constexpr std::array<std::uint8_t, 32> kPolicyA = {
@@ -192,12 +191,12 @@ Result<PublicKey> to_public_key(const TPM2B_PUBLIC& key) {
         code != TSS2_RC_SUCCESS)
         return tpm_failure("TPMT_PUBLIC", code);
     out.tpmt_public.resize(size);
-    const auto algorithm = measure::algorithm_of(key.publicArea.nameAlg);
+    const auto algorithm = algorithm_of(key.publicArea.nameAlg);
     if (!algorithm) return fail("a key whose name algorithm is not known here");
     out.name = {static_cast<std::uint8_t>(key.publicArea.nameAlg >> 8),
                 static_cast<std::uint8_t>(key.publicArea.nameAlg)};
     const Bytes digest_of = out.tpmt_public;
-    const measure::Digest digest = measure::hash(*algorithm, digest_of);
+    const Digest digest = hash(*algorithm, digest_of);
     out.name.insert(out.name.end(), digest.bytes.begin(), digest.bytes.begin() + digest.size);
     return out;
 }
@@ -439,4 +438,4 @@ Result<std::string> to_pem(Bytes tpmt_public) {
     return std::string(text, static_cast<std::size_t>(size));
 }
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::attest

@@ -10,11 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include "controller/base/error.h"
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 #include "controller/host/tpm/tpm.h"
 
-namespace keyscribe::evidence {
+namespace keyscribe::attest {
 
 enum class EkAlgorithm { kRsa, kEcc };
 
@@ -29,26 +29,25 @@ struct PublicKey {
 
 /// Creates the key under the EK and makes it persistent at `handle`.
 /// Error: something is there already and `replace` is not set.
-Result<PublicKey> create_ak(measure::Tpm& tpm, std::uint32_t handle, std::string_view algorithm,
+Result<PublicKey> create_ak(tpm::Tpm& tpm, std::uint32_t handle, std::string_view algorithm,
                             EkAlgorithm ek, bool replace);
 
 /// Error: nothing at `handle`, or no restricted signing key.
-Result<PublicKey> read_ak(measure::Tpm& tpm, std::uint32_t handle);
+Result<PublicKey> read_ak(tpm::Tpm& tpm, std::uint32_t handle);
 
 /// The endorsement key by the profile's default template; made anew, it is always the same.
-Result<PublicKey> read_ek(measure::Tpm& tpm, EkAlgorithm ek);
+Result<PublicKey> read_ek(tpm::Tpm& tpm, EkAlgorithm ek);
 
 /// The manufacturer's certificate (DER) of that EK; nothing where the TPM has none.
-Result<std::optional<std::vector<std::uint8_t>>> read_ek_certificate(measure::Tpm& tpm,
-                                                                     EkAlgorithm ek);
+Result<std::optional<std::vector<std::uint8_t>>> read_ek_certificate(tpm::Tpm& tpm, EkAlgorithm ek);
 
 /// The secret that a service wrapped for this EK and this AK: it shows that both are in one TPM.
 /// `credential` is what tpm2_makecredential(1) writes: 0xbadcc0de, 1 (u32, big-endian),
 /// TPM2B_ID_OBJECT, TPM2B_ENCRYPTED_SECRET.
-Result<std::vector<std::uint8_t>> activate_credential(measure::Tpm& tpm, std::uint32_t handle,
-                                                      EkAlgorithm ek, measure::Bytes credential);
+Result<std::vector<std::uint8_t>> activate_credential(tpm::Tpm& tpm, std::uint32_t handle,
+                                                      EkAlgorithm ek, Bytes credential);
 
 /// SubjectPublicKeyInfo in PEM. Error: a key of a kind that is not known here.
-Result<std::string> to_pem(measure::Bytes tpmt_public);
+Result<std::string> to_pem(Bytes tpmt_public);
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::attest

@@ -11,15 +11,15 @@
 #include <chrono>
 #include <thread>
 
+#include "controller/base/unique_fd.h"
 #include "controller/host/measure/covered_prefix.h"
 #include "controller/list/list_reader.h"
-#include "controller/base/unique_fd.h"
 
-namespace keyscribe::evidence {
+namespace keyscribe::attest {
 namespace {
 
-using measure::PcrValues;
-using measure::Tpm;
+using tpm::PcrValues;
+using tpm::Tpm;
 
 // A quote that nothing explains: somebody else extended the PCR, and the daemon, which looks every
 // few seconds, has not recorded it yet.
@@ -47,8 +47,8 @@ Result<std::vector<std::uint8_t>> read_whole(const std::filesystem::path& path) 
     return bytes;
 }
 
-PcrSet in_set(unsigned pcr, const PcrValues& values) {
-    PcrSet set;
+evidence::PcrSet in_set(unsigned pcr, const PcrValues& values) {
+    evidence::PcrSet set;
     for (const auto& [bank, value] : values) set[bank][pcr] = value;
     return set;
 }
@@ -57,7 +57,7 @@ PcrSet in_set(unsigned pcr, const PcrValues& values) {
 struct ListQuote {
     SignedQuote quote;
     PcrValues values;
-    CoveredPrefix prefix;
+    measure::CoveredPrefix prefix;
     bool explained = false;
 };
 
@@ -71,15 +71,15 @@ Result<ListQuote> quote_list(Tpm& tpm, const Request& request, const std::vector
         list = std::move(*read);
         const auto quoted = quoted_pcrs(quote->attest, quote->signature);
         if (!quoted) return std::unexpected(quoted.error());
-        const auto covered = find_covered(
+        const auto covered = measure::find_covered(
             list, Algorithm::kSha1, request.pcr, banks, true,
             [&](const PcrValues& values) { return quoted->covers(in_set(request.pcr, values)); });
         if (covered) return ListQuote{std::move(*quote), covered->values, *covered, true};
         const auto found = tpm.read_pcr(request.pcr, banks);
         if (!found) return std::unexpected(found.error());
         if (attempt >= kAttempts && quoted->covers(in_set(request.pcr, *found)))
-            return ListQuote{std::move(*quote), *found, whole_entries(list, Algorithm::kSha1),
-                             false};
+            return ListQuote{std::move(*quote), *found,
+                             measure::whole_entries(list, Algorithm::kSha1), false};
         if (attempt >= 2 * kAttempts)
             return fail("PCR " + std::to_string(request.pcr) +
                             " changes all the time, and the list does not explain it",
@@ -91,16 +91,16 @@ Result<ListQuote> quote_list(Tpm& tpm, const Request& request, const std::vector
 /// The quote over further PCRs, and what of the kernel's list it covers.
 struct PlatformQuote {
     SignedQuote quote;
-    PcrSet values;
-    std::optional<CoveredPrefix> ima;
+    evidence::PcrSet values;
+    std::optional<measure::CoveredPrefix> ima;
     bool ima_explained = false;
 };
 
 constexpr unsigned kImaPcr = 10;
 
-Result<PcrSet> read_set(Tpm& tpm, const std::vector<Algorithm>& banks,
-                        const std::vector<unsigned>& pcrs) {
-    PcrSet set;
+Result<evidence::PcrSet> read_set(Tpm& tpm, const std::vector<Algorithm>& banks,
+                                  const std::vector<unsigned>& pcrs) {
+    evidence::PcrSet set;
     for (const Algorithm bank : banks) {
         const auto values = tpm.read_pcrs(bank, pcrs);
         if (!values) return std::unexpected(values.error());
@@ -141,20 +141,19 @@ Result<PlatformQuote> quote_platform(Tpm& tpm, const Request& request,
             ima = std::move(*read);
             ima_digests = path->second;
             // PCR 10 may have gone on since the quote; the others stand still.
-            const auto covered = find_covered(ima, *ima_digests, kImaPcr, *banks, false,
-                                              [&](const PcrValues& candidate) {
-                                                  PcrSet all = result.values;
-                                                  for (const auto& [bank, value] : candidate)
-                                                      all[bank][kImaPcr] = value;
-                                                  return quoted->covers(all);
-                                              });
+            const auto covered = measure::find_covered(
+                ima, *ima_digests, kImaPcr, *banks, false, [&](const PcrValues& candidate) {
+                    evidence::PcrSet all = result.values;
+                    for (const auto& [bank, value] : candidate) all[bank][kImaPcr] = value;
+                    return quoted->covers(all);
+                });
             if (covered) {
                 for (const auto& [bank, value] : covered->values)
                     result.values[bank][kImaPcr] = value;
                 matches = true;
             }
             result.ima_explained = covered.has_value();
-            result.ima = covered ? *covered : whole_entries(ima, *ima_digests);
+            result.ima = covered ? *covered : measure::whole_entries(ima, *ima_digests);
         }
         if (matches) return result;
         if (attempt == kAttempts)
@@ -191,19 +190,19 @@ void describe_host(Collected& to) {
 }
 
 /// The part of the list from entry `since` on.
-Result<List> cut(Bytes list, const CoveredPrefix& covered, std::uint64_t since) {
+Result<evidence::List> cut(Bytes list, const measure::CoveredPrefix& covered, std::uint64_t since) {
     if (since > covered.entries)
         return fail("the list has " + std::to_string(covered.entries) +
                         " entries, and those from " + std::to_string(since) + " on were asked for",
                     "--since", "the host was booted anew: ask for the whole list");
-    measure::ListReader reader(list.first(covered.bytes));
+    list::ListReader reader(list.first(covered.bytes));
     for (std::uint64_t entry = 0; entry < since; ++entry)
         if (auto next = reader.next(); !next) return std::unexpected(next.error());
     const std::size_t offset = reader.offset();
-    return List{.entries = covered.entries,
-                .offset = offset,
-                .from_entry = since,
-                .data = list.subspan(offset, covered.bytes - offset)};
+    return evidence::List{.entries = covered.entries,
+                          .offset = offset,
+                          .from_entry = since,
+                          .data = list.subspan(offset, covered.bytes - offset)};
 }
 
 }  // namespace
@@ -233,7 +232,7 @@ Result<Collected> collect(Tpm& tpm, const Request& request) {
     }
 
     describe_host(out);
-    Evidence& evidence = out.evidence;
+    evidence::Evidence& evidence = out.evidence;
     evidence.ak = out.ak.tpmt_public;
     evidence.ak_name = out.ak.name;
     if (*certificate) {
@@ -250,10 +249,10 @@ Result<Collected> collect(Tpm& tpm, const Request& request) {
     if (!list) return std::unexpected(list.error());
     evidence.list = *list;
     if (second && second->ima)
-        evidence.ima = ImaList{.algorithm = *ima_digests,
-                               .entries = second->ima->entries,
-                               .data = Bytes(out.ima).first(second->ima->bytes)};
+        evidence.ima = evidence::ImaList{.algorithm = *ima_digests,
+                                         .entries = second->ima->entries,
+                                         .data = Bytes(out.ima).first(second->ima->bytes)};
     return out;
 }
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::attest

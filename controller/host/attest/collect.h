@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "controller/base/error.h"
-#include "controller/host/attest/ak.h"
 #include "controller/evidence/evidence.h"
+#include "controller/host/attest/ak.h"
 #include "controller/host/attest/quote.h"
 #include "controller/host/tpm/tpm.h"
 
-namespace keyscribe::evidence {
+namespace keyscribe::attest {
 
 struct Request {
     std::vector<std::uint8_t> nonce;
@@ -27,7 +27,7 @@ struct Request {
 
 /// Evidence and the memory that it points to. Not copyable; moving it leaves the views valid.
 struct Collected {
-    Evidence evidence;
+    evidence::Evidence evidence;
     bool explained = false;      ///< the list gives what the PCR has
     bool ima_explained = false;  ///< the kernel's list gives what PCR 10 has
 
@@ -45,6 +45,6 @@ struct Collected {
 /// The daemon need not run, and nothing stops while this does: the list is appended before the PCR
 /// is extended, so a quote's PCR is always that of a beginning of the list that is read after it.
 /// Error: no TPM, no attestation key, no list, or `since` beyond what the quote covers.
-Result<Collected> collect(measure::Tpm& tpm, const Request& request);
+Result<Collected> collect(tpm::Tpm& tpm, const Request& request);
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::attest

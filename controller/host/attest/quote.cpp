@@ -7,13 +7,13 @@
 
 #include "controller/host/tpm/esys.h"
 
-namespace keyscribe::evidence {
+namespace keyscribe::attest {
 
-using measure::Owned;
-using measure::tpm_failure;
-using measure::with_retries;
+using tpm::Owned;
+using tpm::tpm_failure;
+using tpm::with_retries;
 
-Result<SignedQuote> take_quote(measure::Tpm& tpm, std::uint32_t handle, Bytes nonce,
+Result<SignedQuote> take_quote(tpm::Tpm& tpm, std::uint32_t handle, Bytes nonce,
                                const std::vector<Algorithm>& banks,
                                const std::vector<unsigned>& pcrs) {
     TPM2B_DATA qualifying{};
@@ -26,7 +26,8 @@ Result<SignedQuote> take_quote(measure::Tpm& tpm, std::uint32_t handle, Bytes no
         to.hash = static_cast<TPMI_ALG_HASH>(bank);
         to.sizeofSelect = 3;
         for (const unsigned pcr : pcrs) {
-            if (pcr > kMaxPcr) return fail("no TPM has such a PCR", "PCR " + std::to_string(pcr));
+            if (pcr > evidence::kMaxPcr)
+                return fail("no TPM has such a PCR", "PCR " + std::to_string(pcr));
             to.pcrSelect[pcr / 8] |= static_cast<BYTE>(1 << (pcr % 8));
         }
     }
@@ -58,7 +59,7 @@ Result<SignedQuote> take_quote(measure::Tpm& tpm, std::uint32_t handle, Bytes no
     return quote;
 }
 
-bool QuotedPcrs::covers(const PcrSet& values) const {
+bool QuotedPcrs::covers(const evidence::PcrSet& values) const {
     std::vector<std::uint8_t> joined;
     for (const auto& [bank, pcrs] : selection) {
         const auto in_bank = values.find(bank);
@@ -68,7 +69,7 @@ bool QuotedPcrs::covers(const PcrSet& values) const {
             joined.insert(joined.end(), value.begin(), value.end());
         }
     }
-    return measure::hash(algorithm, joined) == digest;
+    return hash(algorithm, joined) == digest;
 }
 
 Result<QuotedPcrs> quoted_pcrs(Bytes attest, Bytes signature) {
@@ -86,7 +87,7 @@ Result<QuotedPcrs> quoted_pcrs(Bytes attest, Bytes signature) {
         return fail("not a signature (TPMT_SIGNATURE)");
     QuotedPcrs out;
     // In every member of the union that signs, the hash stands first.
-    const auto algorithm = measure::algorithm_of(sign.signature.any.hashAlg);
+    const auto algorithm = algorithm_of(sign.signature.any.hashAlg);
     if (!algorithm) return fail("a quote that is signed over an unknown digest");
     out.algorithm = *algorithm;
     const TPMS_QUOTE_INFO& quote = said.attested.quote;
@@ -94,7 +95,7 @@ Result<QuotedPcrs> quoted_pcrs(Bytes attest, Bytes signature) {
     std::copy_n(quote.pcrDigest.buffer, out.digest.size, out.digest.bytes.begin());
     for (UINT32 i = 0; i < quote.pcrSelect.count; ++i) {
         const TPMS_PCR_SELECTION& from = quote.pcrSelect.pcrSelections[i];
-        const auto bank = measure::algorithm_of(from.hash);
+        const auto bank = algorithm_of(from.hash);
         if (!bank) return fail("a quote over a bank of an unknown algorithm");
         auto& to = out.selection.emplace_back(*bank, std::vector<unsigned>());
         for (unsigned pcr = 0; pcr < from.sizeofSelect * 8u; ++pcr)
@@ -103,4 +104,4 @@ Result<QuotedPcrs> quoted_pcrs(Bytes attest, Bytes signature) {
     return out;
 }
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::attest

@@ -10,7 +10,7 @@
 #include "controller/evidence/evidence.h"
 #include "controller/host/tpm/tpm.h"
 
-namespace keyscribe::evidence {
+namespace keyscribe::attest {
 
 struct SignedQuote {
     std::vector<std::uint8_t> attest;     ///< TPMS_ATTEST
@@ -18,7 +18,7 @@ struct SignedQuote {
 };
 
 /// A quote by the key at `handle` over `nonce` (at most 64 bytes) and these PCRs in these banks.
-Result<SignedQuote> take_quote(measure::Tpm& tpm, std::uint32_t handle, Bytes nonce,
+Result<SignedQuote> take_quote(tpm::Tpm& tpm, std::uint32_t handle, Bytes nonce,
                                const std::vector<Algorithm>& banks,
                                const std::vector<unsigned>& pcrs);
 
@@ -29,10 +29,10 @@ struct QuotedPcrs {
     Digest digest;
 
     /// Whether these are the values. Those that the quote does not select are not looked at.
-    bool covers(const PcrSet& values) const;
+    bool covers(const evidence::PcrSet& values) const;
 };
 
 /// Takes the TPM's structures apart; verifies nothing.
 Result<QuotedPcrs> quoted_pcrs(Bytes attest, Bytes signature);
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::attest

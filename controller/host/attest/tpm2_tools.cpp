@@ -9,7 +9,7 @@
 #include "controller/host/attest/ak.h"
 #include "controller/host/attest/quote.h"
 
-namespace keyscribe::evidence {
+namespace keyscribe::attest {
 namespace {
 
 Result<void> write_file(const std::filesystem::path& path, Bytes bytes) {
@@ -41,7 +41,7 @@ class PcrFile {
 constexpr std::size_t kSelections = 16, kSelectionSize = 8;  // TPMS_PCR_SELECTION, padded
 constexpr std::size_t kDigests = 8, kDigestSize = 2 + 64;    // TPM2B_DIGEST
 
-std::vector<std::uint8_t> pcr_file(const QuotedPcrs& quoted, const PcrSet& values) {
+std::vector<std::uint8_t> pcr_file(const QuotedPcrs& quoted, const evidence::PcrSet& values) {
     PcrFile file;
     std::vector<Digest> digests;
     file.number(quoted.selection.size(), 4);
@@ -75,20 +75,21 @@ std::vector<std::uint8_t> pcr_file(const QuotedPcrs& quoted, const PcrSet& value
 
 std::string evmctl_pcrs(Algorithm bank, unsigned pcr, const Digest& value) {
     std::string text;
-    for (unsigned i = 0; i <= kMaxPcr; ++i) {
+    for (unsigned i = 0; i <= evidence::kMaxPcr; ++i) {
         char line[16];
         std::snprintf(line, sizeof(line), "PCR-%02u: ", i);
-        text += line + measure::to_hex(i == pcr ? Bytes(value) : measure::filled(bank, 0)) + '\n';
+        text += line + to_hex(i == pcr ? Bytes(value) : filled(bank, 0)) + '\n';
     }
     return text;
 }
 
-Result<void> export_quote(const Quote& quote, const std::string& stem, std::string& algorithm) {
+Result<void> export_quote(const evidence::Quote& quote, const std::string& stem,
+                          std::string& algorithm) {
     const auto quoted = quoted_pcrs(quote.attest, quote.signature);
     if (!quoted) return std::unexpected(quoted.error());
     if (!quoted->covers(quote.pcrs))
         return fail("the PCR values are not those that the quote is over", stem);
-    algorithm = measure::name_of(quoted->algorithm);
+    algorithm = name_of(quoted->algorithm);
     if (auto done = write_file(stem + ".msg", quote.attest); !done) return done;
     if (auto done = write_file(stem + ".sig", quote.signature); !done) return done;
     return write_file(stem + ".pcrs", pcr_file(*quoted, quote.pcrs));
@@ -96,14 +97,14 @@ Result<void> export_quote(const Quote& quote, const std::string& stem, std::stri
 
 }  // namespace
 
-Result<std::vector<std::string>> export_tpm2_tools(const Evidence& evidence,
+Result<std::vector<std::string>> export_tpm2_tools(const evidence::Evidence& evidence,
                                                    const std::filesystem::path& directory) {
     std::error_code code;
     std::filesystem::create_directories(directory, code);
     if (code) return fail("cannot make the folder: " + code.message(), directory.string());
     const auto pem = to_pem(evidence.ak);
     if (!pem) return std::unexpected(pem.error());
-    if (auto done = write_file(directory / "ak.pem", measure::as_bytes(*pem)); !done)
+    if (auto done = write_file(directory / "ak.pem", as_bytes(*pem)); !done)
         return std::unexpected(done.error());
 
     std::vector<std::string> commands;
@@ -120,16 +121,16 @@ Result<std::vector<std::string>> export_tpm2_tools(const Evidence& evidence,
     if (auto done = write_file(directory / list, evidence.list.data); !done)
         return std::unexpected(done.error());
     for (const auto& [bank, values] : evidence.quotes.front().pcrs) {
-        const std::string name = "pcrs." + std::string(measure::name_of(bank));
+        const std::string name = "pcrs." + std::string(name_of(bank));
         const auto value = values.find(evidence.pcr);
         if (value == values.end()) continue;
         const std::string text = evmctl_pcrs(bank, evidence.pcr, value->second);
-        if (auto done = write_file(directory / name, measure::as_bytes(text)); !done)
+        if (auto done = write_file(directory / name, as_bytes(text)); !done)
             return std::unexpected(done.error());
         const bool known = bank == Algorithm::kSha1 || bank == Algorithm::kSha256;
         if (known && evidence.list.from_entry == 0)
-            commands.push_back("evmctl ima_measurement --pcrs " +
-                               std::string(measure::name_of(bank)) + ',' + name + ' ' + list);
+            commands.push_back("evmctl ima_measurement --pcrs " + std::string(name_of(bank)) + ',' +
+                               name + ' ' + list);
     }
     if (evidence.ima)
         if (auto done = write_file(directory / ("ima_" + std::string(list)), evidence.ima->data);
@@ -138,4 +139,4 @@ Result<std::vector<std::string>> export_tpm2_tools(const Evidence& evidence,
     return commands;
 }
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::attest

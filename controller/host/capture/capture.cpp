@@ -21,9 +21,9 @@
 #include <thread>
 
 #include "bpf/filter.h"
+#include "controller/base/fault_point.h"
 #include "controller/host/capture/duplicates.h"
 #include "controller/host/capture/event_decoder.h"
-#include "controller/base/fault_point.h"
 #include "keyscribe.skel.h"
 
 namespace keyscribe::capture {
@@ -155,8 +155,8 @@ std::uint64_t variable(const PinnedSet& set, std::uint32_t offset) {
 
 /// Up to `most` events of a ring of another build. Who ran which executable only the former process
 /// was told.
-std::vector<KeyEvent> events_of(RingReader& ring, std::uint32_t id, std::size_t most) {
-    std::vector<KeyEvent> events;
+std::vector<events::KeyEvent> events_of(RingReader& ring, std::uint32_t id, std::size_t most) {
+    std::vector<events::KeyEvent> events;
     while (events.size() < most) {
         const auto record = ring.next();
         if (!record) break;
@@ -179,11 +179,11 @@ std::uint64_t load_counter(const __u64& counter) {
 
 struct Capture::Receiver {
     Batch* batch = nullptr;
-    std::vector<KeyEvent>* baseline = nullptr;
+    std::vector<events::KeyEvent>* baseline = nullptr;
     std::map<std::pair<std::uint32_t, std::uint64_t>, std::string> executables;
-    LossTracker* losses = nullptr;
+    events::LossTracker* losses = nullptr;
 
-    void take(KeyEvent event) {
+    void take(events::KeyEvent event) {
         const std::pair executable{event.actor.exe_dev, event.actor.exe_ino};
         if (event.operation == KS_OP_EXECUTABLE) {
             // The programs announce again what they have forgotten; so may this side forget.
@@ -251,7 +251,7 @@ Result<void> Capture::attach_object(const keyscribe_bpf& bpf, std::uint32_t ring
     auto about = make_about_map(set_.about);
     if (!about) return std::unexpected(about.error());
     set_.about_map = std::move(*about);
-    losses_ = LossTracker(first);
+    losses_ = events::LossTracker(first);
     accounted_before_ = first - kept_;
     return {};
 }
@@ -310,17 +310,17 @@ void Capture::keep_former(const Keep& keep, std::stop_token stop) {
 
 /// Numbers that were given out and neither received nor reported are lost, unless they still stand
 /// in the ring. Which ones exactly, only the former process knew.
-void Capture::account_for_former(const Progress& progress) {
+void Capture::account_for_former(const spool::Progress& progress) {
     const std::uint64_t given_out = load_counter(VARIABLES.sequence);
     wait_for_programs();
     Batch batch;
     consume_all(batch);
     std::uint64_t highest = given_out;
-    for (const KeyEvent& event : batch.events) highest = std::max(highest, event.sequence);
+    for (const events::KeyEvent& event : batch.events) highest = std::max(highest, event.sequence);
     const std::uint64_t before = progress.ring == ring_id_ ? progress.received : 0;
     const std::uint64_t reported = progress.ring == ring_id_ ? progress.reported : 0;
     std::uint64_t received = before;
-    for (const KeyEvent& event : batch.events) received += event.sequence <= given_out;
+    for (const events::KeyEvent& event : batch.events) received += event.sequence <= given_out;
     const std::uint64_t known = set_.about.first + received + reported;
     accounted_before_ = std::min(set_.about.first + before + reported, given_out);
     if (given_out > known) {
@@ -330,14 +330,14 @@ void Capture::account_for_former(const Progress& progress) {
                                .count = given_out - known});
     }
     // From here on by the numbers themselves.
-    losses_ = LossTracker(given_out);
-    for (const KeyEvent& event : batch.events) losses_.arrived(event.sequence);
+    losses_ = events::LossTracker(given_out);
+    for (const events::KeyEvent& event : batch.events) losses_.arrived(event.sequence);
     reported_ = load_counter(VARIABLES.counters[KS_COUNT_LOST]);
     adopted_events_ = std::move(batch.events);
 }
 
 Result<Capture> Capture::attach(const HookPlan& plan, std::uint32_t ring_size,
-                                const Progress& progress, const Keep& keep) {
+                                const spool::Progress& progress, const Keep& keep) {
     Capture capture;
     capture.progress_ = progress;
     const auto directory = directory_of(plan, ring_size);
@@ -420,7 +420,7 @@ void Capture::settle_losses(Batch& batch) {
     const std::uint64_t given_out = load_counter(VARIABLES.sequence);
     wait_for_programs();
     consume_all(batch);
-    for (const Loss& loss : losses_.settle(given_out)) {
+    for (const events::Loss& loss : losses_.settle(given_out)) {
         reported_ += loss.lost();
         batch.losses.push_back(loss);
     }
@@ -458,7 +458,7 @@ Result<void> Capture::detach_former(Batch& batch) {
         auto ring = RingReader::open(former.ring.get(), former.about.ring_size);
         if (!ring) return std::unexpected(ring.error());
         if (progress_.ring == id) ring->skip_to(progress_.position);
-        LossTracker losses(progress_.ring == id ? progress_.settled : former.about.first);
+        events::LossTracker losses(progress_.ring == id ? progress_.settled : former.about.first);
         std::uint64_t received = progress_.ring == id ? progress_.received : 0;
         const std::uint64_t reported = progress_.ring == id ? progress_.reported : 0;
         if (!done_before) {
@@ -489,7 +489,7 @@ Result<Batch> Capture::retire_former() {
     // What is taken over counts as numbered here, what came twice once.
     accounted_before_ += batch.twice;
     accounted_before_ -= batch.events.size();
-    for (const Loss& loss : batch.losses) accounted_before_ -= loss.lost();
+    for (const events::Loss& loss : batch.losses) accounted_before_ -= loss.lost();
     batch.losses.insert(batch.losses.end(), own.losses.begin(), own.losses.end());
     batch.events.insert(batch.events.end(), std::make_move_iterator(own.events.begin()),
                         std::make_move_iterator(own.events.end()));
@@ -540,11 +540,13 @@ Result<Batch> Capture::activate(const ks_filter& filter) {
 }
 
 /// The program sends as much as the ring takes: it is asked until there is no more. What the ring
-/// cannot hold at once is given back before it is in the spool, and with it what happened meanwhile:
-/// a process that dies in the midst of such a baseline leaves a loss, which its successor tells.
-Result<std::vector<KeyEvent>> Capture::ask(std::uint32_t mode, std::int32_t keyring, Batch& batch) {
+/// cannot hold at once is given back before it is in the spool, and with it what happened
+/// meanwhile: a process that dies in the midst of such a baseline leaves a loss, which its
+/// successor tells.
+Result<std::vector<events::KeyEvent>> Capture::ask(std::uint32_t mode, std::int32_t keyring,
+                                                   Batch& batch) {
     ks_baseline& request = VARIABLES.baseline;
-    std::vector<KeyEvent> found;
+    std::vector<events::KeyEvent> found;
     request = {.tgid = static_cast<ks_u32>(::getpid()), .serial = keyring};
     receiver_->baseline = &found;
     Result<void> done;
@@ -565,7 +567,7 @@ Result<std::vector<KeyEvent>> Capture::ask(std::uint32_t mode, std::int32_t keyr
     return found;
 }
 
-Result<std::vector<KeyEvent>> Capture::keyrings(Batch& batch) {
+Result<std::vector<events::KeyEvent>> Capture::keyrings(Batch& batch) {
     auto found = ask(KS_BASELINE_NAMED, KEY_SPEC_SESSION_KEYRING, batch);
     if (!found) return found;
     for (const std::int32_t serial : kernel_keyrings()) {
@@ -576,7 +578,7 @@ Result<std::vector<KeyEvent>> Capture::keyrings(Batch& batch) {
     return found;
 }
 
-Result<std::vector<KeyEvent>> Capture::members(std::int32_t keyring, Batch& batch) {
+Result<std::vector<events::KeyEvent>> Capture::members(std::int32_t keyring, Batch& batch) {
     return ask(KS_BASELINE_MEMBERS, keyring, batch);
 }
 

@@ -11,12 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include "controller/base/error.h"
 #include "controller/host/capture/hook_plan.h"
-#include "controller/host/events/loss_tracker.h"
 #include "controller/host/capture/pins.h"
 #include "controller/host/capture/ring_reader.h"
-#include "controller/base/error.h"
 #include "controller/host/events/key_event.h"
+#include "controller/host/events/loss_tracker.h"
 #include "controller/host/spool/spool_file.h"
 
 struct keyscribe_bpf;
@@ -35,17 +35,17 @@ struct KernelCounters {
 
 /// What one look at the ring gave.
 struct Batch {
-    std::vector<KeyEvent> events;  ///< in the order of the ring
-    std::vector<Loss> losses;      ///< gaps in the sequence that nothing can fill any more; records
-                                   ///< that did not parse are among them
-    std::uint64_t twice = 0;       ///< numbers of this ring whose operations `events` has from the
-                                   ///< ring of another build
-    bool more = false;             ///< there is more in the ring
+    std::vector<events::KeyEvent> events;  ///< in the order of the ring
+    std::vector<events::Loss> losses;      ///< gaps in the sequence that nothing can fill any more;
+                                       ///< records that did not parse are among them
+    std::uint64_t twice = 0;  ///< numbers of this ring whose operations `events` has from the
+                              ///< ring of another build
+    bool more = false;        ///< there is more in the ring
 };
 
 /// Puts events of a former build's ring into safety; returns how far that ring is read then.
 /// Called on a thread of its own.
-using Keep = std::function<Progress(std::vector<KeyEvent>)>;
+using Keep = std::function<spool::Progress(std::vector<events::KeyEvent>)>;
 
 class Capture {
   public:
@@ -57,7 +57,7 @@ class Capture {
     /// ring, and it must not overflow.
     /// `progress`: how far a former process came.
     static Result<Capture> attach(const HookPlan& plan, std::uint32_t ring_size,
-                                  const Progress& progress, const Keep& keep);
+                                  const spool::Progress& progress, const Keep& keep);
     Capture(Capture&&) noexcept;
     Capture& operator=(Capture&&) noexcept;
     ~Capture();
@@ -106,11 +106,11 @@ class Capture {
     /// All keyrings that can be asked for: those with a name in this user namespace, and the
     /// kernel's own, whose names begin with a dot. As KS_OP_BASELINE events without a keyring.
     /// What else is in the ring goes to `batch`.
-    Result<std::vector<KeyEvent>> keyrings(Batch& batch);
+    Result<std::vector<events::KeyEvent>> keyrings(Batch& batch);
 
     /// The keyring itself (an event without a keyring), then its members, as they stand: what
     /// changes meanwhile is seen by the programs. Empty: it is gone.
-    Result<std::vector<KeyEvent>> members(std::int32_t keyring, Batch& batch);
+    Result<std::vector<events::KeyEvent>> members(std::int32_t keyring, Batch& batch);
 
     KernelCounters counters() const;
 
@@ -120,7 +120,7 @@ class Capture {
     Result<void> attach_object(const keyscribe_bpf& bpf, std::uint32_t ring_size,
                                std::uint64_t first);
     Result<void> open_maps(std::uint64_t position);
-    void account_for_former(const Progress& progress);
+    void account_for_former(const spool::Progress& progress);
     void find_former(const std::filesystem::path& own);
     void keep_former(const Keep& keep, std::stop_token stop);
     Result<void> detach_former(Batch& batch);
@@ -129,7 +129,8 @@ class Capture {
     void consume_all(Batch& batch);
     bool losses_pending() const;
     void settle_losses(Batch& batch);
-    Result<std::vector<KeyEvent>> ask(std::uint32_t mode, std::int32_t keyring, Batch& batch);
+    Result<std::vector<events::KeyEvent>> ask(std::uint32_t mode, std::int32_t keyring,
+                                              Batch& batch);
 
     struct Receiver;  // takes records one by one
     struct Unmap {
@@ -140,16 +141,16 @@ class Capture {
     std::unique_ptr<void, Unmap> variables_;  // the programs' .bss
     std::unique_ptr<RingReader> ring_;
     std::unique_ptr<Receiver> receiver_;
-    std::vector<PinnedSet> former_;         // of other builds, still attached
-    std::vector<KeyEvent> adopted_events_;  // found on adopting: of the first batch
-    std::vector<Loss> found_lost_;          // the same
-    Progress progress_;                     // of the former process, and of what was kept since
+    std::vector<PinnedSet> former_;                 // of other builds, still attached
+    std::vector<events::KeyEvent> adopted_events_;  // found on adopting: of the first batch
+    std::vector<events::Loss> found_lost_;          // the same
+    spool::Progress progress_;  // of the former process, and of what was kept since
     std::uint64_t kept_ = 0;
     std::vector<std::string> findings_;
     std::uint32_t ring_id_ = 0;
     bool adopted_ = false;
     bool pinned_ = false;
-    LossTracker losses_;
+    events::LossTracker losses_;
     std::uint64_t accounted_before_ = 0;  // numbers that are not for this process; modulo 2^64
     std::uint64_t malformed_ = 0;         // records that never became events, since the start
     std::uint64_t reported_ = 0;          // sequence numbers reported as lost, since the start

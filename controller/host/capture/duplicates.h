@@ -18,6 +18,7 @@ namespace keyscribe::capture {
 /// operation, the one attached last first (bpf_trampoline_link_prog() puts it at the list's head).
 /// So in a thread's own time a record of the newer one is directly followed by the older one's of
 /// the same operation, if there is one.
-std::size_t drop_duplicates(const std::vector<KeyEvent>& older, std::vector<KeyEvent>& newer);
+std::size_t drop_duplicates(const std::vector<events::KeyEvent>& older,
+                            std::vector<events::KeyEvent>& newer);
 
 }  // namespace keyscribe::capture

@@ -13,15 +13,15 @@ std::string bounded_string(const char* text, std::size_t size) {
 using Bytes = std::span<const std::uint8_t>;
 
 /// Nothing: it makes no sense.
-std::optional<PublicKey> decode_public_key(Bytes blob) {
+std::optional<events::PublicKey> decode_public_key(Bytes blob) {
     ks_public_key raw;
     if (blob.size() < sizeof(raw)) return std::nullopt;
     std::memcpy(&raw, blob.data(), sizeof(raw));
     const Bytes key = blob.subspan(sizeof(raw));
     if (key.size() != raw.key_length) return std::nullopt;
-    PublicKey decoded{.algorithm = bounded_string(raw.algorithm, sizeof(raw.algorithm)),
-                      .bytes = {key.begin(), key.end()},
-                      .ids = {}};
+    events::PublicKey decoded{.algorithm = bounded_string(raw.algorithm, sizeof(raw.algorithm)),
+                              .bytes = {key.begin(), key.end()},
+                              .ids = {}};
     for (std::size_t i = 0; i < KS_KEY_IDS; ++i) {
         if (raw.id_length[i] > KS_KEY_ID_SIZE) return std::nullopt;
         if (raw.id_length[i] != 0)
@@ -43,7 +43,7 @@ std::string path_of(std::string_view places) {
 
 }  // namespace
 
-Result<KeyEvent> decode_event(std::span<const std::byte> record) {
+Result<events::KeyEvent> decode_event(std::span<const std::byte> record) {
     const auto refuse = [](std::string why) {
         return fail("a record of the ring buffer makes no sense: " + why, "event decoder",
                     "the BPF object and the daemon must be of the same build");
@@ -72,7 +72,7 @@ Result<KeyEvent> decode_event(std::span<const std::byte> record) {
         field += length;
         return taken;
     };
-    KeyEvent event;
+    events::KeyEvent event;
     event.description = take(raw.description_length);
     event.keyring = {raw.keyring_serial, std::string(take(raw.keyring_length))};
     const std::string_view extra = take(raw.extra_length);

@@ -13,6 +13,6 @@ namespace keyscribe::capture {
 /// Every length in the record is checked against the record's own size. The bytes are those of
 /// bpf/event.h; what follows `size` in the ring's size class is ignored.
 /// Error: a record of another version, shorter than it says, or inconsistent in itself.
-Result<KeyEvent> decode_event(std::span<const std::byte> record);
+Result<events::KeyEvent> decode_event(std::span<const std::byte> record);
 
 }  // namespace keyscribe::capture

@@ -118,9 +118,8 @@ Result<void> unpin(const std::filesystem::path& directory) {
 std::vector<std::string> missing_pins(const PinnedSet& set) {
     std::vector<std::string> missing;
     const auto look = [&](const std::string& name) {
-        struct stat status {};
-        if (::stat((set.directory / name).c_str(), &status) != 0)
-            missing.push_back(name);
+        struct stat status{};
+        if (::stat((set.directory / name).c_str(), &status) != 0) missing.push_back(name);
     };
     for (const char* name : {"about", "ring", "variables"}) look(name);
     for (const auto& [name, fd] : set.programs) look(std::string(kProgram) + name);

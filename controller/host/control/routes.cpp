@@ -4,24 +4,25 @@
 namespace keyscribe::control {
 namespace {
 
-Status current(const SharedStatus& shared, const Pump& pump) {
+status::Status current(const status::SharedStatus& shared, const daemon::Pump& pump) {
     // First the kernel's numbers: who compares them with what was received must not find more
     // received than given out for want of freshness.
     const capture::KernelCounters counters = pump.counters();
-    Status status = shared.copy();
+    status::Status status = shared.copy();
     status.kernel_counters = counters;
     return status;
 }
 
 }  // namespace
 
-std::vector<Route> routes(const SharedStatus& status, Pump& pump) {
+std::vector<Route> routes(const status::SharedStatus& status, daemon::Pump& pump) {
     return {
         {"GET", "/v1/status", Right::kRead,
          [&] { return json_reply(200, to_json(current(status, pump))); }},
         {"GET", "/v1/metrics", Right::kRead,
          [&] {
-             return Reply{200, to_prometheus(current(status, pump)), "text/plain; version=0.0.4"};
+             return Reply{200, status::to_prometheus(current(status, pump)),
+                          "text/plain; version=0.0.4"};
          }},
         {"POST", "/v1/reload", Right::kChange,
          [&pump] {

@@ -15,6 +15,6 @@
 namespace keyscribe::control {
 
 /// Both must outlive the server.
-std::vector<Route> routes(const SharedStatus& status, Pump& pump);
+std::vector<Route> routes(const status::SharedStatus& status, daemon::Pump& pump);
 
 }  // namespace keyscribe::control

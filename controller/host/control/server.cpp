@@ -210,7 +210,7 @@ class HttpServer : public httplib::Server {
 
 /// Takes away the socket that a dead daemon left.
 Result<void> clear_the_way(const std::filesystem::path& path, const sockaddr_un& address) {
-    struct stat status {};
+    struct stat status{};
     if (::lstat(path.c_str(), &status) != 0) {
         if (errno == ENOENT) return {};
         return fail_errno("cannot make the control socket", path.string());
@@ -257,7 +257,7 @@ std::optional<gid_t> group_named(const std::string& name) {
 
 /// The service has the group already (Group=) and may not change owners; root by hand has to.
 void give_to_group(const std::filesystem::path& socket, gid_t gid) {
-    struct stat status {};
+    struct stat status{};
     if (::lstat(socket.c_str(), &status) == 0 && status.st_gid == gid) return;
     if (::lchown(socket.c_str(), static_cast<uid_t>(-1), gid) != 0)
         spdlog::warn("{}: cannot be given to its group: only root may connect", socket.string());

@@ -7,7 +7,7 @@
 
 #include "controller/host/capture/capture.h"
 
-namespace keyscribe {
+namespace keyscribe::daemon {
 
 std::string boot_id() {
     std::ifstream file("/proc/sys/kernel/random/boot_id");
@@ -16,13 +16,12 @@ std::string boot_id() {
     return id;
 }
 
-measure::Speaker describe_speaker(const capture::KernelFeatures& kernel,
+records::Speaker describe_speaker(const capture::KernelFeatures& kernel,
                                   const capture::HookPlan& plan) {
     std::ifstream executable("/proc/self/exe", std::ios::binary);
     const std::string bytes(std::istreambuf_iterator<char>(executable), {});
-    const measure::Digest digest =
-        measure::hash(measure::Algorithm::kSha256, measure::as_bytes(bytes));
-    measure::Speaker speaker{
+    const Digest digest = hash(Algorithm::kSha256, as_bytes(bytes));
+    records::Speaker speaker{
         .version = KEYSCRIBE_VERSION,
         .controller_digest = {digest.bytes.begin(), digest.bytes.begin() + digest.size},
         .bpf_digest = capture::object_digest(),
@@ -33,9 +32,9 @@ measure::Speaker describe_speaker(const capture::KernelFeatures& kernel,
     return speaker;
 }
 
-Status initial_status(const capture::KernelFeatures& kernel, const capture::HookPlan& plan,
-                      unsigned pcr) {
-    Status status;
+status::Status initial_status(const capture::KernelFeatures& kernel, const capture::HookPlan& plan,
+                              unsigned pcr) {
+    status::Status status;
     status.version = KEYSCRIBE_VERSION;
     status.kernel = kernel.release;
     status.boot_id = boot_id();
@@ -48,4 +47,4 @@ Status initial_status(const capture::KernelFeatures& kernel, const capture::Hook
     return status;
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::daemon

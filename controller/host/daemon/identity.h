@@ -8,16 +8,16 @@
 #include "controller/host/records/records.h"
 #include "controller/host/status/status.h"
 
-namespace keyscribe {
+namespace keyscribe::daemon {
 
 /// /proc/sys/kernel/random/boot_id, without the newline.
 std::string boot_id();
 
 /// Reads and hashes the whole executable.
-measure::Speaker describe_speaker(const capture::KernelFeatures& kernel,
+records::Speaker describe_speaker(const capture::KernelFeatures& kernel,
                                   const capture::HookPlan& plan);
 
-Status initial_status(const capture::KernelFeatures& kernel, const capture::HookPlan& plan,
-                      unsigned pcr);
+status::Status initial_status(const capture::KernelFeatures& kernel, const capture::HookPlan& plan,
+                              unsigned pcr);
 
-}  // namespace keyscribe
+}  // namespace keyscribe::daemon

@@ -20,21 +20,21 @@
 #include <cstdlib>
 #include <thread>
 
+#include "controller/base/log.h"
 #include "controller/host/capture/capture.h"
-#include "controller/host/events/cgroup_path.h"
-#include "controller/host/settings/config.h"
 #include "controller/host/control/routes.h"
 #include "controller/host/control/server.h"
 #include "controller/host/daemon/identity.h"
-#include "controller/base/log.h"
-#include "controller/host/measure/list_mender.h"
-#include "controller/host/measure/measurer.h"
 #include "controller/host/daemon/pump.h"
 #include "controller/host/daemon/security.h"
+#include "controller/host/events/cgroup_path.h"
+#include "controller/host/measure/list_mender.h"
+#include "controller/host/measure/measurer.h"
+#include "controller/host/settings/config.h"
 #include "controller/host/spool/spool.h"
 #include "controller/host/status/status.h"
 
-namespace keyscribe {
+namespace keyscribe::daemon {
 namespace {
 
 using namespace std::chrono_literals;
@@ -98,15 +98,16 @@ int next_signal(const UniqueFd& signals) {
 }
 
 /// Once a second: what has no event of its own.
-void tick(Pump& pump, Spool& spool, SharedStatus& status) {
+void tick(Pump& pump, spool::Spool& spool, status::SharedStatus& status) {
     spool.expire();
     pump.look_at_counters();
     if (auto done = pump.settle_order(); !done) spdlog::warn("{}", to_string(done.error()));
-    status.update([&](Status& now) { now.spool = spool.totals(); });
-    sd_notifyf(0, "WATCHDOG=1\nSTATUS=%s", summary(status.copy()).c_str());
+    status.update([&](status::Status& now) { now.spool = spool.totals(); });
+    sd_notifyf(0, "WATCHDOG=1\nSTATUS=%s", status::summary(status.copy()).c_str());
 }
 
-Result<void> loop(Pump& pump, Spool& spool, SharedStatus& status, const UniqueFd& signals) {
+Result<void> loop(Pump& pump, spool::Spool& spool, status::SharedStatus& status,
+                  const UniqueFd& signals) {
     // While records keep coming the ring is looked at every few milliseconds, instead of being
     // woken for each: that is cheaper for whoever adds the keys.
     constexpr auto kNap = 5ms;
@@ -119,8 +120,8 @@ Result<void> loop(Pump& pump, Spool& spool, SharedStatus& status, const UniqueFd
     for (;;) {
         const auto now = std::chrono::steady_clock::now();
         if (now - before > kStandstill)
-            spool.push(Detached{"the daemon stood still for " +
-                                std::to_string((now - before) / 1s) + " seconds"});
+            spool.push(spool::Detached{"the daemon stood still for " +
+                                       std::to_string((now - before) / 1s) + " seconds"});
         before = now;
         if (now >= next_tick) {
             tick(pump, spool, status);
@@ -158,8 +159,9 @@ Result<void> loop(Pump& pump, Spool& spool, SharedStatus& status, const UniqueFd
 
 /// What the former process of this boot left waits in a file beside the list, and the list says how
 /// much of it is measured. Returns the list's size; nothing where that is not known.
-std::optional<std::uint64_t> take_over_spool(Spool& spool, const std::filesystem::path& directory) {
-    auto file = SpoolFile::open(directory / "spool");
+std::optional<std::uint64_t> take_over_spool(spool::Spool& spool,
+                                             const std::filesystem::path& directory) {
+    auto file = spool::SpoolFile::open(directory / "spool");
     if (!file) {
         // Capturing goes on, without a spool that outlives the process.
         spdlog::error("{}", to_string(file.error()));
@@ -171,8 +173,8 @@ std::optional<std::uint64_t> take_over_spool(Spool& spool, const std::filesystem
         spdlog::error("{}", to_string(list.error()));
         return std::nullopt;
     }
-    spool.keep_in(std::move(*file), list->size, last_policy(directory));
-    for (std::string& what : list->findings) spool.push(Tampered{std::move(what)});
+    spool.keep_in(std::move(*file), list->size, settings::last_policy(directory));
+    for (std::string& what : list->findings) spool.push(spool::Tampered{std::move(what)});
     return list->size;
 }
 
@@ -182,7 +184,7 @@ struct Attached {
     capture::Capture programs;
 };
 
-Result<Attached> attach_programs(const Config& config, const Progress& progress,
+Result<Attached> attach_programs(const settings::Config& config, const spool::Progress& progress,
                                  const capture::Keep& keep) {
     auto kernel = capture::probe_kernel();
     if (!kernel) return std::unexpected(kernel.error());
@@ -194,16 +196,16 @@ Result<Attached> attach_programs(const Config& config, const Progress& progress,
 }
 
 /// What the file says, if it can be used.
-Result<Config> accept_config(const std::filesystem::path& file) {
-    auto config = load_config(file);
+Result<settings::Config> accept_config(const std::filesystem::path& file) {
+    auto config = settings::load_config(file);
     if (!config) return config;
     init_log(config->log.level);
-    if (auto done = measure::check_pcr(config->tpm.pcr, config->tpm.force_resettable_pcr); !done)
+    if (auto done = tpm::check_pcr(config->tpm.pcr, config->tpm.force_resettable_pcr); !done)
         return std::unexpected(done.error());
     return config;
 }
 
-Result<void> run(const Config& config) {
+Result<void> run(const settings::Config& config) {
     if (auto done = harden_process(); !done) return done;
     ::umask(0027);
     auto lock = lock_out_others(config.list.directory);
@@ -211,16 +213,17 @@ Result<void> run(const Config& config) {
     auto signals = take_signals();
     if (!signals) return std::unexpected(signals.error());
 
-    Spool spool(config.spool.max_size, config.spool.deadline);
+    spool::Spool spool(config.spool.max_size, config.spool.deadline);
     const auto list_size = take_over_spool(spool, config.list.directory);
-    const auto keep = [&spool, cgroups = CgroupPaths()](std::vector<KeyEvent> events) mutable {
-        for (KeyEvent& event : events) {
-            event.actor.cgroup = cgroups.path(event.actor.cgroup_id);
-            spool.push(std::move(event));
-        }
-        spool.flush();
-        return spool.progress();
-    };
+    const auto keep =
+        [&spool, cgroups = events::CgroupPaths()](std::vector<events::KeyEvent> events) mutable {
+            for (events::KeyEvent& event : events) {
+                event.actor.cgroup = cgroups.path(event.actor.cgroup_id);
+                spool.push(std::move(event));
+            }
+            spool.flush();
+            return spool.progress();
+        };
     auto attached = attach_programs(config, spool.progress(), keep);
     if (!attached) return std::unexpected(attached.error());
     if (auto done = drop_capabilities(); !done) return done;
@@ -228,8 +231,8 @@ Result<void> run(const Config& config) {
     const capture::HookPlan& plan = attached->plan;
     const bool adopted = attached->programs.is_adopted();
 
-    SharedStatus status;
-    status.update([&](Status& now) {
+    status::SharedStatus status;
+    status.update([&](status::Status& now) {
         now = initial_status(kernel, plan, config.tpm.pcr);
         now.spool = spool.totals();
     });
@@ -241,7 +244,8 @@ Result<void> run(const Config& config) {
                                          control::routes(status, pump));
     if (!server) return std::unexpected(server.error());
     std::jthread measurer([&](std::stop_token stop) {
-        run_measurer({config, spool, status, describe_speaker(kernel, plan), list_size}, stop);
+        measure::run_measurer({config, spool, status, describe_speaker(kernel, plan), list_size},
+                              stop);
     });
     log_event(LogLevel::kInfo, (adopted ? "adopted: " : "attached: ") + plan.front().attach_point,
               {{"KEYSCRIBE_STATE", "capturing"}, {"KEYSCRIBE_HOOK", plan.front().attach_point}});
@@ -256,7 +260,7 @@ Result<void> run(const Config& config) {
 }
 
 /// In the initramfs: the programs record from here on, and the service adopts them.
-Result<void> attach_only(const Config& config) {
+Result<void> attach_only(const settings::Config& config) {
     if (auto done = harden_process(); !done) return done;
     auto lock = lock_out_others(config.list.directory);
     if (!lock) return std::unexpected(lock.error());
@@ -269,11 +273,11 @@ Result<void> attach_only(const Config& config) {
 }
 
 }  // namespace
-}  // namespace keyscribe
+}  // namespace keyscribe::daemon
 
 int main(int argc, char** argv) {
-    std::filesystem::path file = keyscribe::kConfigFile;
-    auto start = keyscribe::run;
+    std::filesystem::path file = keyscribe::settings::kConfigFile;
+    auto start = keyscribe::daemon::run;
     for (int i = 1; i < argc; ++i) {
         const std::string_view option = argv[i];
         if (option == "--version") {
@@ -281,7 +285,7 @@ int main(int argc, char** argv) {
             return 0;
         }
         if (option == "--attach") {
-            start = keyscribe::attach_only;
+            start = keyscribe::daemon::attach_only;
         } else if (option == "--config" && i + 1 < argc) {
             file = argv[++i];
         } else {
@@ -293,8 +297,8 @@ int main(int argc, char** argv) {
             return 2;
         }
     }
-    keyscribe::keep_heap_small();
-    const auto config = keyscribe::accept_config(file);
+    keyscribe::daemon::keep_heap_small();
+    const auto config = keyscribe::daemon::accept_config(file);
     const keyscribe::Result<void> ended = config ? start(*config) : std::unexpected(config.error());
     if (ended) return 0;
     const std::string why = to_string(ended.error());

@@ -14,9 +14,10 @@
 #include "controller/host/settings/policy_loader.h"
 #include "policy/filter_compiler.h"
 
-namespace keyscribe {
+namespace keyscribe::daemon {
 
-Pump::Pump(capture::Capture programs, const Config& config, Spool& spool, SharedStatus& status)
+Pump::Pump(capture::Capture programs, const settings::Config& config, spool::Spool& spool,
+           status::SharedStatus& status)
     : programs_(std::move(programs)),
       config_(config),
       spool_(spool),
@@ -30,18 +31,18 @@ Pump::Pump(capture::Capture programs, const Config& config, Spool& spool, Shared
     // Until the ring of another build is read to its end, how far that was read must not be lost.
     if (!programs_.has_former())
         spool_.set_progress(programs_.ring_id(), spool_.progress().settled);
-    status_.update([&](Status& now) { now.counters.captured += programs_.kept(); });
+    status_.update([&](status::Status& now) { now.counters.captured += programs_.kept(); });
     for (std::string& what : programs_.take_findings()) record(std::move(what));
 }
 
 void Pump::record(std::string what) {
     log_event(LogLevel::kError, what, {{"KEYSCRIBE_DETACHED", "1"}});
-    spool_.push(Detached{std::move(what)});
+    spool_.push(spool::Detached{std::move(what)});
 }
 
 /// Whoever replaces files leaves none for a moment: two looks in a row count.
 void Pump::look_at_policy_directory() {
-    const bool none = generation_ != 0 && !has_policy_file(config_.policy.directory);
+    const bool none = generation_ != 0 && !settings::has_policy_file(config_.policy.directory);
     without_files_ = none ? without_files_ + 1 : 0;
     if (without_files_ == 2)
         record("the policy directory was emptied, the last policy stays in force: " +
@@ -50,7 +51,7 @@ void Pump::look_at_policy_directory() {
 
 void Pump::forward(capture::Batch batch) {
     std::uint64_t lost = 0;
-    for (const capture::Loss& loss : batch.losses) {
+    for (const events::Loss& loss : batch.losses) {
         lost += loss.lost();
         lost_some_ = true;
         spool_.push(loss);
@@ -61,11 +62,11 @@ void Pump::forward(capture::Batch batch) {
                       " events were lost: the ring buffer was full; a larger "
                       "capture.ring_size helps",
                   {{"KEYSCRIBE_LOST", std::to_string(lost)}});
-    status_.update([&](Status& status) {
+    status_.update([&](status::Status& status) {
         status.counters.captured += batch.events.size();
         status.counters.lost += lost;
     });
-    for (KeyEvent& event : batch.events) {
+    for (events::KeyEvent& event : batch.events) {
         event.actor.cgroup = cgroups_.path(event.actor.cgroup_id);
         note_order(event);
     }
@@ -96,10 +97,10 @@ constexpr std::uint64_t kSameMoment = 20'000'000;  // ns
 constexpr std::uint64_t kQuiet = 200'000'000;
 constexpr std::size_t kLastChanges = 4096;
 
-void Pump::note_order(const KeyEvent& event) {
+void Pump::note_order(const events::KeyEvent& event) {
     last_event_ns_ = event.boot_time_ns;
     if (!ks_changes_holders(event.operation) || (event.flags & KS_EVENT_REMEMBER)) return;
-    const auto note = [&](const KeyringName& keyring) {
+    const auto note = [&](const events::KeyringName& keyring) {
         if (keyring.serial == 0) return;
         if (last_changes_.size() >= kLastChanges) last_changes_.clear();
         LastChange& last = last_changes_[keyring.serial];
@@ -116,7 +117,7 @@ Result<void> Pump::settle_order() {
     if (policy_ == nullptr || (disordered_.empty() && !lost_some_) ||
         boot_time_ns() < last_event_ns_ + kQuiet)
         return {};
-    Baseline baseline{
+    events::Baseline baseline{
         .reason = "order", .boot_time_ns = boot_time_ns(), .keyrings = {}, .keys = {}};
     capture::Batch meanwhile;
     if (lost_some_) {
@@ -133,44 +134,45 @@ Result<void> Pump::settle_order() {
                 return std::unexpected(done.error());
     disordered_.clear();
     if (!baseline.keyrings.empty())
-        spool_.push(Relook{std::make_shared<const Baseline>(std::move(baseline))});
+        spool_.push(spool::Relook{std::make_shared<const events::Baseline>(std::move(baseline))});
     forward(std::move(meanwhile));
     return {};
 }
 
 /// False: the keyring is gone.
-Result<bool> Pump::look_at(const KeyringName& keyring, Baseline& baseline,
+Result<bool> Pump::look_at(const events::KeyringName& keyring, events::Baseline& baseline,
                            capture::Batch& meanwhile) {
     auto members = programs_.members(keyring.serial, meanwhile);
     if (!members) return std::unexpected(members.error());
     if (members->empty()) return false;
     baseline.keyrings.push_back(keyring);
-    for (KeyEvent& key : *members) baseline.keys.push_back(std::move(key));
+    for (events::KeyEvent& key : *members) baseline.keys.push_back(std::move(key));
     return true;
 }
 
 /// Every keyring that a rule names and every key in it, and so on in keyrings that stand in those.
-Result<Baseline> Pump::take_baseline(const policy::Policy& policy, capture::Batch& meanwhile) {
-    Baseline baseline{.reason = generation_ == 0 ? "start" : "policy",
-                      .boot_time_ns = boot_time_ns(),
-                      .keyrings = {},
-                      .keys = {}};
+Result<events::Baseline> Pump::take_baseline(const policy::Policy& policy,
+                                             capture::Batch& meanwhile) {
+    events::Baseline baseline{.reason = generation_ == 0 ? "start" : "policy",
+                              .boot_time_ns = boot_time_ns(),
+                              .keyrings = {},
+                              .keys = {}};
     if (policy.rules.empty()) return baseline;
     auto keyrings = programs_.keyrings(meanwhile);
     if (!keyrings) return std::unexpected(keyrings.error());
-    std::deque<KeyringName> open;
-    for (const KeyEvent& keyring : *keyrings)
+    std::deque<events::KeyringName> open;
+    for (const events::KeyEvent& keyring : *keyrings)
         if (is_watched(policy, keyring.description))
             open.push_back({keyring.key_serial, keyring.description});
     std::set<std::int32_t> seen;
     for (; !open.empty(); open.pop_front()) {
-        const KeyringName keyring = open.front();
+        const events::KeyringName keyring = open.front();
         if (!seen.insert(keyring.serial).second) continue;
         const std::size_t before = baseline.keys.size();
         const auto looked = look_at(keyring, baseline, meanwhile);
         if (!looked) return std::unexpected(looked.error());
         for (std::size_t i = before; i < baseline.keys.size(); ++i)
-            if (const KeyEvent& key = baseline.keys[i];
+            if (const events::KeyEvent& key = baseline.keys[i];
                 key.key_type == "keyring" && key.keyring.serial != 0)
                 open.push_back({key.key_serial, key.description});
     }
@@ -191,7 +193,7 @@ Result<Drained> Pump::drain() {
 }
 
 Result<Reloaded> Pump::load_and_activate() {
-    auto found = load_policy(config_.policy.directory);
+    auto found = settings::load_policy(config_.policy.directory);
     if (!found) return std::unexpected(found.error());
     if (!*found)
         return fail("there is no policy file", config_.policy.directory.string(),
@@ -199,10 +201,10 @@ Result<Reloaded> Pump::load_and_activate() {
                         ? "nothing is measured until there is one; a file without a rule will do"
                         : "the former policy stays in force; to measure nothing, leave a file "
                           "without a rule");
-    if (auto done = check_policy_pcrs(**found, config_.tpm.force_resettable_pcr); !done)
+    if (auto done = settings::check_policy_pcrs(**found, config_.tpm.force_resettable_pcr); !done)
         return std::unexpected(done.error());
 
-    const auto loaded = std::make_shared<const LoadedPolicy>(std::move(**found));
+    const auto loaded = std::make_shared<const settings::LoadedPolicy>(std::move(**found));
     const std::uint32_t generation = generation_ + 1;
     auto filter = policy::compile(loaded->policy, generation);
     if (!filter) return fail(filter.error(), config_.policy.directory.string());
@@ -213,13 +215,16 @@ Result<Reloaded> Pump::load_and_activate() {
 
     // First what the former policy let pass, then the change, then what the new one did.
     capture::Batch newer;
-    const auto is_former = [&](const KeyEvent& event) { return event.generation != generation; };
+    const auto is_former = [&](const events::KeyEvent& event) {
+        return event.generation != generation;
+    };
     const auto middle = std::ranges::stable_partition(batch->events, is_former).begin();
     newer.events.assign(std::make_move_iterator(middle),
                         std::make_move_iterator(batch->events.end()));
     batch->events.erase(middle, batch->events.end());
     forward(std::move(*batch));
-    PolicyChange change{loaded, generation, std::make_shared<const Baseline>(std::move(*baseline))};
+    spool::PolicyChange change{loaded, generation,
+                               std::make_shared<const events::Baseline>(std::move(*baseline))};
     spool_.push(std::move(change));
     forward(std::move(newer));
     programs_.forget_former();
@@ -227,7 +232,7 @@ Result<Reloaded> Pump::load_and_activate() {
     policy_ = loaded;
 
     Reloaded done{.generation = generation,
-                  .digest = measure::to_hex(measure::policy_digest(loaded->files)),
+                  .digest = to_hex(records::policy_digest(loaded->files)),
                   .rules = loaded->policy.rules.size()};
     std::vector<std::string> files;
     for (const auto& source : loaded->policy.sources) {
@@ -236,7 +241,7 @@ Result<Reloaded> Pump::load_and_activate() {
     }
     for (const auto& warning : loaded->policy.warnings)
         done.warnings.push_back(policy::headline(warning, "warning"));
-    status_.update([&](Status& status) {
+    status_.update([&](status::Status& status) {
         status.policy = {.loaded = true,
                          .generation = generation,
                          .digest = done.digest,
@@ -259,7 +264,7 @@ Result<Reloaded> Pump::reload() {
     if (!done) {
         const std::string why = to_string(done.error());
         log_event(LogLevel::kWarning, why, {{"KEYSCRIBE_POLICY_REFUSED", "1"}});
-        status_.update([&](Status& status) { status.policy.error = why; });
+        status_.update([&](status::Status& status) { status.policy.error = why; });
     }
     return done;
 }
@@ -318,14 +323,14 @@ void Pump::look_at_counters() {
     look_at_policy_directory();
     const capture::KernelCounters counters = programs_.counters();
     if (counters.missed > missed_) {
-        spool_.push(Missed{counters.missed - missed_});
+        spool_.push(spool::Missed{counters.missed - missed_});
         log_event(LogLevel::kError,
                   "the kernel skipped " + std::to_string(counters.missed - missed_) +
                       " runs of the programs",
                   {{"KEYSCRIBE_MISSED", std::to_string(counters.missed - missed_)}});
         missed_ = counters.missed;
     }
-    status_.update([&](Status& status) { status.kernel_counters = counters; });
+    status_.update([&](status::Status& status) { status.kernel_counters = counters; });
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::daemon

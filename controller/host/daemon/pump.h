@@ -9,14 +9,14 @@
 #include <unordered_map>
 #include <vector>
 
+#include "controller/base/unique_fd.h"
 #include "controller/host/capture/capture.h"
 #include "controller/host/events/cgroup_path.h"
 #include "controller/host/settings/config.h"
 #include "controller/host/spool/spool.h"
 #include "controller/host/status/status.h"
-#include "controller/base/unique_fd.h"
 
-namespace keyscribe {
+namespace keyscribe::daemon {
 
 /// What a reload came to.
 struct Reloaded {
@@ -32,7 +32,8 @@ enum class Drained { kNothing, kAll, kSome };
 
 class Pump {
   public:
-    Pump(capture::Capture programs, const Config& config, Spool& spool, SharedStatus& status);
+    Pump(capture::Capture programs, const settings::Config& config, spool::Spool& spool,
+         status::SharedStatus& status);
 
     int ring_fd() const { return programs_.ring_fd(); }
     /// Readable when somebody asked for a reload.
@@ -72,18 +73,19 @@ class Pump {
     void forward(capture::Batch batch);
     void record(std::string what);
     void look_at_policy_directory();
-    void note_order(const KeyEvent& event);
-    Result<bool> look_at(const KeyringName& keyring, Baseline& baseline, capture::Batch& meanwhile);
-    Result<Baseline> take_baseline(const policy::Policy& policy, capture::Batch& meanwhile);
+    void note_order(const events::KeyEvent& event);
+    Result<bool> look_at(const events::KeyringName& keyring, events::Baseline& baseline,
+                         capture::Batch& meanwhile);
+    Result<events::Baseline> take_baseline(const policy::Policy& policy, capture::Batch& meanwhile);
     Result<Reloaded> load_and_activate();
 
     capture::Capture programs_;
-    const Config& config_;
-    Spool& spool_;
-    SharedStatus& status_;
+    const settings::Config& config_;
+    spool::Spool& spool_;
+    status::SharedStatus& status_;
     std::uint32_t generation_ = 0;
     std::uint64_t missed_ = 0;
-    CgroupPaths cgroups_;
+    events::CgroupPaths cgroups_;
     struct LastChange {
         std::uint64_t boot_time_ns = 0;
         std::uint32_t tid = 0;
@@ -92,7 +94,7 @@ class Pump {
     std::map<std::int32_t, std::string> disordered_;             // keyrings to be looked at
     bool lost_some_ = false;  // since the watched keyrings were looked at
     std::uint64_t last_event_ns_ = 0;
-    std::shared_ptr<const LoadedPolicy> policy_;
+    std::shared_ptr<const settings::LoadedPolicy> policy_;
     unsigned without_files_ = 0;  // how often in a row the policy directory had none
     UniqueFd wake_;
     std::mutex mutex_;
@@ -100,4 +102,4 @@ class Pump {
     bool refusing_ = false;
 };
 
-}  // namespace keyscribe
+}  // namespace keyscribe::daemon

@@ -5,7 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-namespace keyscribe {
+namespace keyscribe::daemon {
 
 Result<void> harden_process() {
     const rlimit none{0, 0};
@@ -28,4 +28,4 @@ Result<void> drop_capabilities() {
     return {};
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::daemon

@@ -4,7 +4,7 @@
 
 #include "controller/base/error.h"
 
-namespace keyscribe {
+namespace keyscribe::daemon {
 
 /// No core dumps, no ptrace by the unprivileged, no new privileges. Before anything is captured.
 Result<void> harden_process();
@@ -13,4 +13,4 @@ Result<void> harden_process();
 /// is needed: their maps are used through the descriptors that are open.
 Result<void> drop_capabilities();
 
-}  // namespace keyscribe
+}  // namespace keyscribe::daemon

@@ -3,7 +3,7 @@
 
 #include <sys/stat.h>
 
-namespace keyscribe {
+namespace keyscribe::events {
 namespace {
 
 /// Whoever makes cgroups by the thousand must not make us walk all of them for each event.
@@ -17,7 +17,7 @@ void CgroupPaths::look() {
     looked_at_ = std::chrono::steady_clock::now();
     if (paths_.size() >= kMost) paths_.clear();
     const auto note = [this](const fs::path& directory) {
-        struct stat status {};
+        struct stat status{};
         if (::stat(directory.c_str(), &status) != 0) return;
         const std::string below = directory.native().substr(root_.native().size());
         paths_[status.st_ino] = below.empty() ? "/" : below;
@@ -38,4 +38,4 @@ std::string CgroupPaths::path(std::uint64_t id) {
     return found == paths_.end() ? "" : found->second;
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::events

@@ -8,7 +8,7 @@
 #include <string>
 #include <unordered_map>
 
-namespace keyscribe {
+namespace keyscribe::events {
 
 class CgroupPaths {
   public:
@@ -26,4 +26,4 @@ class CgroupPaths {
     std::chrono::steady_clock::time_point looked_at_;
 };
 
-}  // namespace keyscribe
+}  // namespace keyscribe::events

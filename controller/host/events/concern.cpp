@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/host/events/concern.h"
 
-namespace keyscribe {
+namespace keyscribe::events {
 namespace {
 
 bool has_material(ks_operation operation) {
@@ -32,4 +32,4 @@ std::vector<Concern> concerns_of(const KeyEvent& event, const KeyTable& table) {
     return concerns;
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::events

@@ -8,7 +8,7 @@
 #include "controller/host/events/key_event.h"
 #include "controller/host/events/key_table.h"
 
-namespace keyscribe {
+namespace keyscribe::events {
 
 struct Concern {
     KeyringName keyring;           ///< as it stands in the record
@@ -21,4 +21,4 @@ struct Concern {
 /// happens to a keyring concerns the keyring, too. `table` is as it was before the event.
 std::vector<Concern> concerns_of(const KeyEvent& event, const KeyTable& table);
 
-}  // namespace keyscribe
+}  // namespace keyscribe::events

@@ -10,7 +10,7 @@
 #include "bpf/event.h"
 #include "controller/base/wiped_bytes.h"
 
-namespace keyscribe {
+namespace keyscribe::events {
 
 /// Who asked for the operation. All ids are those of the initial user namespace.
 struct Actor {
@@ -77,4 +77,4 @@ struct KeyEvent {
     std::optional<PublicKey> public_key;  ///< of a key that is linked, moved or in a baseline
 };
 
-}  // namespace keyscribe
+}  // namespace keyscribe::events

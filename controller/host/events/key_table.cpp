@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-namespace keyscribe {
+namespace keyscribe::events {
 namespace {
 
 constexpr std::string_view kKeyringType = "keyring";
@@ -219,4 +219,4 @@ void KeyTable::take(const Baseline& baseline) {
     for (const KeyEvent& key : baseline.keys) take(key);
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::events

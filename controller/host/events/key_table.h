@@ -12,7 +12,7 @@
 
 #include "controller/host/events/key_event.h"
 
-namespace keyscribe {
+namespace keyscribe::events {
 
 /// A baseline: keys as they stand, nested keyrings included.
 struct Baseline {
@@ -88,4 +88,4 @@ class KeyTable {
     std::size_t max_material_;
 };
 
-}  // namespace keyscribe
+}  // namespace keyscribe::events

@@ -9,7 +9,7 @@
 #include <set>
 #include <vector>
 
-namespace keyscribe::capture {
+namespace keyscribe::events {
 
 /// Both ends included.
 struct Loss {
@@ -64,4 +64,4 @@ class LossTracker {
     std::set<std::uint64_t> early_;  // arrived, with a gap before them
 };
 
-}  // namespace keyscribe::capture
+}  // namespace keyscribe::events

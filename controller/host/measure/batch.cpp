@@ -51,7 +51,7 @@ WipedBytes encode(std::span<const NamedBuf> records) {
 }
 
 NewEntry single(const NamedBuf& record) {
-    return {record.pcr, "ima-buf", encode_ima_buf(record.name, record.buf)};
+    return {record.pcr, "ima-buf", list::encode_ima_buf(record.name, record.buf)};
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ std::vector<NewEntry> batch_entries(const std::vector<NamedBuf>& records) {
             entries.push_back(single(together.front()));
         else
             entries.push_back({together.front().pcr, "ima-buf",
-                               encode_ima_buf("keyscribe:batch", encode(together))});
+                               list::encode_ima_buf("keyscribe:batch", encode(together))});
     }
     return entries;
 }

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "controller/host/measure/list_writer.h"
 #include "controller/base/wiped_bytes.h"
+#include "controller/host/measure/list_writer.h"
 
 namespace keyscribe::measure {
 

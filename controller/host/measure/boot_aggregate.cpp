@@ -8,7 +8,7 @@
 
 namespace keyscribe::measure {
 
-Result<BootAggregate> boot_aggregate(Tpm& tpm, const std::vector<Algorithm>& banks) {
+Result<BootAggregate> boot_aggregate(tpm::Tpm& tpm, const std::vector<Algorithm>& banks) {
     const bool has_sha256 = std::ranges::find(banks, Algorithm::kSha256) != banks.end();
     const Algorithm bank = has_sha256 ? Algorithm::kSha256 : banks.front();
     std::vector<unsigned> pcrs{0, 1, 2, 3, 4, 5, 6, 7};
@@ -23,16 +23,17 @@ Result<BootAggregate> boot_aggregate(Tpm& tpm, const std::vector<Algorithm>& ban
     return BootAggregate{bank, hash(bank, all)};
 }
 
-std::optional<NewEntry> kernels_aggregate(Bytes ima_list, unsigned pcr, const PcrValues& found) {
-    const auto entries = read_list(ima_list);
+std::optional<NewEntry> kernels_aggregate(Bytes ima_list, unsigned pcr,
+                                          const tpm::PcrValues& found) {
+    const auto entries = list::read_list(ima_list);
     if (!entries || entries->size() != 1) return std::nullopt;
-    const Entry& entry = entries->front();
-    const auto fields = decode_fields(entry.template_name, entry.template_data);
+    const list::Entry& entry = entries->front();
+    const auto fields = list::decode_fields(entry.template_name, entry.template_data);
     if (entry.pcr != pcr || !fields || fields->name != "boot_aggregate" ||
         (fields->third && !fields->third->empty()))
         return std::nullopt;
     for (const auto& [bank, value] : found)
-        if (extended(bank, filled(bank, 0), extend_value(entry, bank)) != value)
+        if (list::extended(bank, filled(bank, 0), list::extend_value(entry, bank)) != value)
             return std::nullopt;
     return NewEntry{pcr,
                     std::string(entry.template_name),

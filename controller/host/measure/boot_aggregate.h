@@ -16,11 +16,12 @@ struct BootAggregate {
 };
 
 /// SHA-256's bank where it is among `banks`, else the first of them.
-Result<BootAggregate> boot_aggregate(Tpm& tpm, const std::vector<Algorithm>& banks);
+Result<BootAggregate> boot_aggregate(tpm::Tpm& tpm, const std::vector<Algorithm>& banks);
 
 /// The kernel extends its own boot_aggregate whether or not IMA then measures anything. Where that
 /// entry is all of the kernel's list, and all that `found`, the values of `pcr`, are made of, our
 /// list can begin with it: a replay from zeros then explains the PCR. Else nothing.
-std::optional<NewEntry> kernels_aggregate(Bytes ima_list, unsigned pcr, const PcrValues& found);
+std::optional<NewEntry> kernels_aggregate(Bytes ima_list, unsigned pcr,
+                                          const tpm::PcrValues& found);
 
 }  // namespace keyscribe::measure

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/host/measure/covered_prefix.h"
 
-#include "controller/list/list_reader.h"
 #include "controller/host/measure/measurement_log.h"
+#include "controller/list/list_reader.h"
 
-namespace keyscribe::evidence {
+namespace keyscribe::measure {
 
-using measure::ListReader;
-using measure::PcrValues;
+using list::ListReader;
+using tpm::PcrValues;
 
 std::optional<CoveredPrefix> find_covered(Bytes list, Algorithm digests, unsigned pcr,
                                           const std::vector<Algorithm>& banks, bool told,
                                           const std::function<bool(const PcrValues&)>& matches) {
     CoveredPrefix now;
-    for (const Algorithm bank : banks) now.values[bank] = measure::filled(bank, 0);
+    for (const Algorithm bank : banks) now.values[bank] = filled(bank, 0);
     std::optional<CoveredPrefix> found;
     if (matches(now.values)) found = now;
     ListReader reader(list, digests);
@@ -23,10 +23,10 @@ std::optional<CoveredPrefix> find_covered(Bytes list, Algorithm digests, unsigne
         now.bytes = reader.offset();
         if ((*entry)->pcr != pcr) continue;
         if (told)
-            now.values = measure::after(now.values, **entry);
+            now.values = after(now.values, **entry);
         else
             for (auto& [bank, value] : now.values)
-                value = measure::extended(bank, value, measure::extend_value(**entry, bank));
+                value = list::extended(bank, value, list::extend_value(**entry, bank));
         if (matches(now.values)) found = now;
     }
     return found;
@@ -40,4 +40,4 @@ CoveredPrefix whole_entries(Bytes list, Algorithm digests) {
     return all;
 }
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::measure

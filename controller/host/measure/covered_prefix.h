@@ -9,13 +9,13 @@
 #include "controller/evidence/evidence.h"
 #include "controller/host/tpm/tpm.h"
 
-namespace keyscribe::evidence {
+namespace keyscribe::measure {
 
 /// The beginning of a list that a PCR stands for.
 struct CoveredPrefix {
     std::uint64_t entries = 0;
     std::size_t bytes = 0;
-    measure::PcrValues values;
+    tpm::PcrValues values;
 };
 
 /// Replays `list` (what is whole of it) into `pcr` and gives the longest beginning after which
@@ -24,9 +24,9 @@ struct CoveredPrefix {
 /// (`told`) a keyscribe:foreign entry's values are where the replay goes on from.
 std::optional<CoveredPrefix> find_covered(
     Bytes list, Algorithm digests, unsigned pcr, const std::vector<Algorithm>& banks, bool told,
-    const std::function<bool(const measure::PcrValues&)>& matches);
+    const std::function<bool(const tpm::PcrValues&)>& matches);
 
 /// All whole entries, whatever the PCR.
 CoveredPrefix whole_entries(Bytes list, Algorithm digests);
 
-}  // namespace keyscribe::evidence
+}  // namespace keyscribe::measure

@@ -11,7 +11,7 @@
 #include "controller/host/records/records.h"
 #include "policy/rule.h"
 
-namespace keyscribe {
+namespace keyscribe::measure {
 namespace {
 
 Result<UniqueFd> open_for_append(const std::filesystem::path& file) {
@@ -93,7 +93,7 @@ Result<Journal> Journal::open(const fs::path& directory, std::string_view boot_i
 Result<void> Journal::start_file() {
     auto fd = open_for_append(file_);
     if (!fd) return std::unexpected(fd.error());
-    struct stat status {};
+    struct stat status{};
     if (::fstat(fd->get(), &status) != 0)
         return fail_errno("cannot look at the event journal", file_.string());
     fd_ = std::move(*fd);
@@ -139,24 +139,23 @@ nlohmann::json kernel_string(std::string_view bytes) {
         (void)text.dump();
         return text;
     } catch (const nlohmann::json::type_error&) {  // not UTF-8
-        return {{"hex", measure::to_hex(measure::as_bytes(bytes))}};
+        return {{"hex", to_hex(as_bytes(bytes))}};
     }
 }
 
 namespace {
 
-nlohmann::json to_json(const KeyringName& keyring) {
+nlohmann::json to_json(const events::KeyringName& keyring) {
     return {{"serial", keyring.serial}, {"name", kernel_string(keyring.name)}};
 }
 
 }  // namespace
 
-nlohmann::json to_json(const KeyEvent& event) {
+nlohmann::json to_json(const events::KeyEvent& event) {
     using nlohmann::json;
     json payload = {{"length", event.payload_length}};
     if (!event.payload.empty())
-        payload["sha256"] =
-            measure::to_hex(measure::hash(measure::Algorithm::kSha256, event.payload));
+        payload["sha256"] = to_hex(hash(Algorithm::kSha256, event.payload));
     else if (event.payload_length != 0)
         payload["withheld"] = (event.flags & KS_EVENT_SECRET)    ? "secret"
                               : (event.flags & KS_EVENT_NO_ROOM) ? "no room"
@@ -189,7 +188,7 @@ nlohmann::json to_json(const KeyEvent& event) {
           {"ppid", event.actor.ppid},
           {"session",
            event.actor.session != UINT32_MAX ? json(event.actor.session) : json(nullptr)},
-          {"kind", measure::kind_of(event.actor)},
+          {"kind", records::kind_of(event.actor)},
           {"comm", kernel_string(event.actor.comm)},
           {"exe", event.actor.exe.empty() ? json(nullptr) : kernel_string(event.actor.exe)},
           {"exe_dev", event.actor.exe_dev},
@@ -209,4 +208,4 @@ nlohmann::json to_json(const KeyEvent& event) {
     return line;
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::measure

@@ -8,10 +8,10 @@
 #include <string_view>
 
 #include "controller/base/error.h"
-#include "controller/host/events/key_event.h"
 #include "controller/base/unique_fd.h"
+#include "controller/host/events/key_event.h"
 
-namespace keyscribe {
+namespace keyscribe::measure {
 
 /// DIRECTORY/BOOT-ID/events.jsonl, mode 0640; a file that would grow beyond `max_size` bytes
 /// becomes events.jsonl.1 and so on, and at most `files` old ones are kept. Of former boots at most
@@ -40,6 +40,6 @@ class Journal {
 nlohmann::json kernel_string(std::string_view bytes);
 
 /// The event without its payload.
-nlohmann::json to_json(const KeyEvent& event);
+nlohmann::json to_json(const events::KeyEvent& event);
 
-}  // namespace keyscribe
+}  // namespace keyscribe::measure

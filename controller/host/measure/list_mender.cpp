@@ -9,9 +9,9 @@
 #include <charconv>
 #include <map>
 
+#include "controller/base/unique_fd.h"
 #include "controller/list/list_reader.h"
 #include "controller/list/template_data.h"
-#include "controller/base/unique_fd.h"
 
 namespace keyscribe::measure {
 namespace {
@@ -49,7 +49,7 @@ Result<UniqueFd> open_or_create(const std::filesystem::path& path) {
 }
 
 Result<WipedBytes> read_all(const UniqueFd& fd, const std::filesystem::path& path) {
-    struct stat status {};
+    struct stat status{};
     if (::fstat(fd.get(), &status) != 0)
         return fail_errno("cannot look at the list", path.string());
     WipedBytes bytes(static_cast<std::size_t>(status.st_size));
@@ -113,9 +113,9 @@ Result<void> make_equal(const UniqueFd& fd, Bytes found, Bytes wanted,
 }
 
 /// The entry that begins at `offset`, if its own digest vouches for it.
-std::optional<Entry> good_entry(Bytes list, std::size_t offset) {
+std::optional<list::Entry> good_entry(Bytes list, std::size_t offset) {
     if (offset >= list.size()) return std::nullopt;
-    ListReader reader(list.subspan(offset));
+    list::ListReader reader(list.subspan(offset));
     const auto entry = reader.next();
     if (!entry || !*entry || (*entry)->template_name == "ima") return std::nullopt;
     const Digest digest = hash(Algorithm::kSha1, (*entry)->template_data);
@@ -136,11 +136,11 @@ std::uint32_t usual_pcr(std::string_view text) {
         ->first;
 }
 
-std::string line_of(const Entry& entry) {
+std::string line_of(const list::Entry& entry) {
     return text_line(entry.pcr, entry.stored_digest, entry.template_name, entry.template_data);
 }
 
-constexpr std::size_t kLargestEntry = kMaxTemplateData + kMaxTemplateName + 64;
+constexpr std::size_t kLargestEntry = list::kMaxTemplateData + list::kMaxTemplateName + 64;
 
 /// The list's size where both forms are whole and say the same, as they do as a rule: without the
 /// copies that mending makes of them. Nothing: there is something to be mended.
@@ -148,7 +148,7 @@ std::optional<std::uint64_t> size_of_whole(const UniqueFd& binary_fd, const Uniq
     Stream binary(binary_fd), text(text_fd);
     std::uint64_t size = 0;
     while (!binary.peek(1).empty()) {
-        const auto entry = [&]() -> std::optional<Entry> {
+        const auto entry = [&]() -> std::optional<list::Entry> {
             // An entry's size is only known once it is all there.
             for (std::size_t piece = 4 << 10;; piece *= 4) {
                 const Bytes bytes = binary.peek(piece);
@@ -193,10 +193,10 @@ std::optional<NewEntry> entry_of_line(std::string_view line) {
     if (buf) {
         const auto bytes = from_hex<WipedBytes>(line);
         if (!bytes) return std::nullopt;
-        entry.template_data = encode_ima_buf(*name, *bytes);
+        entry.template_data = list::encode_ima_buf(*name, *bytes);
     } else {
         if (!line.empty()) return std::nullopt;
-        entry.template_data = encode_ima_ng(*algorithm, *value, *name);
+        entry.template_data = list::encode_ima_ng(*algorithm, *value, *name);
         if (unsigned_sig) entry.template_data.resize(entry.template_data.size() + 4);
     }
     // The line itself has to be the one that the entry gives: a digest that nothing else shows is
@@ -249,7 +249,7 @@ Result<Mended> mend_list(const std::filesystem::path& directory,
         // have, and what makes sense, decides.
         if (entry && other && std::ranges::equal(entry->template_data, other->template_data)) {
             const bool sense =
-                decode_fields(entry->template_name, entry->template_data).has_value();
+                list::decode_fields(entry->template_name, entry->template_data).has_value();
             if (entry->pcr != other->pcr ? usual == other->pcr : !sense) entry.reset();
         }
         WipedBytes bytes;
@@ -285,7 +285,7 @@ Result<Mended> mend_list(const std::filesystem::path& directory,
         list.resize(mended.size);
         // As many lines as there are entries left.
         std::size_t end = 0;
-        ListReader reader(list);
+        list::ListReader reader(list);
         for (auto entry = reader.next(); entry && *entry; entry = reader.next())
             end = static_cast<std::size_t>(
                 std::find(lines.begin() + static_cast<std::ptrdiff_t>(end), lines.end(), '\n') -

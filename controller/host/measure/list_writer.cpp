@@ -43,7 +43,7 @@ Result<void> append_whole(const UniqueFd& fd, std::uint64_t size, Bytes bytes,
 }
 
 Result<std::uint64_t> file_size(const UniqueFd& fd, const std::string& path) {
-    struct stat status {};
+    struct stat status{};
     if (::fstat(fd.get(), &status) != 0) return fail_errno("cannot look at the list", path);
     if (status.st_nlink == 0)
         return fail("the measurement list was removed while it was in use", path,
@@ -107,7 +107,7 @@ std::string text_line(std::uint32_t pcr, Bytes template_digest, std::string_view
     std::string line = std::to_string(pcr);
     if (line.size() < 2) line.insert(0, " ");
     line += ' ' + to_hex(template_digest) + ' ' + escape_name(template_name);
-    if (const auto fields = decode_fields(template_name, template_data); fields) {
+    if (const auto fields = list::decode_fields(template_name, template_data); fields) {
         line += ' ' + escape_name(fields->algorithm) + ':' + to_hex(fields->digest) + ' ' +
                 escape_name(fields->name);
         // The kernel writes the blank before an empty third field as well.
@@ -181,8 +181,7 @@ Result<WipedBytes> ListFiles::read() const {
 
 void ListFiles::rescue() {
     const auto put_back = [&](const UniqueFd& fd, const char* name) {
-        struct stat here {
-        }, there{};
+        struct stat here{}, there{};
         const auto path = directory_ / name;
         if (::fstat(fd.get(), &here) != 0) return;
         if (::stat(path.c_str(), &there) == 0 && there.st_ino == here.st_ino) return;
@@ -205,8 +204,7 @@ void ListFiles::rescue() {
 }
 
 std::array<timespec, 2> ListFiles::change_times() const {
-    struct stat binary {
-    }, text{};
+    struct stat binary{}, text{};
     ::fstat(binary_.get(), &binary);
     ::fstat(text_.get(), &text);
     return {binary.st_ctim, text.st_ctim};

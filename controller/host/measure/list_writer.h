@@ -10,8 +10,8 @@
 #include <string>
 #include <string_view>
 
-#include "controller/base/error.h"
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 #include "controller/base/unique_fd.h"
 #include "controller/base/wiped_bytes.h"
 

@@ -14,33 +14,33 @@ namespace {
 /// TCG PC Client Platform TPM Profile, 4.6: PCR 0 to 23.
 constexpr std::uint32_t kLastPcr = 23;
 
-PcrValues zeros(const std::vector<Algorithm>& banks) {
-    PcrValues values;
+tpm::PcrValues zeros(const std::vector<Algorithm>& banks) {
+    tpm::PcrValues values;
     for (const Algorithm bank : banks) values[bank] = filled(bank, 0);
     return values;
 }
 
 /// What a keyscribe:foreign entry says the PCR had before the entry itself was extended.
-std::optional<PcrValues> told_by(const Entry& entry) {
-    const auto fields = decode_fields(entry.template_name, entry.template_data);
+std::optional<tpm::PcrValues> told_by(const list::Entry& entry) {
+    const auto fields = list::decode_fields(entry.template_name, entry.template_data);
     if (!fields || fields->name != "keyscribe:foreign" || !fields->third) return std::nullopt;
-    auto values = foreign_values(*fields->third);
+    auto values = records::foreign_values(*fields->third);
     return values ? std::optional(*values) : std::nullopt;
 }
 
 }  // namespace
 
-PcrValues after(const PcrValues& values, const Entry& entry) {
+tpm::PcrValues after(const tpm::PcrValues& values, const list::Entry& entry) {
     const auto told = told_by(entry);
-    PcrValues next;
+    tpm::PcrValues next;
     for (const auto& [bank, value] : values) {
         const Digest& from = told && told->contains(bank) ? told->at(bank) : value;
-        next[bank] = extended(bank, from, extend_value(entry, bank));
+        next[bank] = list::extended(bank, from, list::extend_value(entry, bank));
     }
     return next;
 }
 
-Result<MeasurementLog> MeasurementLog::open(const std::filesystem::path& directory, Tpm& tpm,
+Result<MeasurementLog> MeasurementLog::open(const std::filesystem::path& directory, tpm::Tpm& tpm,
                                             unsigned pcr, Recovery& recovery,
                                             std::optional<std::uint64_t> size) {
     auto banks = tpm.banks(pcr);
@@ -58,7 +58,7 @@ Result<MeasurementLog> MeasurementLog::open(const std::filesystem::path& directo
 
     const auto list = log.files_.read();
     if (!list) return std::unexpected(list.error());
-    const auto entries = read_list(*list);
+    const auto entries = list::read_list(*list);
     if (!entries) return std::unexpected(entries.error());
     recovery.entries = log.entries_ = entries->size();
 
@@ -77,17 +77,17 @@ Result<MeasurementLog> MeasurementLog::open(const std::filesystem::path& directo
     return log;
 }
 
-Result<void> MeasurementLog::recover(unsigned pcr, const std::vector<Entry>& entries,
+Result<void> MeasurementLog::recover(unsigned pcr, const std::vector<list::Entry>& entries,
                                      Recovery& recovery) {
     auto found = tpm_->read_pcr(pcr, banks_);
     if (!found) return std::unexpected(found.error());
 
     // The longest prefix that gives what the PCR has.
-    PcrValues value = zeros(banks_);
+    tpm::PcrValues value = zeros(banks_);
     std::optional<std::size_t> reached;
     std::size_t told_at = 0;  // the last entry that no extend leads to
-    std::vector<const Entry*> mine;
-    for (const Entry& entry : entries)
+    std::vector<const list::Entry*> mine;
+    for (const list::Entry& entry : entries)
         if (entry.pcr == pcr) mine.push_back(&entry);
     if (value == *found) reached = 0;
     for (std::size_t i = 0; i < mine.size(); ++i) {
@@ -106,8 +106,8 @@ Result<void> MeasurementLog::recover(unsigned pcr, const std::vector<Entry>& ent
     }
     recovery.missing += mine.size() - *reached;
     for (std::size_t i = *reached; i < mine.size(); ++i) {
-        PcrValues digests;
-        for (const Algorithm bank : banks_) digests[bank] = extend_value(*mine[i], bank);
+        tpm::PcrValues digests;
+        for (const Algorithm bank : banks_) digests[bank] = list::extend_value(*mine[i], bank);
         if (auto done = tpm_->extend(pcr, digests); !done) return done;
         ++recovery.owed;
         ++extends_;
@@ -124,20 +124,20 @@ std::expected<void, AppendError> MeasurementLog::append(std::span<const NewEntry
         if (entry.extended) continue;
         // A PCR that a rule names for the first time is taken to be at its start; where it is not,
         // foreign_extends() finds out.
-        PcrValues& values = values_.try_emplace(entry.pcr, zeros(banks_)).first->second;
-        PcrValues digests;
+        tpm::PcrValues& values = values_.try_emplace(entry.pcr, zeros(banks_)).first->second;
+        tpm::PcrValues digests;
         for (const Algorithm bank : banks_) digests[bank] = hash(bank, entry.template_data);
         if (auto done = tpm_->extend(entry.pcr, digests); !done)
             return std::unexpected(AppendError{done.error(), true});
         fault_point("after-extend");
         ++extends_;
-        for (auto& [bank, value] : values) value = extended(bank, value, digests[bank]);
+        for (auto& [bank, value] : values) value = list::extended(bank, value, digests[bank]);
     }
     return {};
 }
 
-Result<std::map<unsigned, PcrValues>> MeasurementLog::foreign_extends() {
-    std::map<unsigned, PcrValues> foreign;
+Result<std::map<unsigned, tpm::PcrValues>> MeasurementLog::foreign_extends() {
+    std::map<unsigned, tpm::PcrValues> foreign;
     for (const auto& [pcr, expected] : values_) {
         auto found = tpm_->read_pcr(pcr, banks_);
         if (!found) return std::unexpected(found.error());

@@ -11,26 +11,26 @@
 #include <vector>
 
 #include "controller/base/error.h"
-#include "controller/list/list_reader.h"
 #include "controller/host/measure/list_writer.h"
 #include "controller/host/records/records.h"
 #include "controller/host/tpm/tpm.h"
+#include "controller/list/list_reader.h"
 
 namespace keyscribe::measure {
 
 /// A PCR's values after `entry`, in the banks of `values`. A keyscribe:foreign entry says itself
 /// what the PCR had before it.
-PcrValues after(const PcrValues& values, const Entry& entry);
+tpm::PcrValues after(const tpm::PcrValues& values, const list::Entry& entry);
 
 /// What opening found, and mended.
 struct Recovery {
     std::uint64_t entries = 0;  ///< in the list
     std::uint64_t missing = 0;  ///< extends that the PCRs lack; set where opening fails too
     std::uint64_t owed = 0;     ///< of these, made now
-    TpmState tpm;
-    std::uint64_t torn_bytes = 0;           ///< of what a death cut short
-    std::vector<std::string> tampered;      ///< what somebody changed: a sentence each
-    std::map<unsigned, PcrValues> foreign;  ///< PCRs that no prefix of the list explains
+    records::TpmState tpm;
+    std::uint64_t torn_bytes = 0;                ///< of what a death cut short
+    std::vector<std::string> tampered;           ///< what somebody changed: a sentence each
+    std::map<unsigned, tpm::PcrValues> foreign;  ///< PCRs that no prefix of the list explains
 };
 
 /// An entry that did not make it.
@@ -45,7 +45,7 @@ class MeasurementLog {
     /// Mends the list in `directory` (of this boot, or empty), replays it against `pcr` and
     /// whichever other PCRs it names, in every bank, and makes the extends that are owed.
     /// `size`: what the list is known to have, in bytes.
-    static Result<MeasurementLog> open(const std::filesystem::path& directory, Tpm& tpm,
+    static Result<MeasurementLog> open(const std::filesystem::path& directory, tpm::Tpm& tpm,
                                        unsigned pcr, Recovery& recovery,
                                        std::optional<std::uint64_t> size = {});
 
@@ -60,13 +60,13 @@ class MeasurementLog {
     bool is_untouched() const { return files_.is_untouched(); }
 
     /// The PCRs whose values differ from what was extended here, with what they have.
-    Result<std::map<unsigned, PcrValues>> foreign_extends();
+    Result<std::map<unsigned, tpm::PcrValues>> foreign_extends();
 
     /// The replay goes on from these values; the caller records that.
-    void adopt(unsigned pcr, const PcrValues& found) { values_[pcr] = found; }
+    void adopt(unsigned pcr, const tpm::PcrValues& found) { values_[pcr] = found; }
 
     /// The values that this log has given the PCR.
-    const PcrValues& values(unsigned pcr) const { return values_.at(pcr); }
+    const tpm::PcrValues& values(unsigned pcr) const { return values_.at(pcr); }
     const std::vector<Algorithm>& banks() const { return banks_; }
     /// The binary list as it stands.
     Result<WipedBytes> list() const { return files_.read(); }
@@ -75,14 +75,14 @@ class MeasurementLog {
     std::uint64_t extends() const { return extends_; }
 
   private:
-    MeasurementLog(ListFiles files, Tpm& tpm, std::vector<Algorithm> banks)
+    MeasurementLog(ListFiles files, tpm::Tpm& tpm, std::vector<Algorithm> banks)
         : files_(std::move(files)), tpm_(&tpm), banks_(std::move(banks)) {}
-    Result<void> recover(unsigned pcr, const std::vector<Entry>& entries, Recovery& recovery);
+    Result<void> recover(unsigned pcr, const std::vector<list::Entry>& entries, Recovery& recovery);
 
     ListFiles files_;
-    Tpm* tpm_;
+    tpm::Tpm* tpm_;
     std::vector<Algorithm> banks_;
-    std::map<unsigned, PcrValues> values_;
+    std::map<unsigned, tpm::PcrValues> values_;
     std::uint64_t entries_ = 0;
     std::uint64_t extends_ = 0;
 };

@@ -15,24 +15,23 @@
 #include <span>
 
 #include "controller/base/boot_time.h"
-#include "controller/host/events/concern.h"
 #include "controller/base/fault_point.h"
-#include "controller/host/measure/journal.h"
-#include "controller/host/events/key_table.h"
 #include "controller/base/log.h"
+#include "controller/host/events/concern.h"
+#include "controller/host/events/key_table.h"
 #include "controller/host/measure/batch.h"
 #include "controller/host/measure/boot_aggregate.h"
+#include "controller/host/measure/journal.h"
 #include "controller/host/measure/measurement_log.h"
-#include "controller/list/template_data.h"
 #include "controller/host/measure/recall.h"
+#include "controller/list/template_data.h"
 #include "policy/matcher.h"
 
-namespace keyscribe {
+namespace keyscribe::measure {
 namespace {
 
 using namespace std::chrono_literals;
-using measure::MeasurementLog;
-using measure::Record;
+using records::Record;
 
 using Clock = std::chrono::steady_clock;
 
@@ -59,7 +58,7 @@ constexpr std::size_t kMaterialBytes = 16u << 20;
 
 /// Records that are judged and not in the list yet.
 struct Group {
-    std::vector<measure::NamedBuf> records;
+    std::vector<NamedBuf> records;
     std::size_t bytes = 0;
     std::size_t events = 0;               // that they are about
     std::uint64_t taken = 0;              // from the spool (Spool::taken)
@@ -81,30 +80,29 @@ WipedBytes short_ima_list() {
 
 /// The TPM and the list that goes with it: opened together, given up together.
 struct Backend {
-    std::unique_ptr<measure::Tpm> tpm;
+    std::unique_ptr<tpm::Tpm> tpm;
     std::unique_ptr<MeasurementLog> log;
 };
 
 /// While it lives, measuring waits for the TPM.
 class WaitingForTpm {
   public:
-    explicit WaitingForTpm(SharedStatus& status) : status_(status) {
-        status_.update([](Status& now) { now.tpm.asked_since = Clock::now(); });
+    explicit WaitingForTpm(status::SharedStatus& status) : status_(status) {
+        status_.update([](status::Status& now) { now.tpm.asked_since = Clock::now(); });
     }
     ~WaitingForTpm() {
-        status_.update([](Status& now) { now.tpm.asked_since.reset(); });
+        status_.update([](status::Status& now) { now.tpm.asked_since.reset(); });
     }
     WaitingForTpm(const WaitingForTpm&) = delete;
     WaitingForTpm& operator=(const WaitingForTpm&) = delete;
 
   private:
-    SharedStatus& status_;
+    status::SharedStatus& status_;
 };
 
-std::string names_of(const std::vector<measure::Algorithm>& banks) {
+std::string names_of(const std::vector<Algorithm>& banks) {
     std::string names;
-    for (const auto bank : banks)
-        names += (names.empty() ? "" : " ") + std::string(measure::name_of(bank));
+    for (const auto bank : banks) names += (names.empty() ? "" : " ") + std::string(name_of(bank));
     return names;
 }
 
@@ -122,42 +120,44 @@ class Measurer {
 
   private:
     Result<void> open_backend();
-    void take_foreign(const std::map<unsigned, measure::PcrValues>& foreign);
+    void take_foreign(const std::map<unsigned, tpm::PcrValues>& foreign);
     bool record_foreign();
-    bool process(const SpoolItem& item);
-    bool begin_list(const PolicyChange& change);
-    bool take_policy(const PolicyChange& change);
-    bool take_event(const KeyEvent& event);
-    const policy::Rule* decide(const KeyEvent& event, const Concern& concern) const;
-    std::vector<std::pair<Concern, const policy::Rule*>> wanted(const KeyEvent& event) const;
-    void measure_event(const KeyEvent& event, const Concern& concern, const policy::Rule& rule);
-    bool take_baseline(const Baseline& baseline);
-    void collect(unsigned pcr, std::string_view name, measure::Bytes buf);
+    bool process(const spool::SpoolItem& item);
+    bool begin_list(const spool::PolicyChange& change);
+    bool take_policy(const spool::PolicyChange& change);
+    bool take_event(const events::KeyEvent& event);
+    const policy::Rule* decide(const events::KeyEvent& event, const events::Concern& concern) const;
+    std::vector<std::pair<events::Concern, const policy::Rule*>> wanted(
+        const events::KeyEvent& event) const;
+    void measure_event(const events::KeyEvent& event, const events::Concern& concern,
+                       const policy::Rule& rule);
+    bool take_baseline(const events::Baseline& baseline);
+    void collect(unsigned pcr, std::string_view name, Bytes buf);
     void collect(const Record& record) { collect(config_.tpm.pcr, record.name, record.buf); }
     bool commit_is_due();
     bool commit();
     bool append(unsigned pcr, const Record& record);
     bool append(const Record& record) { return append(config_.tpm.pcr, record); }
-    bool append(std::span<const measure::NewEntry> entries);
+    bool append(std::span<const NewEntry> entries);
     bool record_findings();
     void note_tampered(const std::string& what);
-    void compare_tpm(const measure::TpmState& now, bool set_back);
-    bool resume(const Resume& resume);
+    void compare_tpm(const records::TpmState& now, bool set_back);
+    bool resume(const spool::Resume& resume);
     void write_journal();
     void settle();
     void give_up_backend(const Error& error);
     void degrade(const std::string& why);
 
-    const Config& config_;
-    Spool& spool_;
-    SharedStatus& status_;
-    const measure::Speaker speaker_;
+    const settings::Config& config_;
+    spool::Spool& spool_;
+    status::SharedStatus& status_;
+    const records::Speaker speaker_;
     std::optional<Backend> backend_;
-    std::shared_ptr<const LoadedPolicy> policy_;
+    std::shared_ptr<const settings::LoadedPolicy> policy_;
     Group group_;
     std::optional<Journal> journal_;
     bool journal_failed_ = false;
-    KeyTable table_{kMaterialBytes};
+    events::KeyTable table_{kMaterialBytes};
     std::uint64_t untrimmed_ = 0;             // events and keys since free memory was given back
     bool recalled_ = false;                   // the table has what a former daemon's list says
     bool introduced_ = false;                 // the list says that this process is speaking
@@ -166,17 +166,17 @@ class Measurer {
     std::uint64_t done_ = 0;                  // of the spool: it is in the list (Spool::taken)
     std::optional<std::uint64_t> list_size_;  // that the list must have
     std::vector<Record> findings_;            // to be recorded
-    std::optional<measure::TpmState> tpm_;    // as the list has it
+    std::optional<records::TpmState> tpm_;    // as the list has it
     std::optional<std::uint64_t> extended_;   // entries of the list that the PCRs have
     bool set_back_ = false;                   // the PCRs lack entries that they had
-    std::optional<measure::NewEntry> kernels_;  // entry, that the list has to begin with
+    std::optional<NewEntry> kernels_;         // entry, that the list has to begin with
     std::set<unsigned> unexplained_;  // PCRs that were not at their start when the list began
     Clock::time_point looked_at_pcr_;
 };
 
 void Measurer::degrade(const std::string& why) {
     log_event(LogLevel::kError, "degraded: " + why, {{"KEYSCRIBE_STATE", "degraded"}});
-    status_.update([&](Status& status) {
+    status_.update([&](status::Status& status) {
         if (std::ranges::find(status.degraded, why) == status.degraded.end())
             status.degraded.push_back(why);
     });
@@ -186,7 +186,7 @@ void Measurer::give_up_backend(const Error& error) {
     const std::string why = to_string(error);
     bool known = false;
     backend_.reset();
-    status_.update([&](Status& status) {
+    status_.update([&](status::Status& status) {
         known = std::exchange(status.tpm.error, why) == why;
         status.tpm.ready = false;
     });
@@ -198,7 +198,7 @@ void Measurer::give_up_backend(const Error& error) {
 
 /// The PCR has what the list does not explain. From now on the replay begins there, and the list
 /// says so: at once, or, where it has not begun, after its first entries.
-void Measurer::take_foreign(const std::map<unsigned, measure::PcrValues>& foreign) {
+void Measurer::take_foreign(const std::map<unsigned, tpm::PcrValues>& foreign) {
     for (const auto& [pcr, values] : foreign) {
         degrade("PCR " + std::to_string(pcr) + " was extended by somebody else");
         backend_->log->adopt(pcr, values);
@@ -210,7 +210,7 @@ void Measurer::take_foreign(const std::map<unsigned, measure::PcrValues>& foreig
 bool Measurer::record_foreign() {
     while (!unexplained_.empty()) {
         const unsigned pcr = *unexplained_.begin();
-        const Record record = measure::foreign_record(pcr, backend_->log->values(pcr));
+        const Record record = records::foreign_record(pcr, backend_->log->values(pcr));
         if (!append(pcr, record)) return false;
         unexplained_.erase(pcr);
         if (!backend_) return false;
@@ -220,7 +220,7 @@ bool Measurer::record_foreign() {
 
 void Measurer::note_tampered(const std::string& what) {
     degrade(what);
-    findings_.push_back(measure::tampered_record(boot_time_ns(), what));
+    findings_.push_back(records::tampered_record(boot_time_ns(), what));
 }
 
 /// False: try again.
@@ -235,7 +235,7 @@ bool Measurer::record_findings() {
 
 /// PCRs begin anew at a boot only, and so does the list. Where they did it before, opening has
 /// extended the list once more, in the banks that there are now.
-void Measurer::compare_tpm(const measure::TpmState& now, bool set_back) {
+void Measurer::compare_tpm(const records::TpmState& now, bool set_back) {
     std::string what;
     if (tpm_ && tpm_->resets != now.resets)
         what = "the TPM was reset while the system runs";
@@ -248,15 +248,15 @@ void Measurer::compare_tpm(const measure::TpmState& now, bool set_back) {
     tpm_ = now;
     if (what.empty()) return;
     degrade(what);
-    findings_.push_back(measure::tpm_record(boot_time_ns(), now, what));
+    findings_.push_back(records::tpm_record(boot_time_ns(), now, what));
 }
 
 Result<void> Measurer::open_backend() {
     const WaitingForTpm waiting(status_);
-    auto tpm = measure::Tpm::open(config_.tpm.tcti);
+    auto tpm = tpm::Tpm::open(config_.tpm.tcti);
     if (!tpm) return std::unexpected(tpm.error());
-    Backend backend{.tpm = std::make_unique<measure::Tpm>(std::move(*tpm)), .log = nullptr};
-    measure::Recovery recovery;
+    Backend backend{.tpm = std::make_unique<tpm::Tpm>(std::move(*tpm)), .log = nullptr};
+    Recovery recovery;
     auto log = MeasurementLog::open(config_.list.directory, *backend.tpm, config_.tpm.pcr, recovery,
                                     list_size_);
     // A failed extend is owed, and those of its commit behind it; no more.
@@ -280,7 +280,7 @@ Result<void> Measurer::open_backend() {
     for (const std::string& what : recovery.tampered) note_tampered(what);
     if (const auto found = recovery.foreign.find(config_.tpm.pcr);
         found != recovery.foreign.end() && recovery.entries == 0) {
-        kernels_ = measure::kernels_aggregate(short_ima_list(), found->first, found->second);
+        kernels_ = kernels_aggregate(short_ima_list(), found->first, found->second);
         if (kernels_) {
             backend_->log->adopt(found->first, found->second);
             recovery.foreign.erase(found);
@@ -289,7 +289,7 @@ Result<void> Measurer::open_backend() {
     take_foreign(recovery.foreign);
     published_ = false;
     bool failed = false;
-    status_.update([&](Status& status) {
+    status_.update([&](status::Status& status) {
         failed = !std::exchange(status.tpm.error, {}).empty();
         status.tpm.ready = true;
         status.counters.list_entries = backend_->log->entries();
@@ -299,9 +299,9 @@ Result<void> Measurer::open_backend() {
 }
 
 /// With the entries the list has everything up to `done_`. False: nothing was appended.
-bool Measurer::append(std::span<const measure::NewEntry> entries) {
+bool Measurer::append(std::span<const NewEntry> entries) {
     const std::uint64_t before = backend_->log->size();
-    const std::uint64_t after = before + measure::encoded_size(entries);
+    const std::uint64_t after = before + encoded_size(entries);
     spool_.begin_commit(done_, before, after);
     fault_point("before-list-append");
     const auto done = [&] {
@@ -313,7 +313,7 @@ bool Measurer::append(std::span<const measure::NewEntry> entries) {
         spdlog::error("{}", why);
         backend_->log->rescue();
         backend_.reset();
-        status_.update([&](Status& status) { status.list_error = why; });
+        status_.update([&](status::Status& status) { status.list_error = why; });
         return false;
     }
     list_size_ = after;
@@ -325,20 +325,19 @@ bool Measurer::append(std::span<const measure::NewEntry> entries) {
     }
     published_ = false;
     extended_ = backend_->log->entries();
-    status_.update([&](Status& status) {
+    status_.update([&](status::Status& status) {
         status.list_error.clear();
         status.counters.list_entries = backend_->log->entries();
-        status.counters.extends += std::ranges::count(entries, false, &measure::NewEntry::extended);
+        status.counters.extends += std::ranges::count(entries, false, &NewEntry::extended);
     });
     return true;
 }
 
 bool Measurer::append(unsigned pcr, const Record& record) {
-    return append(
-        measure::single_entries({{pcr, record.name, {record.buf.begin(), record.buf.end()}}}));
+    return append(single_entries({{pcr, record.name, {record.buf.begin(), record.buf.end()}}}));
 }
 
-void Measurer::collect(unsigned pcr, std::string_view name, measure::Bytes buf) {
+void Measurer::collect(unsigned pcr, std::string_view name, Bytes buf) {
     group_.records.push_back({pcr, std::string(name), {buf.begin(), buf.end()}});
     group_.bytes += name.size() + buf.size();
     group_.taken = spool_.taken();
@@ -360,12 +359,11 @@ bool Measurer::commit() {
     if (!backend_) return false;
     done_ = group_.taken;
     const bool alone = group_.each || (group_.events <= 1 && group_.records.size() <= kAlone);
-    if (!append(alone ? measure::single_entries(group_.records)
-                      : measure::batch_entries(group_.records)))
+    if (!append(alone ? single_entries(group_.records) : batch_entries(group_.records)))
         return false;
     fault_point("before-journal");
     write_journal();
-    status_.update([&](Status& status) { status.counters.measured += group_.events; });
+    status_.update([&](status::Status& status) { status.counters.measured += group_.events; });
     group_ = {};
     fault_point("after-commit");
     return true;
@@ -373,7 +371,7 @@ bool Measurer::commit() {
 
 /// The first entries: which machine state, which program. Written with the first policy that has a
 /// rule, so that without one nothing is measured at all.
-bool Measurer::begin_list(const PolicyChange& change) {
+bool Measurer::begin_list(const spool::PolicyChange& change) {
     if (introduced_) return true;
     const std::uint64_t entries = backend_->log->entries();
     if (entries == 0 && change.loaded->policy.rules.empty()) return true;
@@ -381,25 +379,25 @@ bool Measurer::begin_list(const PolicyChange& change) {
         if (!append(std::array{*kernels_}) || !backend_) return false;
     } else if (entries == 0) {
         const WaitingForTpm waiting(status_);
-        auto aggregate = measure::boot_aggregate(*backend_->tpm, backend_->log->banks());
+        auto aggregate = boot_aggregate(*backend_->tpm, backend_->log->banks());
         if (!aggregate) {
             give_up_backend(aggregate.error());
             return false;
         }
         const WipedBytes data =
-            measure::encode_ima_ng(aggregate->algorithm, aggregate->digest, "boot_aggregate");
-        const std::array entries{measure::NewEntry{config_.tpm.pcr, "ima-ng", data}};
+            list::encode_ima_ng(aggregate->algorithm, aggregate->digest, "boot_aggregate");
+        const std::array entries{NewEntry{config_.tpm.pcr, "ima-ng", data}};
         if (!append(entries) || !backend_) return false;
     }
     // An interrupted beginning (boot_aggregate without a start) goes on as one.
-    if (!append(measure::start_record(speaker_, *tpm_, entries > 1 ? entries : 0))) return false;
+    if (!append(records::start_record(speaker_, *tpm_, entries > 1 ? entries : 0))) return false;
     introduced_ = true;
     restarted_ = entries > 1;
     return backend_.has_value();
 }
 
 /// What the former process left is judged as it would have judged it.
-bool Measurer::resume(const Resume& resume) {
+bool Measurer::resume(const spool::Resume& resume) {
     if (!begin_list({.loaded = resume.loaded}) || !record_foreign()) return false;
     policy_ = resume.loaded;
     // By what the list says; where it says nothing yet, by what the keyrings hold now.
@@ -407,12 +405,12 @@ bool Measurer::resume(const Resume& resume) {
     return true;
 }
 
-bool Measurer::take_policy(const PolicyChange& change) {
+bool Measurer::take_policy(const spool::PolicyChange& change) {
     if (!commit() || !backend_) return false;
     if (!begin_list(change)) return false;
     if (introduced_ && !record_foreign()) return false;
     done_ = spool_.taken();
-    if (introduced_ && !append(measure::policy_record(change.loaded->files, change.generation)))
+    if (introduced_ && !append(records::policy_record(change.loaded->files, change.generation)))
         return false;
     policy_ = change.loaded;
     // A policy that a former process left in the spool has none: it stands in the list.
@@ -437,17 +435,18 @@ void Measurer::write_journal() {
         if (!done) ++failed;
     }
     if (failed != 0)
-        status_.update([failed](Status& status) { status.counters.journal_failed += failed; });
+        status_.update(
+            [failed](status::Status& status) { status.counters.journal_failed += failed; });
     // Said once, not for every event; the list does not depend on it.
     if (!done != journal_failed_) {
         const std::string why = done ? "" : to_string(done.error());
         if (!done) spdlog::error("{}", why);
-        status_.update([&](Status& status) { status.journal_error = why; });
+        status_.update([&](status::Status& status) { status.journal_error = why; });
     }
     journal_failed_ = !done;
 }
 
-void Measurer::measure_event(const KeyEvent& event, const Concern& concern,
+void Measurer::measure_event(const events::KeyEvent& event, const events::Concern& concern,
                              const policy::Rule& rule) {
     const unsigned pcr = rule.pcr.value_or(config_.tpm.pcr);
     // The filter may have sent a payload for a rule that did not decide after all.
@@ -456,19 +455,20 @@ void Measurer::measure_event(const KeyEvent& event, const Concern& concern,
     const WipedBytes* payload = !asked_for ? nullptr
                                 : whole    ? &event.payload
                                            : table_.material(event);
-    const bool could_pass_for_a_record = concern.keyring.name.starts_with(measure::kRecordPrefix);
-    const measure::Proof proof{.plain = payload != nullptr && !could_pass_for_a_record &&
+    const bool could_pass_for_a_record = concern.keyring.name.starts_with(records::kRecordPrefix);
+    const records::Proof proof{.plain = payload != nullptr && !could_pass_for_a_record &&
                                         rule.payload == policy::Payload::kFull,
                                .payload = payload,
                                .wanted = asked_for && event.key_type == "asymmetric"};
-    if (proof.plain) collect(pcr, measure::ima_event_name(concern.keyring.name), *payload);
+    if (proof.plain) collect(pcr, list::ima_event_name(concern.keyring.name), *payload);
     const Record record =
-        measure::event_record(event, policy::operation_name(event.operation), concern.keyring,
+        records::event_record(event, policy::operation_name(event.operation), concern.keyring,
                               proof, rule.provenance == policy::Provenance::kMeasured);
     collect(pcr, record.name, record.buf);
 }
 
-const policy::Rule* Measurer::decide(const KeyEvent& event, const Concern& concern) const {
+const policy::Rule* Measurer::decide(const events::KeyEvent& event,
+                                     const events::Concern& concern) const {
     const policy::Rule* rule = policy::decide(policy_->policy, {.operation = event.operation,
                                                                 .keyring = concern.judged_as,
                                                                 .key_type = event.key_type,
@@ -481,10 +481,11 @@ const policy::Rule* Measurer::decide(const KeyEvent& event, const Concern& conce
 }
 
 /// What the policy wants of the event: no keyring twice.
-std::vector<std::pair<Concern, const policy::Rule*>> Measurer::wanted(const KeyEvent& event) const {
-    std::vector<std::pair<Concern, const policy::Rule*>> wanted;
+std::vector<std::pair<events::Concern, const policy::Rule*>> Measurer::wanted(
+    const events::KeyEvent& event) const {
+    std::vector<std::pair<events::Concern, const policy::Rule*>> wanted;
     if (event.flags & KS_EVENT_REMEMBER) return wanted;
-    for (Concern& concern : concerns_of(event, table_)) {
+    for (events::Concern& concern : events::concerns_of(event, table_)) {
         const auto same = [&](const auto& other) {
             return other.first.keyring.serial == concern.keyring.serial;
         };
@@ -495,11 +496,11 @@ std::vector<std::pair<Concern, const policy::Rule*>> Measurer::wanted(const KeyE
     return wanted;
 }
 
-bool Measurer::take_event(const KeyEvent& received) {
+bool Measurer::take_event(const events::KeyEvent& received) {
     ++untrimmed_;
-    std::optional<KeyEvent> completed;
+    std::optional<events::KeyEvent> completed;
     if (received.flags & KS_EVENT_SERIAL_ONLY) table_.complete(completed.emplace(received));
-    const KeyEvent& event = completed ? *completed : received;
+    const events::KeyEvent& event = completed ? *completed : received;
     const auto measured = wanted(event);
     const bool each = std::ranges::any_of(
         measured, [](const auto& one) { return one.second->commit == policy::Commit::kEach; });
@@ -507,7 +508,7 @@ bool Measurer::take_event(const KeyEvent& received) {
     for (const auto& [concern, rule] : measured) measure_event(event, concern, *rule);
     table_.take(event);
     if (measured.empty()) {
-        status_.update([](Status& status) { ++status.counters.unmatched; });
+        status_.update([](status::Status& status) { ++status.counters.unmatched; });
         return true;
     }
     group_.each = each;
@@ -519,25 +520,25 @@ bool Measurer::take_event(const KeyEvent& received) {
                                         {"name", kernel_string(concern.keyring.name)}});
         group_.journal.push_back(std::move(line));
     }
-    status_.update([](Status& status) { ++status.counters.matched; });
+    status_.update([](status::Status& status) { ++status.counters.matched; });
     return true;
 }
 
 /// Without a list there is nobody to tell.
-bool Measurer::take_baseline(const Baseline& baseline) {
-    const KeyTable::Change change = table_.difference(baseline);
+bool Measurer::take_baseline(const events::Baseline& baseline) {
+    const events::KeyTable::Change change = table_.difference(baseline);
     table_.take(baseline);
     if (!introduced_) return true;
     const std::string reason = restarted_ ? "restart" : baseline.reason;
-    collect(measure::baseline_begin_record(baseline.boot_time_ns, reason, baseline.keyrings));
-    for (const KeyEvent& key : baseline.keys) {
-        collect(measure::baseline_record(key));
+    collect(records::baseline_begin_record(baseline.boot_time_ns, reason, baseline.keyrings));
+    for (const events::KeyEvent& key : baseline.keys) {
+        collect(records::baseline_record(key));
         // A daemon that dies in the midst of one is followed by one that begins with another. What
         // fails here stays in the group.
         if (group_.records.size() >= kGroupRecords || group_.bytes >= kGroupBytes) commit();
     }
     untrimmed_ += baseline.keys.size();
-    std::optional<measure::Difference> unseen;
+    std::optional<records::Difference> unseen;
     if (restarted_) unseen = {change.appeared, change.vanished};
     if (restarted_ && change.appeared + change.vanished != 0)
         log_event(LogLevel::kWarning,
@@ -546,35 +547,37 @@ bool Measurer::take_baseline(const Baseline& baseline) {
                       " vanished",
                   {{"KEYSCRIBE_APPEARED", std::to_string(change.appeared)},
                    {"KEYSCRIBE_VANISHED", std::to_string(change.vanished)}});
-    collect(measure::baseline_end_record(baseline.boot_time_ns, baseline.keyrings.size(),
+    collect(records::baseline_end_record(baseline.boot_time_ns, baseline.keyrings.size(),
                                          baseline.keys.size(), unseen));
     restarted_ = false;
     return true;
 }
 
 /// False: the item has to be tried again.
-bool Measurer::process(const SpoolItem& item) {
-    if (const auto* change = std::get_if<PolicyChange>(&item)) return take_policy(*change);
-    if (const auto* event = std::get_if<KeyEvent>(&item)) return take_event(*event);
-    if (const auto* relook = std::get_if<Relook>(&item)) return take_baseline(*relook->baseline);
-    if (const auto* former = std::get_if<Resume>(&item)) return resume(*former);
-    if (const auto* tampered = std::get_if<Tampered>(&item)) {
+bool Measurer::process(const spool::SpoolItem& item) {
+    if (const auto* change = std::get_if<spool::PolicyChange>(&item)) return take_policy(*change);
+    if (const auto* event = std::get_if<events::KeyEvent>(&item)) return take_event(*event);
+    if (const auto* relook = std::get_if<spool::Relook>(&item))
+        return take_baseline(*relook->baseline);
+    if (const auto* former = std::get_if<spool::Resume>(&item)) return resume(*former);
+    if (const auto* tampered = std::get_if<spool::Tampered>(&item)) {
         note_tampered(tampered->what);
         return true;
     }
-    if (const auto* detached = std::get_if<Detached>(&item)) {
+    if (const auto* detached = std::get_if<spool::Detached>(&item)) {
         degrade(detached->what);
-        if (introduced_) collect(measure::detached_record(boot_time_ns(), detached->what));
+        if (introduced_) collect(records::detached_record(boot_time_ns(), detached->what));
         return true;
     }
     if (!introduced_) return true;  // there is no list that could be incomplete
-    if (const auto* loss = std::get_if<capture::Loss>(&item))
-        collect(measure::loss_record(loss->first, loss->last, loss->lost()));
-    else if (const auto* missed = std::get_if<Missed>(&item))
-        collect(measure::missed_record(missed->count));
-    else if (const auto* drop = std::get_if<Drop>(&item))
-        collect(measure::drop_record(drop->reason == Drop::Reason::kSize ? "size" : "deadline",
-                                     drop->count, drop->first_sequence, drop->last_sequence));
+    if (const auto* loss = std::get_if<events::Loss>(&item))
+        collect(records::loss_record(loss->first, loss->last, loss->lost()));
+    else if (const auto* missed = std::get_if<spool::Missed>(&item))
+        collect(records::missed_record(missed->count));
+    else if (const auto* drop = std::get_if<spool::Drop>(&item))
+        collect(
+            records::drop_record(drop->reason == spool::Drop::Reason::kSize ? "size" : "deadline",
+                                 drop->count, drop->first_sequence, drop->last_sequence));
     return true;
 }
 
@@ -583,10 +586,10 @@ bool Measurer::process(const SpoolItem& item) {
 void Measurer::settle() {
     if (!published_) {
         published_ = true;
-        status_.update([&](Status& status) {
+        status_.update([&](status::Status& status) {
             status.tpm.values.clear();
             for (const auto& [bank, value] : backend_->log->values(config_.tpm.pcr))
-                status.tpm.values[std::string(measure::name_of(bank))] = measure::to_hex(value);
+                status.tpm.values[std::string(name_of(bank))] = to_hex(value);
         });
     }
     spool_.release(done_ = spool_.taken());
@@ -617,7 +620,7 @@ void Measurer::run(std::stop_token stop) {
         wake.wait_for(lock, stop, time, [] { return false; });
     };
     std::chrono::seconds retry = kRetry;
-    std::optional<SpoolItem> item;
+    std::optional<spool::SpoolItem> item;
     for (;;) {
         if (!backend_) {
             if (auto opened = open_backend(); !opened) {
@@ -659,4 +662,4 @@ void run_measurer(const MeasurerContext& context, std::stop_token stop) {
     Measurer(context).run(stop);
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::measure

@@ -7,18 +7,18 @@
 #include <optional>
 #include <stop_token>
 
-#include "controller/host/settings/config.h"
 #include "controller/host/records/records.h"
+#include "controller/host/settings/config.h"
 #include "controller/host/spool/spool.h"
 #include "controller/host/status/status.h"
 
-namespace keyscribe {
+namespace keyscribe::measure {
 
 struct MeasurerContext {
-    const Config& config;
-    Spool& spool;
-    SharedStatus& status;
-    measure::Speaker speaker;
+    const settings::Config& config;
+    spool::Spool& spool;
+    status::SharedStatus& status;
+    records::Speaker speaker;
     std::optional<std::uint64_t> list_size = {};  ///< that the list must have, where it is known
 };
 
@@ -26,4 +26,4 @@ struct MeasurerContext {
 /// ready. Every failure is shown in the status and tried again; none ends the thread.
 void run_measurer(const MeasurerContext& context, std::stop_token stop);
 
-}  // namespace keyscribe
+}  // namespace keyscribe::measure

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/host/measure/recall.h"
 
-#include "controller/list/unfold.h"
 #include "controller/keyrings/keyring_model.h"
+#include "controller/list/unfold.h"
 
-namespace keyscribe {
+namespace keyscribe::measure {
 namespace {
 
-KeyEvent as_it_stands(const model::Key& key, KeyringName keyring) {
-    KeyEvent event;
+events::KeyEvent as_it_stands(const keyrings::Key& key, events::KeyringName keyring) {
+    events::KeyEvent event;
     event.operation = KS_OP_BASELINE;
     event.key_serial = key.serial;
     event.key_type = std::string_view(key.type);
@@ -23,20 +23,20 @@ KeyEvent as_it_stands(const model::Key& key, KeyringName keyring) {
 
 }  // namespace
 
-std::optional<measure::TpmState> recall(measure::Bytes list, KeyTable& table) {
-    model::KeyringModel model(model::KeyringModel::History::kForget);
-    std::optional<measure::TpmState> tpm;
-    (void)measure::for_each_record(list, [&](const measure::LogicalRecord& record) {
+std::optional<records::TpmState> recall(Bytes list, events::KeyTable& table) {
+    keyrings::KeyringModel model(keyrings::KeyringModel::History::kForget);
+    std::optional<records::TpmState> tpm;
+    (void)list::for_each_record(list, [&](const list::LogicalRecord& record) {
         (void)model.feed(record);
         if (record.name == "keyscribe:start" || record.name == "keyscribe:restart" ||
             record.name == "keyscribe:tpm")
-            tpm = measure::tpm_state(record.buf);
+            tpm = records::tpm_state(record.buf);
     });
-    for (const model::KeyId id : model.keyrings()) {
-        const model::Key& keyring = model.key(id);
+    for (const keyrings::KeyId id : model.keyrings()) {
+        const keyrings::Key& keyring = model.key(id);
         if (keyring.serial == 0) continue;
-        for (const model::LinkId link : model.contents(id)) {
-            const model::Key& key = model.key(model.link(link).key);
+        for (const keyrings::LinkId link : model.contents(id)) {
+            const keyrings::Key& key = model.key(model.link(link).key);
             if (key.serial != 0)
                 table.take(as_it_stands(key, {keyring.serial, keyring.description}));
         }
@@ -44,4 +44,4 @@ std::optional<measure::TpmState> recall(measure::Bytes list, KeyTable& table) {
     return tpm;
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::measure

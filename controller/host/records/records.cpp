@@ -6,21 +6,21 @@
 #include <algorithm>
 #include <array>
 
-#include "controller/list/cbor.h"
 #include "controller/base/little_endian.h"
+#include "controller/list/cbor.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::records {
 namespace {
 
 using nlohmann::json;
 
 Record make(std::string_view kind, const json& fields) {
-    return {std::string(kRecordPrefix) + std::string(kind), to_cbor(fields)};
+    return {std::string(kRecordPrefix) + std::string(kind), list::to_cbor(fields)};
 }
 
-json bytes(std::string_view text) { return cbor_bytes(as_bytes(text)); }
+json bytes(std::string_view text) { return list::cbor_bytes(as_bytes(text)); }
 
-std::string withheld_reason(const KeyEvent& event) {
+std::string withheld_reason(const events::KeyEvent& event) {
     if (event.flags & KS_EVENT_SECRET) return "secret";
     if (event.flags & KS_EVENT_NO_ROOM) return "no room";
     if (event.flags & KS_EVENT_FAULT) return "unreadable";
@@ -29,11 +29,11 @@ std::string withheld_reason(const KeyEvent& event) {
 }
 
 /// TIME64_MAX is how newer kernels write "never".
-bool expires(const KeyEvent& event) {
+bool expires(const events::KeyEvent& event) {
     return event.key_expiry != 0 && event.key_expiry != INT64_MAX;
 }
 
-json key_fields(const KeyEvent& event, const KeyringName& keyring) {
+json key_fields(const events::KeyEvent& event, const events::KeyringName& keyring) {
     json fields = {{"time", event.boot_time_ns},    {"key", event.key_serial},
                    {"type", bytes(event.key_type)}, {"description", bytes(event.description)},
                    {"keyring", keyring.serial},     {"keyring_name", bytes(keyring.name)},
@@ -43,11 +43,11 @@ json key_fields(const KeyEvent& event, const KeyringName& keyring) {
     return fields;
 }
 
-void add_public_key(json& fields, const PublicKey& key) {
-    fields["public_key"] = cbor_bytes(key.bytes);
+void add_public_key(json& fields, const events::PublicKey& key) {
+    fields["public_key"] = list::cbor_bytes(key.bytes);
     fields["algorithm"] = key.algorithm;
     json ids = json::array();
-    for (const auto& id : key.ids) ids.push_back(cbor_bytes(id));
+    for (const auto& id : key.ids) ids.push_back(list::cbor_bytes(id));
     fields["ids"] = ids;
 }
 
@@ -57,7 +57,7 @@ json tpm_fields(const TpmState& tpm) {
     return {{"banks", banks}, {"resets", tpm.resets}};
 }
 
-json actor_fields(const Actor& actor) {
+json actor_fields(const events::Actor& actor) {
     json fields = {{"pid", actor.pid},
                    {"tid", actor.tid},
                    {"ppid", actor.ppid},
@@ -86,7 +86,7 @@ json actor_fields(const Actor& actor) {
 
 }  // namespace
 
-std::string kind_of(const Actor& actor) {
+std::string kind_of(const events::Actor& actor) {
     if (actor.syscall < 0) return "kernel thread";
     if (actor.syscall == SYS_init_module || actor.syscall == SYS_finit_module)
         return "module loading";
@@ -110,8 +110,8 @@ Digest policy_digest(const std::vector<PolicyFile>& files) {
 
 Record start_record(const Speaker& speaker, const TpmState& tpm, std::uint64_t entries_before) {
     json fields = {{"version", speaker.version},
-                   {"controller", cbor_bytes(speaker.controller_digest)},
-                   {"bpf", cbor_bytes(speaker.bpf_digest)},
+                   {"controller", list::cbor_bytes(speaker.controller_digest)},
+                   {"bpf", list::cbor_bytes(speaker.bpf_digest)},
                    {"kernel", speaker.kernel},
                    {"boot_id", speaker.boot_id},
                    {"hooks", speaker.hooks},
@@ -125,19 +125,19 @@ Record policy_record(const std::vector<PolicyFile>& files, std::uint32_t generat
     json list = json::array();
     for (const PolicyFile& file : files)
         list.push_back({{"name", bytes(file.name)}, {"text", bytes(file.text)}});
-    return make("policy", {{"digest", cbor_bytes(policy_digest(files))},
+    return make("policy", {{"digest", list::cbor_bytes(policy_digest(files))},
                            {"generation", generation},
                            {"files", list}});
 }
 
-Record event_record(const KeyEvent& event, std::string_view operation, const KeyringName& keyring,
-                    const Proof& proof, bool with_actor) {
+Record event_record(const events::KeyEvent& event, std::string_view operation,
+                    const events::KeyringName& keyring, const Proof& proof, bool with_actor) {
     json fields = key_fields(event, keyring);
     fields["seq"] = event.sequence;
     if (event.payload_length != 0) fields["length"] = event.payload_length;
     if (proof.plain) fields["plain"] = true;
     if (proof.payload != nullptr)
-        fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, *proof.payload));
+        fields["sha256"] = list::cbor_bytes(hash(Algorithm::kSha256, *proof.payload));
     else if (event.public_key)
         add_public_key(fields, *event.public_key);
     else if (event.payload.empty() && (proof.wanted || event.payload_length != 0))
@@ -153,14 +153,14 @@ Record event_record(const KeyEvent& event, std::string_view operation, const Key
 }
 
 Record baseline_begin_record(std::uint64_t boot_time_ns, std::string_view reason,
-                             const std::vector<KeyringName>& keyrings) {
+                             const std::vector<events::KeyringName>& keyrings) {
     json list = json::array();
-    for (const KeyringName& keyring : keyrings)
+    for (const events::KeyringName& keyring : keyrings)
         list.push_back({{"serial", keyring.serial}, {"name", bytes(keyring.name)}});
     return make("baseline-begin", {{"time", boot_time_ns}, {"reason", reason}, {"keyrings", list}});
 }
 
-Record baseline_record(const KeyEvent& event) {
+Record baseline_record(const events::KeyEvent& event) {
     json fields = key_fields(event, event.keyring);
     json state = json::array();
     const std::pair<ks_key_state, const char*> states[] = {
@@ -197,10 +197,10 @@ Record drop_record(std::string_view reason, std::uint64_t count, std::uint64_t f
     return make("drop", {{"reason", reason}, {"count", count}, {"first", first}, {"last", last}});
 }
 
-Record foreign_record(unsigned pcr, const PcrValues& found) {
+Record foreign_record(unsigned pcr, const tpm::PcrValues& found) {
     json values = json::object();
     for (const auto& [bank, digest] : found)
-        values[std::string(name_of(bank))] = cbor_bytes(digest);
+        values[std::string(name_of(bank))] = list::cbor_bytes(digest);
     return make("foreign", {{"pcr", pcr}, {"values", values}});
 }
 
@@ -217,7 +217,7 @@ Record detached_record(std::uint64_t time, const std::string& what) {
 }
 
 std::optional<TpmState> tpm_state(Bytes buf) {
-    const auto fields = from_cbor(buf);
+    const auto fields = list::from_cbor(buf);
     if (!fields || !fields->is_object() || !fields->contains("tpm")) return std::nullopt;
     const json& tpm = (*fields)["tpm"];
     if (!tpm.is_object() || !tpm.contains("banks") || !tpm["banks"].is_array() ||
@@ -234,7 +234,7 @@ std::optional<TpmState> tpm_state(Bytes buf) {
 }
 
 Result<std::vector<PolicyFile>> policy_files(Bytes buf) {
-    const auto fields = from_cbor(buf);
+    const auto fields = list::from_cbor(buf);
     if (!fields) return std::unexpected(fields.error());
     const auto refuse = [] { return fail("a keyscribe:policy record that is malformed"); };
     if (!fields->is_object() || !fields->contains("files") || !(*fields)["files"].is_array())
@@ -252,13 +252,13 @@ Result<std::vector<PolicyFile>> policy_files(Bytes buf) {
     return files;
 }
 
-Result<PcrValues> foreign_values(Bytes buf) {
-    const auto fields = from_cbor(buf);
+Result<tpm::PcrValues> foreign_values(Bytes buf) {
+    const auto fields = list::from_cbor(buf);
     if (!fields) return std::unexpected(fields.error());
     const auto refuse = [] { return fail("a keyscribe:foreign record that is malformed"); };
     if (!fields->is_object() || !fields->contains("values") || !(*fields)["values"].is_object())
         return refuse();
-    PcrValues values;
+    tpm::PcrValues values;
     for (const auto& [name, value] : (*fields)["values"].items()) {
         const auto bank = algorithm_named(name);
         if (!bank || !value.is_binary() || value.get_binary().size() != size_of(*bank))
@@ -270,4 +270,4 @@ Result<PcrValues> foreign_values(Bytes buf) {
     return values;
 }
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::records

@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "controller/base/digest.h"
 #include "controller/base/error.h"
 #include "controller/host/events/key_event.h"
-#include "controller/base/digest.h"
 #include "controller/host/tpm/tpm.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::records {
 
 /// No keyring's name that begins so becomes an entry's name: it could pass for a record.
 inline constexpr std::string_view kRecordPrefix = "keyscribe:";
@@ -59,7 +59,7 @@ Record policy_record(const std::vector<PolicyFile>& files, std::uint32_t generat
 
 /// "process", "kernel thread", or "module loading": a task inside of init_module(2) or
 /// finit_module(2), which may load keys for the module.
-std::string kind_of(const Actor& actor);
+std::string kind_of(const events::Actor& actor);
 
 /// What a record says of a payload.
 struct Proof {
@@ -70,16 +70,16 @@ struct Proof {
 
 /// keyscribe:OPERATION, of an event in one of the keyrings that it concerns. `with_actor`: says who
 /// asked for it.
-Record event_record(const KeyEvent& event, std::string_view operation, const KeyringName& keyring,
-                    const Proof& proof, bool with_actor);
+Record event_record(const events::KeyEvent& event, std::string_view operation,
+                    const events::KeyringName& keyring, const Proof& proof, bool with_actor);
 
 /// keyscribe:baseline-begin. `reason`: "start", "restart", "policy", "order" or
 /// "loss".
 Record baseline_begin_record(std::uint64_t boot_time_ns, std::string_view reason,
-                             const std::vector<KeyringName>& keyrings);
+                             const std::vector<events::KeyringName>& keyrings);
 
 /// keyscribe:baseline: a key as it stands in `event.keyring`.
-Record baseline_record(const KeyEvent& event);
+Record baseline_record(const events::KeyEvent& event);
 
 /// keyscribe:baseline-end. `changed`, after a restart: keys that the list did not expect there, and
 /// those that it did and that are gone.
@@ -102,7 +102,7 @@ Record drop_record(std::string_view reason, std::uint64_t count, std::uint64_t f
 
 /// keyscribe:foreign: the PCR had a value that no prefix of the list explains. A replay goes on
 /// from `found`.
-Record foreign_record(unsigned pcr, const PcrValues& found);
+Record foreign_record(unsigned pcr, const tpm::PcrValues& found);
 
 /// keyscribe:tampered: somebody changed list or spool; `what` says what came of it. `time` in ns of
 /// CLOCK_BOOTTIME.
@@ -122,6 +122,6 @@ std::optional<TpmState> tpm_state(Bytes buf);
 Result<std::vector<PolicyFile>> policy_files(Bytes buf);
 
 /// The values of a keyscribe:foreign record. Error: it is malformed.
-Result<PcrValues> foreign_values(Bytes buf);
+Result<tpm::PcrValues> foreign_values(Bytes buf);
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::records

@@ -15,7 +15,7 @@
 #include "controller/base/toml.h"
 #include "policy/text.h"
 
-namespace keyscribe {
+namespace keyscribe::settings {
 namespace {
 
 /// Reads one value into the configuration; the text says what would have been right.
@@ -232,4 +232,4 @@ Result<Config> load_config(const std::filesystem::path& file) {
     return parse_config(text.str(), file.string());
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::settings

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// /etc/keyscribe/keyscribe.toml (TOML 1.0). controller/host/units/keyscribe.toml lists every setting.
+// /etc/keyscribe/keyscribe.toml (TOML 1.0). controller/host/units/keyscribe.toml lists every
+// setting.
 #pragma once
 
 #include <chrono>
@@ -10,7 +11,7 @@
 
 #include "controller/base/error.h"
 
-namespace keyscribe {
+namespace keyscribe::settings {
 
 inline constexpr const char* kConfigFile = "/etc/keyscribe/keyscribe.toml";
 
@@ -31,7 +32,7 @@ struct Config {
     } capture;
     struct {
         std::uint64_t max_size = 128u << 20;  ///< bytes
-        std::chrono::seconds deadline{0};    ///< 0: events wait for ever
+        std::chrono::seconds deadline{0};     ///< 0: events wait for ever
     } spool;
     struct {
         std::filesystem::path directory = "/etc/keyscribe/policy.d";
@@ -61,4 +62,4 @@ Result<Config> parse_config(std::string_view text, const std::string& file);
 /// A file that does not exist means the defaults.
 Result<Config> load_config(const std::filesystem::path& file);
 
-}  // namespace keyscribe
+}  // namespace keyscribe::settings

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <fstream>
 
-#include "controller/list/list_reader.h"
 #include "controller/host/measure/list_writer.h"
+#include "controller/list/list_reader.h"
 #include "controller/list/template_data.h"
 #include "policy/limits.h"
 #include "policy/parser.h"
 
-namespace keyscribe {
+namespace keyscribe::settings {
 namespace {
 
 Result<std::string> read_policy_file(const std::filesystem::path& file) {
@@ -24,7 +24,7 @@ Result<std::string> read_policy_file(const std::filesystem::path& file) {
     return text;
 }
 
-Result<LoadedPolicy> parse(std::vector<measure::PolicyFile> files,
+Result<LoadedPolicy> parse(std::vector<records::PolicyFile> files,
                            const std::vector<policy::Source>& sources) {
     auto parsed = policy::parse(sources);
     if (!parsed)
@@ -50,14 +50,14 @@ bool has_policy_file(const std::filesystem::path& directory) {
     return !policy_files_in(directory, error).empty();
 }
 
-Result<LoadedPolicy> policy_of(std::vector<measure::PolicyFile> files) {
+Result<LoadedPolicy> policy_of(std::vector<records::PolicyFile> files) {
     std::vector<policy::Source> sources;
-    for (const measure::PolicyFile& file : files) sources.push_back({file.name, file.text});
+    for (const records::PolicyFile& file : files) sources.push_back({file.name, file.text});
     return parse(std::move(files), sources);
 }
 
 Result<LoadedPolicy> load_policy_files(const std::vector<std::filesystem::path>& files) {
-    std::vector<measure::PolicyFile> read;
+    std::vector<records::PolicyFile> read;
     std::vector<policy::Source> sources;
     for (const auto& file : files) {
         auto text = read_policy_file(file);
@@ -86,15 +86,14 @@ std::shared_ptr<const LoadedPolicy> last_policy(const std::filesystem::path& dir
     const auto list = files->read();
     if (!list) return nullptr;
     std::shared_ptr<const LoadedPolicy> last;
-    measure::ListReader reader(*list);
-    std::optional<measure::Bytes> record;
+    list::ListReader reader(*list);
+    std::optional<Bytes> record;
     for (auto entry = reader.next(); entry && *entry; entry = reader.next()) {
-        const auto fields =
-            measure::decode_fields((*entry)->template_name, (*entry)->template_data);
+        const auto fields = list::decode_fields((*entry)->template_name, (*entry)->template_data);
         if (fields && fields->name == "keyscribe:policy") record = fields->third;
     }
     if (!record) return nullptr;
-    auto texts = measure::policy_files(*record);
+    auto texts = records::policy_files(*record);
     if (!texts) return nullptr;
     auto loaded = policy_of(std::move(*texts));
     return loaded ? std::make_shared<const LoadedPolicy>(std::move(*loaded)) : nullptr;
@@ -103,7 +102,7 @@ std::shared_ptr<const LoadedPolicy> last_policy(const std::filesystem::path& dir
 Result<void> check_policy_pcrs(const LoadedPolicy& loaded, bool force) {
     for (const policy::Rule& rule : loaded.policy.rules) {
         if (!rule.pcr) continue;
-        if (auto checked = measure::check_pcr(*rule.pcr, force); !checked) {
+        if (auto checked = tpm::check_pcr(*rule.pcr, force); !checked) {
             checked.error().where = loaded.policy.sources[rule.origin.source].name + ':' +
                                     std::to_string(rule.origin.line) + ": " + checked.error().where;
             return checked;
@@ -112,4 +111,4 @@ Result<void> check_policy_pcrs(const LoadedPolicy& loaded, bool force) {
     return {};
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::settings

@@ -12,10 +12,10 @@
 #include "controller/host/records/records.h"
 #include "policy/rule.h"
 
-namespace keyscribe {
+namespace keyscribe::settings {
 
 struct LoadedPolicy {
-    std::vector<measure::PolicyFile> files;  ///< in the order in which they are judged
+    std::vector<records::PolicyFile> files;  ///< in the order in which they are judged
     policy::Policy policy;
 };
 
@@ -29,7 +29,7 @@ Result<std::optional<LoadedPolicy>> load_policy(const std::filesystem::path& dir
 Result<LoadedPolicy> load_policy_files(const std::vector<std::filesystem::path>& files);
 
 /// The same for texts that were in force before: those of a keyscribe:policy record.
-Result<LoadedPolicy> policy_of(std::vector<measure::PolicyFile> files);
+Result<LoadedPolicy> policy_of(std::vector<records::PolicyFile> files);
 
 /// Whether load_policy() would find a file at all.
 bool has_policy_file(const std::filesystem::path& directory);
@@ -40,4 +40,4 @@ std::shared_ptr<const LoadedPolicy> last_policy(const std::filesystem::path& dir
 /// Refuses a policy whose rules name a PCR that measure::check_pcr() refuses.
 Result<void> check_policy_pcrs(const LoadedPolicy& loaded, bool force);
 
-}  // namespace keyscribe
+}  // namespace keyscribe::settings

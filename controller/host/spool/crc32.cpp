@@ -5,7 +5,7 @@
 
 #include <array>
 
-namespace keyscribe {
+namespace keyscribe::spool {
 
 std::uint32_t crc32(std::span<const std::uint8_t> bytes) {
     return static_cast<std::uint32_t>(::crc32_z(0, bytes.data(), bytes.size()));
@@ -28,4 +28,4 @@ bool correct_one_bit(std::span<std::uint8_t> bytes, std::uint32_t difference) {
     return false;
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::spool

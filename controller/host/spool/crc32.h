@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-namespace keyscribe {
+namespace keyscribe::spool {
 
 std::uint32_t crc32(std::span<const std::uint8_t> bytes);
 
@@ -13,4 +13,4 @@ std::uint32_t crc32(std::span<const std::uint8_t> bytes);
 /// it, flips that bit back. False: more than one bit is wrong.
 bool correct_one_bit(std::span<std::uint8_t> bytes, std::uint32_t difference);
 
-}  // namespace keyscribe
+}  // namespace keyscribe::spool

@@ -4,13 +4,14 @@
 #include <cstring>
 #include <type_traits>
 
-namespace keyscribe {
+namespace keyscribe::spool {
 namespace {
 
 /// Every field, once. A new field of KeyEvent or Actor belongs here too, and changes the sizes.
 template <class Event, class Visit>
 void each_field(Event& event, Visit&& visit) {
-    static_assert(sizeof(Actor) == 176 && sizeof(PublicKey) == 80 && sizeof(KeyEvent) == 552,
+    static_assert(sizeof(events::Actor) == 176 && sizeof(events::PublicKey) == 80 &&
+                      sizeof(events::KeyEvent) == 552,
                   "a field that is not here is lost when the daemon dies");
     visit(event.sequence);
     visit(event.boot_time_ns);
@@ -60,7 +61,7 @@ void each_field(Event& event, Visit&& visit) {
 }
 
 /// Of what each_field() visits; raised with every change of the order.
-constexpr std::uint32_t kVersion = sizeof(KeyEvent);
+constexpr std::uint32_t kVersion = sizeof(events::KeyEvent);
 
 template <class T>
 concept Plain = std::is_trivially_copyable_v<T>;
@@ -74,7 +75,7 @@ struct Packer {
         size += length;
     }
     void operator()(const Plain auto& value) { put(&value, sizeof(value)); }
-    void operator()(const std::optional<PublicKey>& key) {
+    void operator()(const std::optional<events::PublicKey>& key) {
         (*this)(static_cast<std::uint8_t>(key.has_value()));
         if (!key) return;
         (*this)(key->algorithm);
@@ -101,7 +102,7 @@ struct Unpacker {
     void operator()(Plain auto& value) {
         if (const auto* from = take(sizeof(value))) std::memcpy(&value, from, sizeof(value));
     }
-    void operator()(std::optional<PublicKey>& key) {
+    void operator()(std::optional<events::PublicKey>& key) {
         std::uint8_t is_there = 0;
         (*this)(is_there);
         if (!whole || is_there == 0) return;
@@ -121,7 +122,7 @@ struct Unpacker {
 
 }  // namespace
 
-WipedBytes pack_event(const KeyEvent& event) {
+WipedBytes pack_event(const events::KeyEvent& event) {
     const auto pack = [&event](Packer packer) {
         packer(kVersion);
         each_field(event, packer);
@@ -134,11 +135,11 @@ WipedBytes pack_event(const KeyEvent& event) {
     return packed;
 }
 
-Result<KeyEvent> unpack_event(std::span<const std::uint8_t> packed) {
+Result<events::KeyEvent> unpack_event(std::span<const std::uint8_t> packed) {
     Unpacker unpacker{packed};
     std::uint32_t version = 0;
     unpacker(version);
-    KeyEvent event;
+    events::KeyEvent event;
     if (version == kVersion) each_field(event, unpacker);
     if (version != kVersion || !unpacker.whole || !unpacker.rest.empty() ||
         event.operation >= KS_OP_COUNT)
@@ -147,4 +148,4 @@ Result<KeyEvent> unpack_event(std::span<const std::uint8_t> packed) {
     return event;
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::spool

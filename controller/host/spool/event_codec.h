@@ -6,14 +6,14 @@
 #include <span>
 
 #include "controller/base/error.h"
-#include "controller/host/events/key_event.h"
 #include "controller/base/wiped_bytes.h"
+#include "controller/host/events/key_event.h"
 
-namespace keyscribe {
+namespace keyscribe::spool {
 
-WipedBytes pack_event(const KeyEvent& event);
+WipedBytes pack_event(const events::KeyEvent& event);
 
 /// Error: of another version, or lengths that do not add up.
-Result<KeyEvent> unpack_event(std::span<const std::uint8_t> packed);
+Result<events::KeyEvent> unpack_event(std::span<const std::uint8_t> packed);
 
-}  // namespace keyscribe
+}  // namespace keyscribe::spool

@@ -10,11 +10,11 @@
 #include "controller/base/fault_point.h"
 #include "controller/host/spool/event_codec.h"
 
-namespace keyscribe {
+namespace keyscribe::spool {
 namespace {
 
-std::uint64_t bytes_of(const KeyEvent& event) {
-    return sizeof(KeyEvent) + event.payload.size() + event.description.size() +
+std::uint64_t bytes_of(const events::KeyEvent& event) {
+    return sizeof(events::KeyEvent) + event.payload.size() + event.description.size() +
            event.keyring.name.size();
 }
 
@@ -26,7 +26,7 @@ WipedBytes pack_policy(const PolicyChange& change) {
         packed.insert(packed.end(), bytes, bytes + sizeof(value));
     };
     put(change.generation);
-    for (const measure::PolicyFile& file : change.loaded->files)
+    for (const records::PolicyFile& file : change.loaded->files)
         for (const std::string* text : {&file.name, &file.text}) {
             put(static_cast<std::uint32_t>(text->size()));
             packed.insert(packed.end(), text->begin(), text->end());
@@ -45,9 +45,9 @@ Result<PolicyChange> unpack_policy(std::span<const std::uint8_t> packed) {
         return value;
     };
     PolicyChange change{.loaded = nullptr, .generation = number()};
-    std::vector<measure::PolicyFile> files;
+    std::vector<records::PolicyFile> files;
     while (whole && !packed.empty()) {
-        measure::PolicyFile& file = files.emplace_back();
+        records::PolicyFile& file = files.emplace_back();
         for (std::string* text : {&file.name, &file.text}) {
             const std::uint32_t size = number();
             whole = whole && size <= packed.size();
@@ -57,9 +57,9 @@ Result<PolicyChange> unpack_policy(std::span<const std::uint8_t> packed) {
         }
     }
     if (!whole) return fail("a policy of the spool makes no sense", "spool");
-    auto loaded = policy_of(std::move(files));
+    auto loaded = settings::policy_of(std::move(files));
     if (!loaded) return std::unexpected(loaded.error());
-    change.loaded = std::make_shared<const LoadedPolicy>(std::move(*loaded));
+    change.loaded = std::make_shared<const settings::LoadedPolicy>(std::move(*loaded));
     return change;
 }
 
@@ -80,7 +80,7 @@ T value_of(const WipedBytes& bytes) {
 Spool::Spool(std::uint64_t max_bytes, Clock::duration deadline)
     : max_bytes_(max_bytes), deadline_(deadline) {}
 
-void Spool::note_drop(const KeyEvent& event, Drop::Reason reason) {
+void Spool::note_drop(const events::KeyEvent& event, Drop::Reason reason) {
     const std::uint64_t bytes = bytes_of(event);
     ++totals_.dropped;
     if (drops_.empty() || drops_.back().reason != reason)
@@ -94,7 +94,7 @@ void Spool::note_drop(const KeyEvent& event, Drop::Reason reason) {
 }
 
 void Spool::keep_in(SpoolFile file, std::uint64_t list_size,
-                    std::shared_ptr<const LoadedPolicy> policy) {
+                    std::shared_ptr<const settings::LoadedPolicy> policy) {
     const std::lock_guard lock(mutex_);
     file_ = std::move(file);
     auto found = file_->settle(list_size);
@@ -135,7 +135,7 @@ void Spool::restore(SpoolFile::Found found) {
             else
                 refused = change.error();
         } else if (frame.kind == FrameKind::kLoss) {
-            add(value_of<capture::Loss>(frame.content));
+            add(value_of<events::Loss>(frame.content));
         } else if (frame.kind == FrameKind::kMissed) {
             add(value_of<Missed>(frame.content));
         } else {
@@ -156,17 +156,17 @@ void Spool::add(SpoolItem item) {
     changed_.notify_one();
 }
 
-void Spool::push(KeyEvent event) {
+void Spool::push(events::KeyEvent event) {
     const std::lock_guard lock(mutex_);
     add_event(std::move(event));
 }
 
-void Spool::push(std::vector<KeyEvent> events) {
+void Spool::push(std::vector<events::KeyEvent> events) {
     const std::lock_guard lock(mutex_);
-    for (KeyEvent& event : events) add_event(std::move(event));
+    for (events::KeyEvent& event : events) add_event(std::move(event));
 }
 
-void Spool::add_event(KeyEvent event) {
+void Spool::add_event(events::KeyEvent event) {
     const std::uint64_t bytes = bytes_of(event);
     if (progress_.ring != event.ring) progress_ = {.ring = event.ring};
     progress_.position = event.ring_position;
@@ -184,12 +184,12 @@ void Spool::add_event(KeyEvent event) {
     entries_.back().frame = frame;
 }
 
-void Spool::push(capture::Loss loss) {
+void Spool::push(events::Loss loss) {
     const std::lock_guard lock(mutex_);
     progress_.reported += loss.lost();
     if (file_) file_->set_progress(progress_);
     if (!entries_.empty())
-        if (auto* before = std::get_if<capture::Loss>(&entries_.back().item);
+        if (auto* before = std::get_if<events::Loss>(&entries_.back().item);
             before != nullptr && before->last + 1 == loss.first && loss.count == 0 && !file_) {
             before->last = loss.last;
             return;
@@ -318,11 +318,11 @@ void Spool::put_file_back() {
     file_->set_progress(progress_);
     for (Entry& entry : entries_) {
         if (entry.frame == 0) continue;
-        if (const auto* event = std::get_if<KeyEvent>(&entry.item))
+        if (const auto* event = std::get_if<events::KeyEvent>(&entry.item))
             entry.frame = file_->append(FrameKind::kEvent, pack_event(*event));
         else if (const auto* change = std::get_if<PolicyChange>(&entry.item))
             entry.frame = file_->append(FrameKind::kPolicy, pack_policy(*change));
-        else if (const auto* loss = std::get_if<capture::Loss>(&entry.item))
+        else if (const auto* loss = std::get_if<events::Loss>(&entry.item))
             entry.frame = file_->append(FrameKind::kLoss, bytes_of_value(*loss));
         else
             entry.frame = 0;
@@ -351,7 +351,7 @@ std::optional<SpoolItem> Spool::pop(Clock::duration timeout) {
     SpoolItem item = std::move(entries_.front().item);
     if (entries_.front().frame != 0) taken_ = entries_.front().frame + 1;
     entries_.pop_front();
-    if (const auto* event = std::get_if<KeyEvent>(&item)) {
+    if (const auto* event = std::get_if<events::KeyEvent>(&item)) {
         --totals_.waiting;
         totals_.waiting_bytes -= bytes_of(*event);
     }
@@ -364,7 +364,7 @@ void Spool::expire(Clock::time_point now) {
     flush_locked();
     if (deadline_ == Clock::duration::zero()) return;
     std::erase_if(entries_, [&](const Entry& entry) {
-        const auto* event = std::get_if<KeyEvent>(&entry.item);
+        const auto* event = std::get_if<events::KeyEvent>(&entry.item);
         if (event == nullptr || now - entry.since < deadline_) return false;
         --totals_.waiting;
         totals_.waiting_bytes -= bytes_of(*event);
@@ -386,4 +386,4 @@ SpoolTotals Spool::totals() const {
     return totals_;
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::spool

@@ -14,21 +14,21 @@
 #include <variant>
 #include <vector>
 
-#include "controller/host/events/loss_tracker.h"
 #include "controller/host/events/key_event.h"
 #include "controller/host/events/key_table.h"
+#include "controller/host/events/loss_tracker.h"
 #include "controller/host/settings/policy_loader.h"
 #include "controller/host/spool/spool_file.h"
 
-namespace keyscribe {
+namespace keyscribe::spool {
 
 /// From here on events carry this generation.
 struct PolicyChange {
-    std::shared_ptr<const LoadedPolicy> loaded;
+    std::shared_ptr<const settings::LoadedPolicy> loaded;
     std::uint32_t generation = 0;
     /// What the keyrings that it names held when it came into force. Events from before are not
     /// repeated: a record of one that the baseline already has the effect of changes nothing.
-    std::shared_ptr<const Baseline> baseline;
+    std::shared_ptr<const events::Baseline> baseline;
 };
 
 /// Runs of a program that the kernel skipped (bpf_prog_info, recursion_misses).
@@ -49,9 +49,9 @@ struct Drop {
 
 /// The policy in force when the former process died: judges what it left, and is in the list.
 struct Resume {
-    std::shared_ptr<const LoadedPolicy> loaded;
+    std::shared_ptr<const settings::LoadedPolicy> loaded;
     /// What the keyrings hold now: who held a key before is not known any more.
-    std::shared_ptr<const Baseline> baseline = nullptr;
+    std::shared_ptr<const events::Baseline> baseline = nullptr;
 };
 
 /// The spool's file was changed by somebody else.
@@ -66,11 +66,11 @@ struct Detached {
 
 /// What keyrings hold, looked at anew: see Pump::settle_order().
 struct Relook {
-    std::shared_ptr<const Baseline> baseline;
+    std::shared_ptr<const events::Baseline> baseline;
 };
 
-using SpoolItem = std::variant<KeyEvent, PolicyChange, capture::Loss, Missed, Drop, Resume, Tampered,
-                               Detached, Relook>;
+using SpoolItem = std::variant<events::KeyEvent, PolicyChange, events::Loss, Missed, Drop, Resume,
+                               Tampered, Detached, Relook>;
 
 struct SpoolTotals {
     std::uint64_t waiting = 0;        ///< events in the spool
@@ -93,13 +93,13 @@ class Spool {
     /// judged by `policy`, the list's last one, if it has one. `list_size`: in bytes. To be called
     /// before anything is pushed.
     void keep_in(SpoolFile file, std::uint64_t list_size,
-                 std::shared_ptr<const LoadedPolicy> policy);
+                 std::shared_ptr<const settings::LoadedPolicy> policy);
 
     /// A full spool keeps what it has and drops the newcomer: what is left is a history without
     /// holes up to a point that is known.
-    void push(KeyEvent event);
-    void push(std::vector<KeyEvent> events);  ///< as that, one after the other
-    void push(capture::Loss loss);
+    void push(events::KeyEvent event);
+    void push(std::vector<events::KeyEvent> events);  ///< as that, one after the other
+    void push(events::Loss loss);
     void push(Missed missed);
     /// The first policy of all, unless a former process left one, judges what waited for it: it
     /// goes before everything.
@@ -145,10 +145,10 @@ class Spool {
         SpoolItem item;
         std::uint64_t frame = 0;  // its number in the file; 0: it is not there
     };
-    void note_drop(const KeyEvent& event, Drop::Reason reason);
+    void note_drop(const events::KeyEvent& event, Drop::Reason reason);
     void restore(SpoolFile::Found found);
     void add(SpoolItem item);
-    void add_event(KeyEvent event);
+    void add_event(events::KeyEvent event);
     void put_file_back();
     void flush_locked();
 
@@ -167,4 +167,4 @@ class Spool {
     bool closed_ = false;
 };
 
-}  // namespace keyscribe
+}  // namespace keyscribe::spool

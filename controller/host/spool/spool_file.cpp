@@ -13,7 +13,7 @@
 #include "controller/base/fault_point.h"
 #include "controller/host/spool/crc32.h"
 
-namespace keyscribe {
+namespace keyscribe::spool {
 namespace {
 
 constexpr std::uint32_t kStateMagic = 0x5350534b;  // "KSPS"
@@ -153,7 +153,7 @@ SpoolFile::Found SpoolFile::settle(std::uint64_t list_size) {
     next_number_ = state_.head_number;
     tail_ = written_ = freed_ = state_.head_offset;
 
-    struct stat status {};
+    struct stat status{};
     ::fstat(fd_.get(), &status);
     const auto size = static_cast<std::uint64_t>(status.st_size);
     WipedBytes all(size > tail_ ? size - tail_ : 0);
@@ -307,11 +307,10 @@ void SpoolFile::continue_at(std::uint64_t number) {
 }
 
 bool SpoolFile::is_intact() const {
-    struct stat here {
-    }, there{};
+    struct stat here{}, there{};
     return ::fstat(fd_.get(), &here) == 0 && ::stat(path_.c_str(), &there) == 0 &&
            here.st_ino == there.st_ino && here.st_dev == there.st_dev &&
            static_cast<std::uint64_t>(here.st_size) >= std::max(written_, kPage);
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::spool

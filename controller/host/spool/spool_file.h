@@ -23,7 +23,7 @@
 #include "controller/base/unique_fd.h"
 #include "controller/base/wiped_bytes.h"
 
-namespace keyscribe {
+namespace keyscribe::spool {
 
 enum class FrameKind : std::uint32_t { kEvent = 1, kPolicy = 2, kLoss = 3, kMissed = 4 };
 
@@ -129,4 +129,4 @@ class SpoolFile {
     bool state_changed_ = false;
 };
 
-}  // namespace keyscribe
+}  // namespace keyscribe::spool

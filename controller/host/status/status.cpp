@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-namespace keyscribe {
+namespace keyscribe::status {
 namespace {
 
 std::string join(const std::vector<std::string>& parts, std::string_view separator) {
@@ -154,4 +154,4 @@ std::string to_prometheus(const Status& status) {
     return text;
 }
 
-}  // namespace keyscribe
+}  // namespace keyscribe::status

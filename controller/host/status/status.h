@@ -15,7 +15,7 @@
 #include "controller/host/capture/capture.h"
 #include "controller/host/spool/spool.h"
 
-namespace keyscribe {
+namespace keyscribe::status {
 
 struct PolicyStatus {
     bool loaded = false;
@@ -60,7 +60,7 @@ struct Status {
     std::vector<std::string> degraded;  ///< what makes the list less than a proof; a sentence each
     MeasureCounters counters;
     capture::KernelCounters kernel_counters;
-    SpoolTotals spool;
+    spool::SpoolTotals spool;
 };
 
 /// Why the TPM is not ready: it failed, or it has not answered for a while. Empty: it is.
@@ -98,4 +98,4 @@ class SharedStatus {
     Status status_;
 };
 
-}  // namespace keyscribe
+}  // namespace keyscribe::status

@@ -11,7 +11,7 @@
 
 #include "controller/base/error.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::tpm {
 
 struct FreeTss {
     void operator()(void* memory) const { Esys_Free(memory); }
@@ -55,4 +55,4 @@ TSS2_RC with_retries(Command&& command) {
     }
 }
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::tpm

@@ -8,7 +8,7 @@
 
 #include "controller/host/tpm/esys.h"
 
-namespace keyscribe::measure {
+namespace keyscribe::tpm {
 namespace {
 
 constexpr unsigned kPcrs = 24;
@@ -212,4 +212,4 @@ Result<void> check_pcr(unsigned pcr, bool force) {
     return {};
 }
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::tpm

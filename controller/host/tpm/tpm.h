@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "controller/base/error.h"
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 
 struct ESYS_CONTEXT;
 typedef struct TSS2_TCTI_OPAQUE_CONTEXT_BLOB TSS2_TCTI_CONTEXT;
 
-namespace keyscribe::measure {
+namespace keyscribe::tpm {
 
 /// A PCR's value in each bank.
 using PcrValues = std::map<Algorithm, Digest>;
@@ -61,4 +61,4 @@ class Tpm {
 /// Source: TCG PC Client Platform TPM Profile 1.05, 4.6.
 Result<void> check_pcr(unsigned pcr, bool force);
 
-}  // namespace keyscribe::measure
+}  // namespace keyscribe::tpm

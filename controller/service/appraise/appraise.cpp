@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "controller/list/cbor_reader.h"
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/ima_list.h"
 #include "controller/service/appraise/judge.h"
 #include "controller/service/appraise/list_pass.h"
-#include "controller/list/cbor_reader.h"
 
 namespace keyscribe::appraise {
 namespace {
@@ -17,7 +17,7 @@ constexpr unsigned kImaPcr = 10;
 
 PcrBanks zeros(const PcrBanks& like) {
     PcrBanks banks;
-    for (const auto& [bank, value] : like) banks.emplace_back(bank, measure::filled(bank, 0));
+    for (const auto& [bank, value] : like) banks.emplace_back(bank, filled(bank, 0));
     return banks;
 }
 
@@ -33,8 +33,7 @@ PcrBanks values_of(const evidence::Quote& quote, unsigned pcr) {
 std::string text_of(const PcrBanks& values) {
     std::string text;
     for (const auto& [bank, value] : values)
-        text += (text.empty() ? "" : ", ") + std::string(measure::name_of(bank)) + ':' +
-                measure::to_hex(value);
+        text += (text.empty() ? "" : ", ") + std::string(name_of(bank)) + ':' + to_hex(value);
     return text;
 }
 
@@ -46,9 +45,9 @@ bool read_foreign(const TemplateFields& fields, unsigned pcr, PcrBanks& values) 
     if (!banks || record->uint("pcr") != pcr) return false;
     for (std::size_t i = 0; i < banks->size(); ++i) {
         const auto& [name, item] = banks->at(i);
-        const auto bank = measure::algorithm_named(name);
+        const auto bank = algorithm_named(name);
         const auto bytes = item.bytes();
-        if (!bank || !bytes || bytes->size() != measure::size_of(*bank)) return false;
+        if (!bank || !bytes || bytes->size() != size_of(*bank)) return false;
         const auto value = std::ranges::find(values, *bank, &PcrBanks::value_type::first);
         if (value != values.end()) std::ranges::copy(*bytes, value->second.bytes.begin());
     }
@@ -153,7 +152,7 @@ class Appraiser {
                 continue;
             findings_.add(codes::kQuoteBanks, "PCR " + std::to_string(pcr) +
                                                   " is not quoted in bank " +
-                                                  std::string(measure::name_of(bank)));
+                                                  std::string(name_of(bank)));
             return false;
         }
         return true;
@@ -195,7 +194,7 @@ class Appraiser {
             const auto kept = std::ranges::find(state_->values, bank, &PcrBanks::value_type::first);
             if (kept == state_->values.end()) {
                 findings_.add(codes::kStateGap,
-                              "nothing is kept of bank " + std::string(measure::name_of(bank)));
+                              "nothing is kept of bank " + std::string(name_of(bank)));
                 return false;
             }
             value = kept->second;
@@ -206,7 +205,7 @@ class Appraiser {
 
     /// The TPM's counters, then and now. What was kept of an earlier boot is put aside.
     bool compare_boots() {
-        const std::string ak = measure::to_hex(sha256(signer().der()));
+        const std::string ak = to_hex(sha256(signer().der()));
         const QuoteClaims& now = *result_.claims;
         if (state_->ak != ak || state_->pcr != evidence_.pcr) {
             findings_.add(codes::kStateDiverged, "the kept state is of another key or PCR");
@@ -246,11 +245,11 @@ class Appraiser {
 
     /// The judge hears the kept part of the list first. Its digests were verified when it came.
     void tell_kept() {
-        measure::ListReader reader(state_->list);
+        list::ListReader reader(state_->list);
         for (std::uint64_t number = 0;; ++number) {
             const auto entry = reader.next();
             if (!entry || !*entry) return;
-            const measure::Entry& one = **entry;
+            const list::Entry& one = **entry;
             if (one.pcr != evidence_.pcr || one.is_violation()) {
                 content_.add(one.is_violation() ? codes::kListViolation : codes::kListPcr,
                              "an entry of what is kept that nothing vouches for", in_list(number));
@@ -291,8 +290,8 @@ class Appraiser {
         std::string matching;
         for (std::size_t i = 0; i < done.values.size(); ++i)
             if (done.values[i] == quoted_[i])
-                matching += (matching.empty() ? "" : ", ") +
-                            std::string(measure::name_of(done.values[i].first));
+                matching +=
+                    (matching.empty() ? "" : ", ") + std::string(name_of(done.values[i].first));
         findings_.add(codes::kListReplay,
                       "the list does not give the quoted PCR " + std::to_string(evidence_.pcr) +
                           ": it gives " + text_of(done.values) + ", quoted is " + text_of(quoted_) +
@@ -359,7 +358,7 @@ class Appraiser {
 
     /// boot_aggregate against PCR 0 to 9 (of SHA-1: 0 to 7), where a quote is over them.
     void check_aggregate(std::string_view algorithm, Bytes aggregate, Place place) {
-        const auto bank = measure::algorithm_named(algorithm);
+        const auto bank = algorithm_named(algorithm);
         const bool required = basis_.policy.evidence.require_boot_aggregate;
         for (const evidence::Quote& quote : evidence_.quotes) {
             const auto values = bank ? quote.pcrs.find(*bank) : quote.pcrs.end();
@@ -375,7 +374,7 @@ class Appraiser {
                 all.insert(all.end(), bytes.begin(), bytes.end());
             }
             if (!complete) continue;
-            if (!std::ranges::equal(Bytes(measure::hash(*bank, all)), aggregate))
+            if (!std::ranges::equal(Bytes(hash(*bank, all)), aggregate))
                 content_.add(codes::kBootAggregate,
                              "boot_aggregate is not that of the quoted PCRs of the firmware",
                              place);
@@ -452,7 +451,7 @@ class Appraiser {
         if (!padded.reached || padded.entries != done.entries) return false;
         for (const auto& [bank, value] : pass.quoted)
             findings_.add(codes::kImaPadded, "the kernel extends PCR 10's bank " +
-                                                 std::string(measure::name_of(bank)) +
+                                                 std::string(name_of(bank)) +
                                                  " with no more than SHA-1");
         return true;
     }
@@ -485,7 +484,7 @@ class Appraiser {
         Appraisal::Next next{.kept = goes_on ? state_->list : Bytes(),
                              .added = evidence_.list.data.first(covered_bytes_)};
         const QuoteClaims& claims = *result_.claims;
-        next.state = {.ak = measure::to_hex(sha256(signer().der())),
+        next.state = {.ak = to_hex(sha256(signer().der())),
                       .boot_id = std::string(judge_.claims().boot_id),
                       .pcr = evidence_.pcr,
                       .reset_count = claims.reset_count,

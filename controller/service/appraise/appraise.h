@@ -21,12 +21,12 @@
 #include <string>
 #include <vector>
 
+#include "controller/evidence/evidence.h"
 #include "controller/service/appraise/finding.h"
 #include "controller/service/appraise/policy.h"
 #include "controller/service/appraise/quote.h"
 #include "controller/service/appraise/references.h"
 #include "controller/service/appraise/state.h"
-#include "controller/evidence/evidence.h"
 
 namespace keyscribe::appraise {
 

@@ -55,8 +55,8 @@ bool is_strong(X509* certificate) {
 }
 
 /// Whether `signer` can be the issuer that the certificate names; where little is known of it, yes.
-bool may_have_signed(const Material& signer, const CertificateView& signed_one) {
-    if (const auto view = view_certificate(signer.certificate))
+bool may_have_signed(const Material& signer, const keyrings::CertificateView& signed_one) {
+    if (const auto view = keyrings::view_certificate(signer.certificate))
         return std::ranges::equal(view->subject, signed_one.issuer);
     return true;
 }
@@ -84,9 +84,10 @@ class Chains {
         if (material.reference != nullptr && (material.by_certificate || !material.has_payload) &&
             matches_any(policy_.chain.reference_suffices, ring))
             return;
-        const auto view = view_certificate(material.certificate);
+        const auto view = keyrings::view_certificate(material.certificate);
         const std::string what =
-            "the key" + (view ? " \"" + display_name(*view) + '"' : std::string()) + " in " + ring;
+            "the key" + (view ? " \"" + keyrings::display_name(*view) + '"' : std::string()) +
+            " in " + ring;
         if (!view) {
             findings_.add(codes::kChainBroken, what + " has no certificate that could be verified",
                           in_list(presence.since));
@@ -108,7 +109,7 @@ class Chains {
     }
 
     Answer find_signer(const Presence& signed_one, const Material& material,
-                       const CertificateView& view, const Names& signers) {
+                       const keyrings::CertificateView& view, const Names& signers) {
         const Owned<X509> certificate = certificate_of(material);
         if (!certificate || !is_strong(certificate.get())) return Answer::kNotSigned;
         Answer answer = Answer::kNotSigned;
@@ -152,7 +153,7 @@ EVP_PKEY* PublicKeys::get(MaterialId id) {
     const auto [found, fresh] = keys_.try_emplace(id);
     if (!fresh) return found->second.get();
     const Material& material = ledger_.material(id);
-    if (const auto view = view_certificate(material.certificate)) {
+    if (const auto view = keyrings::view_certificate(material.certificate)) {
         const unsigned char* der = view->spki.data();
         found->second.reset(d2i_PUBKEY(nullptr, &der, static_cast<long>(view->spki.size())));
     } else if (!material.public_key.empty()) {

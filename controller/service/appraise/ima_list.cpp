@@ -34,7 +34,7 @@ std::string key_id_text(std::uint32_t id) {
     const std::uint8_t bytes[] = {
         static_cast<std::uint8_t>(id >> 24), static_cast<std::uint8_t>(id >> 16),
         static_cast<std::uint8_t>(id >> 8), static_cast<std::uint8_t>(id)};
-    return measure::to_hex(bytes);
+    return to_hex(bytes);
 }
 
 /// The ends of what identifies a key: its subjectKeyIdentifier, the kernel's identifiers, and the
@@ -44,11 +44,11 @@ std::vector<std::uint32_t> key_ids(const Material& material) {
     const auto add = [&ids](Bytes id) {
         if (id.size() >= 4) ids.push_back(load_be32(id.last(4)));
     };
-    if (const auto view = view_certificate(material.certificate); view && view->subject_key_id)
+    if (const auto view = keyrings::view_certificate(material.certificate);
+        view && view->subject_key_id)
         add(*view->subject_key_id);
     for (const Bytes id : material.ids) add(id);
-    if (!material.public_key.empty())
-        add(measure::hash(measure::Algorithm::kSha1, material.public_key));
+    if (!material.public_key.empty()) add(hash(Algorithm::kSha1, material.public_key));
     return ids;
 }
 
@@ -118,7 +118,7 @@ void ImaJudge::entry(const HashedEntry& hashed) {
 /// by it unless it was there already, in the baseline of Keyscribe's list.
 void ImaJudge::find_late_signers(const ListPass& list) {
     if (std::ranges::all_of(signers_, &Signer::always)) return;
-    measure::ListReader reader(list.list, list.stored);
+    list::ListReader reader(list.list, list.stored);
     for (std::uint64_t number = 0;; ++number) {
         const auto entry = reader.next();
         if (!entry || !*entry) return;
@@ -138,7 +138,7 @@ void ImaJudge::file_digest(const HashedEntry& hashed) {
     if (blocked_.contains(fields.digest)) {
         findings_.add(codes::kFileBlocked,
                       printable(fields.name) + " is a blocked file: " +
-                          printable(fields.algorithm) + ':' + measure::to_hex(fields.digest),
+                          printable(fields.algorithm) + ':' + to_hex(fields.digest),
                       in_ima(hashed.number));
     } else if (!blocked_.has_size(fields.digest.size()) || fields.type == "verity") {
         findings_.add(codes::kFileUncomparable,
@@ -174,10 +174,10 @@ void ImaJudge::file_signature(const HashedEntry& hashed, Bytes signature) {
     // Version 3 signs struct ima_file_id: type, algorithm, digest.
     std::vector<std::uint8_t> id{signature[0], signature[2]};
     id.insert(id.end(), fields.digest.begin(), fields.digest.end());
-    const auto digest_algorithm = measure::algorithm_named(hash->name);
+    const auto digest_algorithm = algorithm_named(hash->name);
     if (v3 && !digest_algorithm)
         return tell(codes::kImaSignatureMalformed, file + " has a signature over SHA-224");
-    const measure::Digest of_id = v3 ? measure::hash(*digest_algorithm, id) : measure::Digest{};
+    const Digest of_id = v3 ? base::hash(*digest_algorithm, id) : Digest{};
     const Bytes digest = v3 ? Bytes(of_id) : fields.digest;
 
     const std::uint32_t key_id = load_be32(signature.subspan(3, 4));

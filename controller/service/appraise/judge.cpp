@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
-#include "controller/service/appraise/chain.h"
-#include "controller/service/appraise/codes.h"
 #include "controller/list/template_data.h"
 #include "controller/list/unfold.h"
+#include "controller/service/appraise/chain.h"
+#include "controller/service/appraise/codes.h"
 
 namespace keyscribe::appraise {
 namespace {
@@ -16,9 +16,9 @@ constexpr std::string_view kRecordPrefix = "keyscribe:";
 // memory.
 constexpr std::size_t kMaxMaterials = 30'000;
 
-std::string hex(const Sha256& digest) { return measure::to_hex(digest); }
+std::string hex(const Sha256& digest) { return to_hex(digest); }
 
-std::string hex(Bytes digest) { return measure::to_hex(digest); }
+std::string hex(Bytes digest) { return to_hex(digest); }
 
 }  // namespace
 
@@ -27,7 +27,8 @@ std::string Judge::Subject::text() const {
     std::string text = "the key";
     std::string name = printable(description);
     if (name.empty() && !material.certificate.empty())
-        if (const auto view = view_certificate(material.certificate)) name = display_name(*view);
+        if (const auto view = keyrings::view_certificate(material.certificate))
+            name = keyrings::display_name(*view);
     if (!name.empty()) text += " \"" + name + '"';
     if (material.digest)
         text += " (SHA-256 " + hex(*material.digest) + ')';
@@ -36,7 +37,7 @@ std::string Judge::Subject::text() const {
     return text + " in " + printable(ring);
 }
 
-void Judge::entry(std::uint64_t number, const measure::Entry& entry, const TemplateFields& fields) {
+void Judge::entry(std::uint64_t number, const list::Entry& entry, const TemplateFields& fields) {
     last_entry_ = number;
     if (number == 0) {
         // In PCR 10 it is the kernel's own, of whatever template the kernel has.
@@ -64,8 +65,8 @@ void Judge::entry(std::uint64_t number, const measure::Entry& entry, const Templ
         unfolded(number, fields.name, fields.more[0], digest);
 }
 
-void Judge::batch(std::uint64_t number, const measure::Entry& entry) {
-    auto records = measure::Unfolded::of(entry, number);
+void Judge::batch(std::uint64_t number, const list::Entry& entry) {
+    auto records = list::Unfolded::of(entry, number);
     if (!records) {
         findings_.add(codes::kRecordMalformed, "a batch that is malformed: " + records.error().what,
                       in_list(number));
@@ -294,7 +295,7 @@ bool Judge::event(std::uint64_t number, std::string_view operation, const cbor::
         const auto waited = std::exchange(pending_, std::nullopt);
         const auto digest = fields.bytes("sha256");
         if (plain->kind != cbor::Kind::kTrue || !waited || !digest ||
-            waited->ring != measure::ima_event_name(*ring) ||
+            waited->ring != list::ima_event_name(*ring) ||
             !std::ranges::equal(*digest, waited->digest)) {
             pending_ = waited;
             return false;
@@ -414,7 +415,7 @@ void Judge::judge_reference(std::uint64_t number, const Subject& key) {
         return;
     }
     if (!material.digest && !material.key_digest) return;
-    const auto view = view_certificate(material.certificate);
+    const auto view = keyrings::view_certificate(material.certificate);
     const auto* same_name = view ? references_.by_subject(view->subject) : nullptr;
     if (match == Match::kOtherKeyring)
         findings_.add(codes::kKeyUnknown,
@@ -431,8 +432,9 @@ void Judge::judge_reference(std::uint64_t number, const Subject& key) {
 
 void Judge::judge_dates(std::uint64_t number, const Subject& key) {
     // A reference value was taken apart when it was loaded.
-    const auto view = key.material.by_certificate ? std::optional(key.material.reference->view)
-                                                  : view_certificate(key.material.certificate);
+    const auto view = key.material.by_certificate
+                          ? std::optional(key.material.reference->view)
+                          : keyrings::view_certificate(key.material.certificate);
     if (!view) return;
     if (view->not_after < now_)
         findings_.add(codes::kKeyExpired, policy_.keys.allow_expired, key.text() + " has expired",

@@ -6,14 +6,14 @@
 #include <set>
 #include <string>
 
+#include "controller/list/cbor_reader.h"
 #include "controller/service/appraise/key_ledger.h"
 #include "controller/service/appraise/list_pass.h"
 #include "controller/service/appraise/policy.h"
-#include "controller/list/cbor_reader.h"
 
 namespace keyscribe::appraise {
 
-namespace cbor = measure::cbor;
+namespace cbor = list::cbor;
 
 class Findings;
 
@@ -39,7 +39,7 @@ class Judge {
           ledger_(references) {}
 
     /// An entry of Keyscribe's list whose digests are right.
-    void entry(std::uint64_t number, const measure::Entry& entry, const TemplateFields& fields);
+    void entry(std::uint64_t number, const list::Entry& entry, const TemplateFields& fields);
     /// After the last: missing keys, chains of trust.
     void finish();
 
@@ -57,7 +57,7 @@ class Judge {
     };
 
     void unfolded(std::uint64_t number, std::string_view name, Bytes buf, const Sha256& digest);
-    void batch(std::uint64_t number, const measure::Entry& entry);
+    void batch(std::uint64_t number, const list::Entry& entry);
     void plain(std::uint64_t number, std::string_view name, Bytes buf, const Sha256& digest);
     void flush();
     void record(std::uint64_t number, std::string_view kind, Bytes buf);

@@ -36,7 +36,7 @@ MaterialId KeyLedger::by_payload(const Sha256& digest, Bytes payload, bool& fres
     Material material{.digest = digest, .has_payload = true};
     match(material);  // a reference value was taken apart when it was loaded
     if (material.reference == nullptr)
-        if (const auto view = view_certificate(payload)) {
+        if (const auto view = keyrings::view_certificate(payload)) {
             material.certificate = payload;
             material.public_key = view->public_key;
             material.key_digest = sha256(view->public_key);

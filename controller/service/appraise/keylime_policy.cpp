@@ -53,20 +53,20 @@ Result<std::string> keylime_policy(const ReferenceValues& references, const Appr
                     "give --keyring, or an appraisal policy that watches keyrings by name");
     json digests = json::object();
     for (const std::string& keyring : keyrings) {
-        const std::string written = measure::ima_event_name(keyring);
+        const std::string written = list::ima_event_name(keyring);
         if (!is_plain(written))
             return fail("Keylime cannot read this keyring's name in a list", keyring,
                         "it takes printable ASCII without backslashes");
         json of_keyring = json::array();
         for (const Reference& reference : references.all())
             if (reference.keyring.empty() || reference.keyring == keyring)
-                of_keyring.push_back(measure::to_hex(reference.digest));
+                of_keyring.push_back(to_hex(reference.digest));
         if (of_keyring.empty()) return fail("no certificate may stand in this keyring", keyring);
         digests[written] = std::move(of_keyring);
     }
     json ignored = json::array();
     for (const std::string& name : policy.keyrings.exempt)
-        if (!is_glob(name)) ignored.push_back(measure::ima_event_name(name));
+        if (!is_glob(name)) ignored.push_back(list::ima_event_name(name));
     const json runtime_policy = {
         {"meta", {{"version", 1}, {"generator", kGenerator}}},
         {"release", 0},

@@ -5,9 +5,9 @@
 
 #include <string>
 
+#include "controller/base/error.h"
 #include "controller/service/appraise/policy.h"
 #include "controller/service/appraise/references.h"
-#include "controller/base/error.h"
 
 namespace keyscribe::appraise {
 

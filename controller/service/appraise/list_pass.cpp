@@ -19,7 +19,7 @@ constexpr std::size_t kWorthThreads = 1 << 20;  // bytes
 
 std::optional<Bytes> take_field(Bytes& rest) {
     if (rest.size() < 4) return std::nullopt;
-    const std::uint32_t length = measure::load_le32(rest.data());
+    const std::uint32_t length = load_le32(rest.data());
     if (length > rest.size() - 4) return std::nullopt;
     const Bytes field = rest.subspan(4, length);
     rest = rest.subspan(4 + std::size_t{length});
@@ -39,7 +39,7 @@ bool take_digest(Bytes field, bool typed, TemplateFields& fields) {
     const auto end = std::ranges::find(field, std::uint8_t{0});
     if (end == field.end()) return false;
     const std::size_t size = static_cast<std::size_t>(end - field.begin());
-    std::string_view prefix = measure::as_text(field.first(size));
+    std::string_view prefix = as_text(field.first(size));
     if (!prefix.ends_with(':')) return false;
     prefix.remove_suffix(1);
     if (typed) {
@@ -59,7 +59,7 @@ bool take_digest(Bytes field, bool typed, TemplateFields& fields) {
 class KnownPayloads {
   public:
     bool matches(Bytes payload, Algorithm algorithm, Bytes digest) {
-        if (digest.size() != measure::size_of(algorithm)) return false;
+        if (digest.size() != size_of(algorithm)) return false;
         std::size_t slot;
         std::memcpy(&slot, digest.data(), sizeof slot);
         Known& known = slots_[slot % slots_.size()];
@@ -67,7 +67,7 @@ class KnownPayloads {
             known.payload.size() == payload.size() &&
             std::memcmp(known.payload.data(), payload.data(), payload.size()) == 0)
             return true;
-        if (!std::ranges::equal(Bytes(measure::hash(algorithm, payload)), digest)) return false;
+        if (!std::ranges::equal(Bytes(hash(algorithm, payload)), digest)) return false;
         if (!payload.empty()) known = {algorithm, payload, digest};
         return true;
     }
@@ -82,10 +82,10 @@ class KnownPayloads {
 
 /// What the entry extends. For a bank of whose digest it has no implementation the kernel takes
 /// SHA-1's, with zeros behind it (security/integrity/ima/ima_crypto.c, ima_calc_field_array_hash).
-Digest extend_value(const ListPass& pass, const measure::Entry& entry, Algorithm bank) {
-    if (!pass.padded_sha1) return measure::extend_value(entry, bank);
-    Digest value = measure::extend_value(entry, Algorithm::kSha1);
-    value.size = measure::size_of(bank);
+Digest extend_value(const ListPass& pass, const list::Entry& entry, Algorithm bank) {
+    if (!pass.padded_sha1) return list::extend_value(entry, bank);
+    Digest value = list::extend_value(entry, Algorithm::kSha1);
+    value.size = size_of(bank);
     return value;
 }
 
@@ -96,12 +96,12 @@ bool has_reached(const PcrBanks& values, const PcrBanks& quoted) {
 }
 
 void hash_entry(const ListPass& pass, HashedEntry& hashed, KnownPayloads& known) {
-    const measure::Entry& entry = hashed.entry;
+    const list::Entry& entry = hashed.entry;
     hashed.violation = entry.is_violation();
     hashed.fields = take_apart(entry.template_name, entry.template_data);
     if (hashed.violation) {
         for (std::size_t i = 0; i < pass.start.size(); ++i)
-            hashed.values[i] = measure::filled(pass.start[i].first, 0xff);
+            hashed.values[i] = filled(pass.start[i].first, 0xff);
         return;
     }
     bool stored_is_bank = false;
@@ -113,10 +113,10 @@ void hash_entry(const ListPass& pass, HashedEntry& hashed, KnownPayloads& known)
             std::ranges::equal(Bytes(hashed.values[i]), entry.stored_digest);
     }
     if (!stored_is_bank)
-        hashed.stored_digest_right = std::ranges::equal(
-            Bytes(measure::extend_value(entry, pass.stored)), entry.stored_digest);
+        hashed.stored_digest_right =
+            std::ranges::equal(Bytes(list::extend_value(entry, pass.stored)), entry.stored_digest);
     if (!hashed.fields || entry.template_name != "ima-buf") return;
-    const auto algorithm = measure::algorithm_named(hashed.fields->algorithm);
+    const auto algorithm = algorithm_named(hashed.fields->algorithm);
     hashed.payload_digest_right =
         algorithm && known.matches(hashed.fields->more[0], *algorithm, hashed.fields->digest);
 }
@@ -188,7 +188,7 @@ class Hashers {
 };
 
 /// Reads the next entries of the list; what stops it stays in `result`.
-void fill(measure::ListReader& reader, std::vector<HashedEntry>& window, std::uint64_t& number,
+void fill(list::ListReader& reader, std::vector<HashedEntry>& window, std::uint64_t& number,
           PassResult& result) {
     window.clear();
     while (window.size() < kWindow) {
@@ -216,7 +216,7 @@ std::optional<TemplateFields> take_apart(std::string_view template_name, Bytes d
         Bytes rest = data.subspan(20);
         const auto name = take_field(rest);
         if (!name || !rest.empty()) return std::nullopt;
-        fields.name = measure::as_text(*name);
+        fields.name = as_text(*name);
         fields.name = fields.name.substr(0, fields.name.find('\0'));
         return fields;
     }
@@ -228,7 +228,7 @@ std::optional<TemplateFields> take_apart(std::string_view template_name, Bytes d
     const auto name = take_field(data);
     if (!name || name->empty() || std::ranges::find(*name, std::uint8_t{0}) != name->end() - 1)
         return std::nullopt;
-    fields.name = measure::as_text(name->first(name->size() - 1));
+    fields.name = as_text(name->first(name->size() - 1));
     for (; fields.count < *behind; ++fields.count) {
         const auto field = take_field(data);
         if (!field) return std::nullopt;
@@ -241,7 +241,7 @@ std::optional<TemplateFields> take_apart(std::string_view template_name, Bytes d
 PassResult run(const ListPass& pass, const Visit& visit) {
     PassResult result{.entries = pass.first_entry, .values = pass.start};
     result.reached = has_reached(result.values, pass.quoted);
-    measure::ListReader reader(pass.list, pass.stored);
+    list::ListReader reader(pass.list, pass.stored);
     std::uint64_t number = pass.first_entry;
     const unsigned threads = pass.list.size() < kWorthThreads ? 1 : std::max(1u, pass.threads);
     Hashers hashers(pass, threads);
@@ -255,7 +255,7 @@ PassResult run(const ListPass& pass, const Visit& visit) {
             visit(hashed, result.values);
             for (std::size_t i = 0; i < result.values.size(); ++i) {
                 auto& [bank, value] = result.values[i];
-                value = measure::extended(bank, value, hashed.values[i]);
+                value = list::extended(bank, value, hashed.values[i]);
             }
             result.reached = has_reached(result.values, pass.quoted);
         } else {

@@ -16,10 +16,6 @@
 
 namespace keyscribe::appraise {
 
-using measure::Algorithm;
-using measure::Bytes;
-using measure::Digest;
-
 /// Template data, taken apart. Source: Documentation/security/IMA-templates.rst.
 struct TemplateFields {
     std::string_view type;       ///< of d-ngv2: "ima", "verity"; of d-ng empty
@@ -34,7 +30,7 @@ struct TemplateFields {
 std::optional<TemplateFields> take_apart(std::string_view template_name, Bytes data);
 
 struct HashedEntry {
-    measure::Entry entry;
+    list::Entry entry;
     std::uint64_t number = 0;  ///< in the list, from 0
     std::optional<TemplateFields> fields;
     bool violation = false;             ///< nothing vouches for what it says

@@ -5,8 +5,8 @@
 #include <functional>
 #include <optional>
 
-#include "controller/service/appraise/finding.h"
 #include "controller/base/toml.h"
+#include "controller/service/appraise/finding.h"
 
 namespace keyscribe::appraise {
 namespace {
@@ -82,19 +82,18 @@ Setting digests(std::string_view name, std::vector<std::vector<std::uint8_t>>& t
             }};
 }
 
-Setting banks(std::string_view name, std::vector<measure::Algorithm>& to) {
+Setting banks(std::string_view name, std::vector<Algorithm>& to) {
     return {name, "an array of \"sha256\", \"sha384\", \"sha512\" or \"sha1\"; not \"sha1\" alone",
             [&to](const toml::node& node) {
                 const auto texts = names_of(node);
                 if (!texts) return false;
                 to.clear();
                 for (const std::string& text : *texts) {
-                    const auto bank = measure::algorithm_named(text);
+                    const auto bank = algorithm_named(text);
                     if (!bank) return false;
                     to.push_back(*bank);
                 }
-                return std::ranges::any_of(
-                    to, [](auto bank) { return bank != measure::Algorithm::kSha1; });
+                return std::ranges::any_of(to, [](auto bank) { return bank != Algorithm::kSha1; });
             }};
 }
 

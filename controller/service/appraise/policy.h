@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "controller/base/error.h"
 #include "controller/base/digest.h"
+#include "controller/base/error.h"
 
 namespace keyscribe::appraise {
 
@@ -18,7 +18,7 @@ using Names = std::vector<std::string>;
 struct AppraisalPolicy {
     struct {
         unsigned pcr = 13;  ///< where Keyscribe's list must have been extended to
-        std::vector<measure::Algorithm> banks{measure::Algorithm::kSha256};  ///< all must be quoted
+        std::vector<Algorithm> banks{Algorithm::kSha256};  ///< all must be quoted
         bool require_boot_aggregate = false;
     } evidence;
     struct {

@@ -135,7 +135,7 @@ std::optional<Signature> parse_signature(Bytes bytes) {
         default:
             return std::nullopt;
     }
-    const auto algorithm = measure::algorithm_of(hash);
+    const auto algorithm = algorithm_of(hash);
     if (!algorithm || md_of(*algorithm) == nullptr) return std::nullopt;
     signature.hash = *algorithm;
     return signature;
@@ -197,7 +197,7 @@ std::optional<std::vector<std::pair<Algorithm, unsigned>>> selected(
         if (one.sizeofSelect > sizeof one.pcrSelect) return std::nullopt;
         for (unsigned pcr = 0; pcr < 8u * one.sizeofSelect; ++pcr) {
             if (!(one.pcrSelect[pcr / 8] & (1u << (pcr % 8)))) continue;
-            const auto bank = measure::algorithm_of(one.hash);
+            const auto bank = algorithm_of(one.hash);
             if (!bank || std::ranges::find(pcrs, std::pair{*bank, pcr}) != pcrs.end())
                 return std::nullopt;
             pcrs.emplace_back(*bank, pcr);
@@ -226,7 +226,7 @@ bool check_values(const TPMS_QUOTE_INFO& quoted, Algorithm hash, const evidence:
                      "the quote is over other PCRs or banks than the evidence gives values of");
         return false;
     }
-    const Digest digest = measure::hash(hash, concatenated);
+    const Digest digest = base::hash(hash, concatenated);
     if (!std::ranges::equal(Bytes(digest), Bytes(quoted.pcrDigest.buffer, quoted.pcrDigest.size))) {
         findings.add(codes::kQuoteDigest, "the PCR values of the evidence are not the quoted ones");
         return false;
@@ -291,7 +291,7 @@ Result<TpmPublic> parse_public(Bytes bytes) {
                    : parsed.type == TPM2_ALG_ECC ? ecc_numbers(parsed)
                                                  : fail("neither RSA nor ECC", "ak");
     if (!numbers) return std::unexpected(numbers.error());
-    const auto name_algorithm = measure::algorithm_of(parsed.nameAlg);
+    const auto name_algorithm = algorithm_of(parsed.nameAlg);
     if (!name_algorithm) return fail("an unknown nameAlg", "ak");
 
     TpmPublic found{.numbers = std::move(*numbers)};
@@ -302,7 +302,7 @@ Result<TpmPublic> parse_public(Bytes bytes) {
         (parsed.objectAttributes & (kNeeded | TPMA_OBJECT_DECRYPT)) == kNeeded;
     found.name = {static_cast<std::uint8_t>(parsed.nameAlg >> 8),
                   static_cast<std::uint8_t>(parsed.nameAlg)};
-    const Digest digest = measure::hash(*name_algorithm, bytes);
+    const Digest digest = hash(*name_algorithm, bytes);
     found.name.insert(found.name.end(), digest.bytes.begin(), digest.bytes.begin() + digest.size);
     return found;
 }

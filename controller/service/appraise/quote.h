@@ -8,15 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include "controller/service/appraise/finding.h"
 #include "controller/base/error.h"
 #include "controller/evidence/evidence.h"
+#include "controller/service/appraise/finding.h"
 
 namespace keyscribe::appraise {
-
-using measure::Algorithm;
-using measure::Bytes;
-using measure::Digest;
 
 /// What makes a public key that key: numbers without leading zeros. Comparing them is a thousandth
 /// of the work of having OpenSSL make a key of what every host sends.

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "controller/service/appraise/openssl.h"
 #include "controller/base/mapped_file.h"
+#include "controller/service/appraise/openssl.h"
 
 namespace keyscribe::appraise {
 namespace {
@@ -84,13 +84,13 @@ Result<void> each_line(std::string_view text, const std::string& file, std::stri
 Result<void> ReferenceValues::add(Bytes content, const std::string& file,
                                   const std::string& keyring) {
     std::vector<std::vector<std::uint8_t>> certificates;
-    if (measure::as_text(content).find(kPemBegin) != std::string_view::npos) {
+    if (as_text(content).find(kPemBegin) != std::string_view::npos) {
         auto found = from_pem(content, file);
         if (!found) return std::unexpected(found.error());
         certificates = std::move(*found);
     } else {
         while (!content.empty()) {
-            const auto size = der_size(content);
+            const auto size = keyrings::der_size(content);
             if (!size) return fail("neither PEM nor DER", file, "certificates are expected here");
             certificates.emplace_back(content.begin(),
                                       content.begin() + static_cast<std::ptrdiff_t>(*size));
@@ -99,7 +99,7 @@ Result<void> ReferenceValues::add(Bytes content, const std::string& file,
     }
     for (auto& certificate : certificates) {
         storage_.push_back(std::move(certificate));
-        const auto view = view_certificate(storage_.back());
+        const auto view = keyrings::view_certificate(storage_.back());
         if (!view) return fail("not an X.509 certificate", file, "certificates are expected here");
         const auto index = static_cast<std::uint32_t>(all_.size());
         all_.push_back({file, keyring, *view, sha256(view->der), sha256(view->public_key)});
@@ -127,7 +127,7 @@ Result<ReferenceValues> ReferenceValues::load(const fs::path& directory) {
     std::ranges::sort(files);
     ReferenceValues values;
     for (const auto& [file, keyring] : files) {
-        const auto mapped = evidence::MappedFile::open(file);
+        const auto mapped = MappedFile::open(file);
         if (!mapped) return std::unexpected(mapped.error());
         if (auto added = values.add(mapped->bytes(), file, keyring); !added)
             return std::unexpected(added.error());
@@ -172,7 +172,7 @@ Result<BlockedKeys> BlockedKeys::parse(std::string_view text, const std::string&
     BlockedKeys keys;
     if (text.find(kPemBegin) != text.npos) {
         ReferenceValues certificates;
-        if (auto added = certificates.add(measure::as_bytes(text), file); !added)
+        if (auto added = certificates.add(as_bytes(text), file); !added)
             return std::unexpected(added.error());
         for (const Reference& reference : certificates.all()) {
             keys.digests_.insert(reference.digest);
@@ -197,16 +197,16 @@ Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::strin
     BlockedFiles files;
     auto read = each_line(text, file, "a file's digest in hex, as sha256sum writes it",
                           [&](std::string_view word) {
-                              std::optional<measure::Algorithm> algorithm;
+                              std::optional<Algorithm> algorithm;
                               if (const auto colon = word.find(':'); colon != word.npos) {
-                                  algorithm = measure::algorithm_named(word.substr(0, colon));
+                                  algorithm = algorithm_named(word.substr(0, colon));
                                   if (!algorithm) return false;
                                   word.remove_prefix(colon + 1);
                               }
                               const auto bytes = bytes_of_hex(word);
                               if (!bytes) return false;
                               const std::size_t size = bytes->size();
-                              if (algorithm ? size != measure::size_of(*algorithm)
+                              if (algorithm ? size != size_of(*algorithm)
                                             : size != 20 && size != 32 && size != 48 && size != 64)
                                   return false;
                               files.digests_.emplace(bytes->begin(), bytes->end());

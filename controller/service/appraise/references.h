@@ -11,12 +11,10 @@
 #include <unordered_set>
 #include <vector>
 
-#include "controller/keyrings/certificate_view.h"
 #include "controller/base/error.h"
+#include "controller/keyrings/certificate_view.h"
 
 namespace keyscribe::appraise {
-
-using measure::Sha256;
 
 /// For hash tables whose keys are digests already.
 struct DigestHash {
@@ -27,15 +25,13 @@ struct DigestHash {
     }
 };
 
-using measure::sha256;
-
 /// A certificate that may stand in a watched keyring.
 struct Reference {
-    std::string file;      ///< where it was found, for messages
-    std::string keyring;   ///< the only one that it may stand in; empty: any
-    CertificateView view;  ///< into memory that ReferenceValues owns
-    Sha256 digest;         ///< SHA-256 of the certificate
-    Sha256 key_digest;     ///< SHA-256 of subjectPublicKey's bytes
+    std::string file;                ///< where it was found, for messages
+    std::string keyring;             ///< the only one that it may stand in; empty: any
+    keyrings::CertificateView view;  ///< into memory that ReferenceValues owns
+    Sha256 digest;                   ///< SHA-256 of the certificate
+    Sha256 key_digest;               ///< SHA-256 of subjectPublicKey's bytes
 };
 
 /// How a key in a keyring compares with the reference values.

@@ -13,7 +13,7 @@ constexpr const char* kFormat = "keyscribe-appraisal-state";
 constexpr std::size_t kMaxHeader = 8192;
 
 std::optional<Digest> digest_of(const std::string& hex, Algorithm bank) {
-    Digest digest{.size = measure::size_of(bank)};
+    Digest digest{.size = size_of(bank)};
     if (hex.size() != 2 * digest.size) return std::nullopt;
     for (std::size_t i = 0; i < hex.size(); ++i) {
         constexpr std::string_view kDigits = "0123456789abcdef";
@@ -52,7 +52,7 @@ Result<KeptState> parse_state(Bytes file) {
                     .entries = header["entries"],
                     .list = file.subspan(size + 1)};
     for (const auto& [name, value] : header["values"].items()) {
-        const auto bank = measure::algorithm_named(name);
+        const auto bank = algorithm_named(name);
         const auto digest =
             bank && value.is_string() ? digest_of(value.get<std::string>(), *bank) : std::nullopt;
         if (!digest) return fail("a PCR value that is none", "state");
@@ -67,7 +67,7 @@ Result<KeptState> parse_state(Bytes file) {
 std::string state_header(const KeptState& state, std::size_t bytes) {
     json values = json::object();
     for (const auto& [bank, value] : state.values)
-        values[std::string(measure::name_of(bank))] = measure::to_hex(value);
+        values[std::string(name_of(bank))] = to_hex(value);
     return json{{"format", kFormat},
                 {"version", 1},
                 {"ak", state.ak},

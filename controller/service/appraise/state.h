@@ -9,8 +9,8 @@
 
 #include <string>
 
-#include "controller/service/appraise/list_pass.h"
 #include "controller/base/error.h"
+#include "controller/service/appraise/list_pass.h"
 
 namespace keyscribe::appraise {
 

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "controller/service/appraise/quote.h"
-#include "controller/list/list_reader.h"
 #include "controller/base/little_endian.h"
+#include "controller/list/list_reader.h"
+#include "controller/service/appraise/quote.h"
 
 namespace keyscribe::appraise {
 namespace {
@@ -19,13 +19,13 @@ constexpr std::size_t kDigestList = 4 + 8 * kDigest;
 /// All values, one behind the other: the format "values". Nothing where it is not "serialized".
 std::optional<std::vector<std::uint8_t>> values_of_serialized(Bytes file) {
     if (file.size() < kSelection + 4) return std::nullopt;
-    const std::uint32_t lists = measure::load_le32(file.data() + kSelection);
+    const std::uint32_t lists = load_le32(file.data() + kSelection);
     file = file.subspan(kSelection + 4);
     if (lists > file.size() / kDigestList || file.size() != lists * kDigestList)
         return std::nullopt;
     std::vector<std::uint8_t> values;
     for (; !file.empty(); file = file.subspan(kDigestList)) {
-        const std::uint32_t count = measure::load_le32(file.data());
+        const std::uint32_t count = load_le32(file.data());
         if (count > 8) return std::nullopt;
         for (std::size_t i = 0; i < count; ++i) {
             const Bytes digest = file.subspan(4 + i * kDigest, kDigest);
@@ -44,7 +44,7 @@ Result<evidence::Evidence> evidence_of(const Tpm2QuoteFiles& files, unsigned pcr
     const auto selection = quoted_pcrs(files.message);
     if (!selection) return fail("not a quote over PCRs that are known here", "tpm2_quote -m");
     std::size_t size = 0;
-    for (const auto& [bank, number] : *selection) size += measure::size_of(bank);
+    for (const auto& [bank, number] : *selection) size += size_of(bank);
     std::vector<std::uint8_t> values(files.pcrs.begin(), files.pcrs.end());
     if (values.size() != size) {
         auto serialized = values_of_serialized(files.pcrs);
@@ -57,7 +57,7 @@ Result<evidence::Evidence> evidence_of(const Tpm2QuoteFiles& files, unsigned pcr
     Bytes rest = values;
     for (const auto& [bank, number] : *selection) {
         Digest& value = quote.pcrs[bank][number];
-        value.size = measure::size_of(bank);
+        value.size = size_of(bank);
         std::ranges::copy(rest.first(value.size), value.bytes.begin());
         rest = rest.subspan(value.size);
     }
@@ -65,7 +65,7 @@ Result<evidence::Evidence> evidence_of(const Tpm2QuoteFiles& files, unsigned pcr
     evidence.pcr = pcr;
     evidence.quotes.push_back(std::move(quote));
     evidence.list.data = files.list;
-    measure::ListReader reader(files.list);
+    list::ListReader reader(files.list);
     for (;; ++evidence.list.entries) {
         const auto entry = reader.next();
         if (!entry || !*entry) break;  // a list that is cut short is told by the appraisal

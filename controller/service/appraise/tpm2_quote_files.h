@@ -9,10 +9,10 @@
 namespace keyscribe::appraise {
 
 struct Tpm2QuoteFiles {
-    measure::Bytes message;    ///< tpm2_quote -m: TPMS_ATTEST
-    measure::Bytes signature;  ///< -s: TPMT_SIGNATURE
-    measure::Bytes pcrs;       ///< -o: in the format "serialized" (the default) or "values"
-    measure::Bytes list;       ///< binary_runtime_measurements; may be longer than the quote covers
+    Bytes message;    ///< tpm2_quote -m: TPMS_ATTEST
+    Bytes signature;  ///< -s: TPMT_SIGNATURE
+    Bytes pcrs;       ///< -o: in the format "serialized" (the default) or "values"
+    Bytes list;       ///< binary_runtime_measurements; may be longer than the quote covers
 };
 
 /// Views into `files`. `pcr` is Keyscribe's. Error: files that do not belong together, or are none.

@@ -62,8 +62,7 @@ Html quote_facts(const Context& context) {
     if (appraisal.next)
         for (const auto& [bank, value] : appraisal.next->state.values) {
             Html banks;
-            banks.add(R"(<span class="bank">{}</span> {})", measure::name_of(bank),
-                      long_digest(value));
+            banks.add(R"(<span class="bank">{}</span> {})", name_of(bank), long_digest(value));
             facts.add("<div><dt>PCR {}</dt><dd>{}</dd></div>\n", appraisal.next->state.pcr, banks);
         }
     return facts;

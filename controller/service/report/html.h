@@ -28,7 +28,8 @@ class Html;
 inline std::string slot(std::string_view text) { return escape(text); }
 inline std::string_view slot(const Html& html);
 template <std::integral Number>
-requires(!std::same_as<Number, bool> && !std::same_as<Number, char>) Number slot(Number number) {
+    requires(!std::same_as<Number, bool> && !std::same_as<Number, char>)
+Number slot(Number number) {
     return number;
 }
 template <class Value>

@@ -12,7 +12,7 @@ using appraise::matches_any;
 /// Everything about one key, step by step.
 class Viewing {
   public:
-    Viewing(const Judgement& judgement, const model::Link& link)
+    Viewing(const Judgement& judgement, const keyrings::Link& link)
         : judgement_(judgement),
           key_(judgement.story.model().key(link.key)),
           ring_(judgement.story.model().key(link.keyring).description) {}
@@ -45,7 +45,7 @@ class Viewing {
             der = references.all()[known->front()].view.der;
             view_.certificate_is_reference = true;
         }
-        auto certificate = model::parse_certificate(der);
+        auto certificate = keyrings::parse_certificate(der);
         if (!certificate) return;
         view_.der = der;
         view_.fingerprint = certificate->fingerprint;
@@ -60,7 +60,7 @@ class Viewing {
 
     void compare() {
         const auto& basis = judgement_.basis;
-        const auto is_blocked = [&](const std::optional<model::Sha256>& digest) {
+        const auto is_blocked = [&](const std::optional<Sha256>& digest) {
             return digest && basis.blocked_keys.contains(*digest);
         };
         if (!view_.judged) return add(false, "", "not judged");
@@ -101,23 +101,24 @@ class Viewing {
     }
 
     void mark() {
-        if (key_.marks & model::kRevoked) add(view_.judged, "bad", "revoked");
-        if (key_.marks & model::kInvalidated) add(view_.judged, "bad", "invalidated");
-        if (key_.marks & model::kNegative) add(false, "warn", "negative");
-        if (model::KeyringModel::is_expired(key_, judgement_.now)) add(false, "warn", "timed out");
+        if (key_.marks & list::kRevoked) add(view_.judged, "bad", "revoked");
+        if (key_.marks & list::kInvalidated) add(view_.judged, "bad", "invalidated");
+        if (key_.marks & list::kNegative) add(false, "warn", "negative");
+        if (keyrings::KeyringModel::is_expired(key_, judgement_.now))
+            add(false, "warn", "timed out");
         if (!key_.withheld.empty())
             add(false, "", "content not measured: " + std::string(std::string_view(key_.withheld)));
     }
 
     const Judgement& judgement_;
-    const model::Key& key_;
+    const keyrings::Key& key_;
     std::string_view ring_;
     KeyView view_;
 };
 
 }  // namespace
 
-KeyView view_of(const Judgement& judgement, const model::Link& link) {
+KeyView view_of(const Judgement& judgement, const keyrings::Link& link) {
     return Viewing(judgement, link).run();
 }
 

@@ -26,10 +26,10 @@ struct Badge {
 struct KeyView {
     bool judged = false;  ///< the appraisal policy wants it to be known
     bool contraindicated = false;
-    std::optional<model::Sha256> payload;      ///< SHA-256 of what it was made from
-    std::optional<model::Sha256> fingerprint;  ///< SHA-256 of subjectPublicKey's bytes
+    std::optional<Sha256> payload;      ///< SHA-256 of what it was made from
+    std::optional<Sha256> fingerprint;  ///< SHA-256 of subjectPublicKey's bytes
     std::string algorithm;
-    std::optional<model::Certificate> certificate;
+    std::optional<keyrings::Certificate> certificate;
     Bytes der;                              ///< of it
     std::string reference;                  ///< the reference value's file; empty: none
     bool certificate_is_reference = false;  ///< the list has the public key alone
@@ -37,7 +37,7 @@ struct KeyView {
 };
 
 /// The key that the link is about.
-KeyView view_of(const Judgement& judgement, const model::Link& link);
+KeyView view_of(const Judgement& judgement, const keyrings::Link& link);
 
 /// A reference value's name for people.
 std::string file_name(const std::string& path);

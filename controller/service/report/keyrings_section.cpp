@@ -10,15 +10,15 @@
 namespace keyscribe::report {
 namespace {
 
-using model::Key;
-using model::KeyId;
-using model::Link;
-using model::LinkId;
+using keyrings::Key;
+using keyrings::KeyId;
+using keyrings::Link;
+using keyrings::LinkId;
 
 Html actor(const Link& link) {
     Html html;
     if (!link.actor) return html;
-    const model::Actor& actor = *link.actor;
+    const keyrings::Actor& actor = *link.actor;
     html.add(", by {} (pid {}, uid {})", name(actor.exe.empty() ? actor.comm : actor.exe),
              actor.pid, actor.uid);
     return html;
@@ -76,7 +76,7 @@ class Trees {
         if (key.restriction)
             html.add(R"(<p class="note">Only keys that pass <code>{}</code> may come in.</p>)",
                      key.restriction->empty() ? "nothing at all" : *key.restriction);
-        if (key.marks & model::kRevoked) html.add(R"(<p class="note">Revoked.</p>)");
+        if (key.marks & list::kRevoked) html.add(R"(<p class="note">Revoked.</p>)");
         return html;
     }
 
@@ -182,7 +182,7 @@ class Trees {
         return html;
     }
 
-    Html signers(const model::Certificate& certificate) const {
+    Html signers(const keyrings::Certificate& certificate) const {
         Html html;
         const auto found = by_certificate_.find(certificate.sha256);
         if (found == by_certificate_.end()) {
@@ -201,7 +201,7 @@ class Trees {
 
     Html entry_link(std::uint32_t entry) const {
         Html html;
-        if (entry == model::kNone) return html;
+        if (entry == keyrings::kNone) return html;
         if (bounds_.tells_entry(entry))
             html.add(R"(<a href="#entry-{}">entry {}</a>)", entry, grouped(entry));
         else
@@ -211,7 +211,7 @@ class Trees {
 
     Html since(const Link& link) const {
         Html html = entry_link(link.since.entry);
-        html.add(" ({})", model::name_of(link.how));
+        html.add(" ({})", list::name_of(link.how));
         if (link.time != 0) html.add(", {} after boot", duration(link.time / 1'000'000));
         if (const auto time = wall_clock(context_.input.evidence, link.time);
             time && link.time != 0)
@@ -222,7 +222,7 @@ class Trees {
 
     Html until(const Link& link) const {
         Html html = entry_link(link.until.entry);
-        html.add(" ({})", model::name_of(link.end));
+        html.add(" ({})", list::name_of(link.end));
         return html;
     }
 
@@ -248,13 +248,13 @@ class Trees {
     }
 
     const Context& context_;
-    const model::KeyringModel& model_;
+    const keyrings::KeyringModel& model_;
     const Limits& limits_;
     const TimelineBounds bounds_;
     std::vector<KeyId> rings_;
     std::unordered_set<KeyId> shown_;
     std::size_t left_out_ = 0;
-    std::map<model::Sha256, const SignerNode*> by_certificate_;
+    std::map<Sha256, const SignerNode*> by_certificate_;
 };
 
 }  // namespace

@@ -7,9 +7,9 @@
 namespace keyscribe::report {
 namespace {
 
-using measure::cbor::Map;
-using model::Change;
-using model::Operation;
+using list::Change;
+using list::Operation;
+using list::cbor::Map;
 
 constexpr std::string_view kPrefix = "keyscribe:";
 
@@ -47,10 +47,9 @@ Html more_words(const Change& change, bool has_payload) {
                  digest(*change.sha256));
     if (!change.withheld.empty()) html.add(" ({})", change.withheld);
     if (!change.public_key.empty())
-        html.add(", public key {}",
-                 digest(measure::hash(measure::Algorithm::kSha256, change.public_key)));
+        html.add(", public key {}", digest(hash(Algorithm::kSha256, change.public_key)));
     if (change.actor) {
-        const model::ActorView& actor = *change.actor;
+        const list::ActorView& actor = *change.actor;
         html.add(R"( <span class="actor">by {}, pid {}, uid {}</span>)",
                  name(actor.exe.empty() ? actor.comm : actor.exe), actor.pid, actor.uid);
     }
@@ -91,10 +90,10 @@ Html policy_words(const Map& fields) {
     Html html;
     html.add("in force from here on: {}", digest(fields.bytes("digest").value_or(Bytes())));
     const auto files = fields["files"];
-    if (!files || files->kind != measure::cbor::Kind::kArray) return html;
+    if (!files || files->kind != list::cbor::Kind::kArray) return html;
     Bytes rest = files->content;
     for (int i = 0; i < 20 && !rest.empty(); ++i)
-        if (const auto file = Map::of(measure::cbor::next(rest)))
+        if (const auto file = Map::of(list::cbor::next(rest)))
             html.add(", {}", name(file->name("name").value_or("")));
     if (!rest.empty()) html.add(", and more");
     return html;
@@ -130,14 +129,13 @@ MomentWords words_of(const Moment& moment) {
         }
         told.is_change = true;
         told.operation = words("key");
-        told.what.add("content {} in {}",
-                      digest(measure::hash(measure::Algorithm::kSha256, moment.buf)),
+        told.what.add("content {} in {}", digest(hash(Algorithm::kSha256, moment.buf)),
                       name(moment.name));
         return told;
     }
     const std::string_view kind = moment.name.substr(kPrefix.size());
     told.operation.add("{}", kind);
-    if (const auto change = model::parse_change(moment.name, moment.buf); !change) {
+    if (const auto change = list::parse_change(moment.name, moment.buf); !change) {
         told.what = words("malformed");
     } else if (*change) {
         told.is_change = (*change)->operation != Operation::kBaselineBegin &&

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/base/base64.h"
 #include "controller/service/report/page.h"
+
+#include "controller/base/base64.h"
 #include "controller/service/report/sections.h"
 #include "controller/service/report/style.h"
 #include "controller/service/report/words.h"
@@ -22,8 +23,7 @@ Html favicon_colour(appraise::Verdict verdict) {
 
 /// The style may be only this one, so that not even an attribute could bring another.
 Html head(const Input& input, const Html& style) {
-    const std::string style_digest = evidence::to_base64(
-        measure::hash(measure::Algorithm::kSha256, measure::as_bytes(style.text())));
+    const std::string style_digest = to_base64(hash(Algorithm::kSha256, as_bytes(style.text())));
     Html html;
     html.add(
         R"(<!DOCTYPE html>

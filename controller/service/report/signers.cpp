@@ -8,8 +8,7 @@
 namespace keyscribe::report {
 namespace {
 
-using model::LinkId;
-using model::Sha256;
+using keyrings::LinkId;
 
 constexpr std::size_t kLast = 1000;
 
@@ -30,17 +29,17 @@ class Graph {
         : judgement_(judgement), limits_(limits) {}
 
     SignerGraph run() {
-        for (const model::KeyId ring : ordered_keyrings(judgement_)) collect(ring);
+        for (const keyrings::KeyId ring : ordered_keyrings(judgement_)) collect(ring);
         verify();
         return std::move(graph_);
     }
 
   private:
-    void collect(model::KeyId ring) {
+    void collect(keyrings::KeyId ring) {
         const auto& model = judgement_.story.model();
         for (const LinkId id : model.ever_held(ring)) {
-            const model::Link& link = model.link(id);
-            const model::Key& key = model.key(link.key);
+            const keyrings::Link& link = model.link(id);
+            const keyrings::Key& key = model.key(link.key);
             if (!key.type.empty() && std::string_view(key.type) != "asymmetric") continue;
             // Cheap to tell apart by, for those beyond the limit too.
             const Sha256* same = key.sha256 ? &*key.sha256 : key.fingerprint.get();
@@ -54,7 +53,7 @@ class Graph {
         }
     }
 
-    void add(LinkId id, const model::Link& link, const model::Key& key, const Sha256& same) {
+    void add(LinkId id, const keyrings::Link& link, const keyrings::Key& key, const Sha256& same) {
         const std::string& ring = judgement_.story.model().key(link.keyring).description;
         auto found = nodes_.find(same);
         if (found == nodes_.end()) {
@@ -80,9 +79,9 @@ class Graph {
         return graph_.bands.size() - 1;
     }
 
-    static std::string label_of(const KeyView& view, const model::Key& key) {
-        if (const auto certificate = appraise::view_certificate(view.der))
-            if (std::string name = appraise::display_name(*certificate); !name.empty()) return name;
+    static std::string label_of(const KeyView& view, const keyrings::Key& key) {
+        if (const auto certificate = keyrings::view_certificate(view.der))
+            if (std::string name = keyrings::display_name(*certificate); !name.empty()) return name;
         return key.description.empty() ? "no name" : key.description;
     }
 
@@ -98,8 +97,8 @@ class Graph {
             } else {
                 const auto& key = judgement_.story.model().key(
                     judgement_.story.model().link(graph_.nodes[i].link).key);
-                keys[i] =
-                    model::public_key_info(view.algorithm, judgement_.story.bytes(key.public_key));
+                keys[i] = keyrings::public_key_info(view.algorithm,
+                                                    judgement_.story.bytes(key.public_key));
                 if (!keys[i].empty()) nameless.push_back(i);
             }
         }
@@ -111,7 +110,7 @@ class Graph {
                     graph_.unfinished = true;
                     return;
                 }
-                if (!model::is_signed_by(node.view.der, keys[signer])) return;
+                if (!keyrings::is_signed_by(node.view.der, keys[signer])) return;
                 if (signer == i)
                     node.self_signed = true;
                 else
@@ -146,15 +145,15 @@ std::size_t trust_layer(const appraise::AppraisalPolicy& policy, std::string_vie
                : kLast;
 }
 
-std::vector<model::KeyId> ordered_keyrings(const Judgement& judgement) {
+std::vector<keyrings::KeyId> ordered_keyrings(const Judgement& judgement) {
     const auto& model = judgement.story.model();
-    std::vector<std::tuple<std::size_t, std::string_view, model::KeyId>> ordered;
-    for (const model::KeyId id : model.keyrings()) {
+    std::vector<std::tuple<std::size_t, std::string_view, keyrings::KeyId>> ordered;
+    for (const keyrings::KeyId id : model.keyrings()) {
         const std::string& name = model.key(id).description;
         ordered.emplace_back(trust_layer(judgement.basis.policy, name), name, id);
     }
     std::ranges::sort(ordered);
-    std::vector<model::KeyId> ids;
+    std::vector<keyrings::KeyId> ids;
     for (const auto& one : ordered) ids.push_back(std::get<2>(one));
     return ids;
 }

@@ -15,10 +15,10 @@ namespace keyscribe::report {
 std::size_t trust_layer(const appraise::AppraisalPolicy& policy, std::string_view ring);
 
 /// Keyrings in the order of their layers, then by name.
-std::vector<model::KeyId> ordered_keyrings(const Judgement& judgement);
+std::vector<keyrings::KeyId> ordered_keyrings(const Judgement& judgement);
 
 struct SignerNode {
-    model::LinkId link = model::kNone;  ///< where it came first
+    keyrings::LinkId link = keyrings::kNone;  ///< where it came first
     KeyView view;
     std::string label;               ///< a name for people, of the host's choice
     std::size_t band = 0;            ///< index of its keyring

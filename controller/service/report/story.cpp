@@ -15,7 +15,7 @@ Story::Story(const appraise::Appraisal::Next& next) {
         joined_.insert(joined_.end(), next.added.begin(), next.added.end());
         list_ = joined_;
     }
-    measure::ListReader reader(list_);
+    list::ListReader reader(list_);
     for (std::uint64_t number = 0;; ++number) {
         const auto entry = reader.next();
         if (!entry || !*entry) break;
@@ -24,10 +24,10 @@ Story::Story(const appraise::Appraisal::Next& next) {
     model_.finish();
 }
 
-void Story::tell(const measure::Entry& entry, std::uint64_t number, unsigned pcr) {
-    const auto fields = measure::decode_fields(entry.template_name, entry.template_data);
+void Story::tell(const list::Entry& entry, std::uint64_t number, unsigned pcr) {
+    const auto fields = list::decode_fields(entry.template_name, entry.template_data);
     const std::string_view name = fields ? fields->name : std::string_view();
-    auto records = measure::Unfolded::of(entry, number);
+    auto records = list::Unfolded::of(entry, number);
     if (entry.pcr != pcr || entry.is_violation() || !records) {
         moments_.push_back({.entry = number, .name = name, .skipped = true});
         return;
@@ -37,11 +37,11 @@ void Story::tell(const measure::Entry& entry, std::uint64_t number, unsigned pcr
     if (!told) moments_.push_back({.entry = number, .name = name});
 }
 
-void Story::tell(const measure::LogicalRecord& record) {
+void Story::tell(const list::LogicalRecord& record) {
     // What is malformed is a finding already, and changes nothing here.
     (void)model_.feed(record);
     Moment moment{record.entry, record.index, record.name, record.buf};
-    const auto change = model::parse_change(record.name, record.buf);
+    const auto change = list::parse_change(record.name, record.buf);
     if (change && *change && (*change)->plain && !moments_.empty() &&
         !moments_.back().name.starts_with("keyscribe:")) {
         moment.has_payload = true;
@@ -49,7 +49,7 @@ void Story::tell(const measure::LogicalRecord& record) {
         return;
     }
     if (record.name == "keyscribe:start" || record.name == "keyscribe:restart")
-        if (const auto fields = measure::cbor::Map::parse(record.buf))
+        if (const auto fields = list::cbor::Map::parse(record.buf))
             speakers_.push_back({.entry = record.entry,
                                  .version = fields->text("version").value_or(""),
                                  .kernel = fields->text("kernel").value_or(""),

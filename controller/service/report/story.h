@@ -7,12 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "controller/service/appraise/appraise.h"
 #include "controller/keyrings/keyring_model.h"
+#include "controller/service/appraise/appraise.h"
 
 namespace keyscribe::report {
-
-using measure::Bytes;
 
 /// A record of the list, or an entry that stands for none. Views into the list.
 struct Moment {
@@ -38,18 +36,18 @@ class Story {
     Story(const Story&) = delete;
     Story& operator=(const Story&) = delete;
 
-    const model::KeyringModel& model() const { return model_; }
+    const keyrings::KeyringModel& model() const { return model_; }
     const std::vector<Moment>& moments() const { return moments_; }
     const std::vector<Speaker>& speakers() const { return speakers_; }
-    Bytes bytes(model::Extent extent) const { return list_.subspan(extent.offset, extent.size); }
+    Bytes bytes(keyrings::Extent extent) const { return list_.subspan(extent.offset, extent.size); }
 
   private:
-    void tell(const measure::Entry& entry, std::uint64_t number, unsigned pcr);
-    void tell(const measure::LogicalRecord& record);
+    void tell(const list::Entry& entry, std::uint64_t number, unsigned pcr);
+    void tell(const list::LogicalRecord& record);
 
     std::vector<std::uint8_t> joined_;  // where what was kept and what is new lie apart
     Bytes list_;
-    model::KeyringModel model_;
+    keyrings::KeyringModel model_;
     std::vector<Moment> moments_;
     std::vector<Speaker> speakers_;
 };

@@ -47,7 +47,7 @@ Html brief(const Context& context) {
     html.add("<p>Boot <code>{}</code>, ", appraisal.boot_id);
     std::string banks;
     for (const auto& [bank, value] : appraisal.next->state.values)
-        banks += (banks.empty() ? "" : ", ") + std::string(measure::name_of(bank));
+        banks += (banks.empty() ? "" : ", ") + std::string(name_of(bank));
     html.add("PCR {} ({}), {}, {}.</p>", appraisal.next->state.pcr, banks,
              count(appraisal.entries, "entry"), count(appraisal.keys, "key") + " judged");
     return html;

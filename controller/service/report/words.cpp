@@ -54,9 +54,9 @@ std::optional<std::int64_t> wall_clock(const evidence::Evidence* evidence,
            seconds(boot_time);
 }
 
-Html digest(measure::Bytes bytes) {
+Html digest(Bytes bytes) {
     Html html;
-    html.add(R"(<code class="digest">{}</code>)", measure::to_hex(bytes));
+    html.add(R"(<code class="digest">{}</code>)", to_hex(bytes));
     return html;
 }
 
@@ -66,7 +66,7 @@ Html long_digest(std::string_view hex) {
     return html;
 }
 
-Html long_digest(measure::Bytes bytes) { return long_digest(measure::to_hex(bytes)); }
+Html long_digest(Bytes bytes) { return long_digest(to_hex(bytes)); }
 
 Html whole_name(std::string_view text) {
     Html html;

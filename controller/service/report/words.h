@@ -27,9 +27,9 @@ std::string duration(std::uint64_t milliseconds);
 std::optional<std::int64_t> wall_clock(const evidence::Evidence* evidence, std::uint64_t boot_time);
 
 /// A digest: all of it there to be selected, and on a screen cut short by the style.
-Html digest(measure::Bytes bytes);
+Html digest(Bytes bytes);
 /// All of it, over as many lines as it takes.
-Html long_digest(measure::Bytes bytes);
+Html long_digest(Bytes bytes);
 Html long_digest(std::string_view hex);
 
 /// A name that the host chose: isolated from its neighbours, and cut after some 120 bytes; it says
