@@ -317,6 +317,7 @@ static __always_inline void record_serial(context *ctx, enum ks_operation operat
     event->generation = generation;
     event->key_serial = serial;
     event->key_perm = perm;
+    event->keyring_uid = event->from_uid = -1;
     event->argument = value;
     event->size = sizeof(*event);
     event->actor = actor;

@@ -58,6 +58,9 @@ static __always_inline void fill_fixed_part(struct ks_event *event, const struct
     event->key_gid = OF_KEY(change, gid.val);
     event->key_perm = OF_KEY(change, perm);
     event->key_state = key_state(change);
+    event->keyring_uid = change->keyring ? OF_KEYRING(change, uid.val) : (__u32)-1;
+    event->from_uid =
+        change->from ? READ_KEY(change->from, change->keyring_trusted, uid.val) : (__u32)-1;
     event->key_expiry = OF_KEY(change, expiry);
     event->argument = change->argument;
     __builtin_memcpy(event->key_type, type->name, sizeof(event->key_type));
