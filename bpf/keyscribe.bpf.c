@@ -174,6 +174,46 @@ PROGRAM("fexit/key_link", link)
     if (!failed(ctx)) record_with_public_key(&change);
 }
 
+/*
+ * (target, op, callout_info, callout_len, dest_keyring). request_key(2) links the key that is to be
+ * made into the keyring where it is wanted, and then has it made: construct_alloc_key() in
+ * security/keys/request_key.c, then construct_key(), whose first step this is.
+ */
+PROGRAM("fentry/request_key_auth_new", link_requested)
+{
+    struct change change = {
+        .ctx = ctx,
+        .key = (const struct key *)ctx[0],
+        .keyring = (const struct key *)ctx[4],
+        .keyring_trusted = 1,
+        .key_trusted = 1,
+        .keyring_argument = ARGUMENT(4),
+        .key_argument = ARGUMENT(0),
+        .operation = KS_OP_LINK,
+    };
+    /* A number: not every verifier believes that the pointer can be 0. */
+    if (argument(ctx, 4)) record(&change); /* under construction, it has no public key */
+}
+
+/*
+ * (keyring, key). Where somebody else has had the key made meanwhile, construct_alloc_key() links that
+ * one, which cannot fail after this check. key_link() and key_move() have a copy of it inside (GCC).
+ */
+PROGRAM("fexit/__key_link_check_live_key", link_present)
+{
+    struct change change = {
+        .ctx = ctx,
+        .keyring = (const struct key *)ctx[0],
+        .key = (const struct key *)ctx[1],
+        .keyring_trusted = 1,
+        .key_trusted = 1,
+        .keyring_argument = ARGUMENT(0),
+        .key_argument = ARGUMENT(1),
+        .operation = KS_OP_LINK,
+    };
+    if (!failed(ctx)) record_with_public_key(&change);
+}
+
 /* (keyring, key) */
 PROGRAM("fexit/key_unlink", unlink)
 {
