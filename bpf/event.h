@@ -29,7 +29,7 @@ typedef long long ks_s64;
 #endif
 
 /* Raised with every change of this file; the reader refuses a record of another version. */
-#define KS_EVENT_VERSION 2
+#define KS_EVENT_VERSION 3
 
 /* Longest key type name that is kept, terminator included. The longest in Linux 7.x has 17. */
 #define KS_TYPE_NAME_SIZE 24
@@ -167,6 +167,8 @@ struct ks_event {
     ks_u32 key_gid;
     ks_u32 key_perm; /* key_perm_t of <linux/key.h> */
     ks_u32 key_state; /* enum ks_key_state */
+    ks_u32 keyring_uid; /* who owns its keyring; 4294967295: there is none */
+    ks_u32 from_uid; /* who owns the keyring that it left; 4294967295: there is none */
     ks_s64 key_expiry; /* seconds since 1970; 0 or INT64_MAX: never */
     ks_s64 argument; /* see enum ks_operation */
 

@@ -409,6 +409,13 @@ static __always_inline _Bool brings_key(enum ks_operation operation)
            operation == KS_OP_LINK || operation == KS_OP_MOVE;
 }
 
+/* What a key is, in all keyrings that hold it. */
+static __always_inline _Bool changes_key(enum ks_operation operation)
+{
+    return operation == KS_OP_UPDATE || operation == KS_OP_INSTANTIATE ||
+           operation == KS_OP_REJECT;
+}
+
 /* The rules whose keyrings= is met. */
 static __always_inline __u64 rules_of_place(__u32 which, const struct change *change,
                                             const struct key_type *type)
@@ -451,13 +458,23 @@ static __always_inline __u32 wants_of_first(__u32 which, __u64 rules)
 }
 
 /*
- * The rules whose keyrings= is met, or can be: of an operation on the key itself only userspace
- * knows, so it is all rules where the key stands, or once stood, in a keyring that a rule names.
+ * Only userspace knows all keyrings that the operation concerns: it is one on the key itself, or changes
+ * what the key is, in its keyring and wherever else it stands.
+ */
+static __always_inline _Bool is_place_open(const struct change *change)
+{
+    return !change->keyring ||
+           (changes_key(change->operation) && is_watched(OF_KEY(change, serial)));
+}
+
+/*
+ * The rules whose keyrings= is met, or can be: where the place is open that is all rules, if the key
+ * stands, or once stood, in a keyring that a rule names.
  */
 static __always_inline __u64 rules_that_may_care(__u32 which, const struct change *change,
-                                                  const struct key_type *type)
+                                                  const struct key_type *type, _Bool open)
 {
-    if (change->keyring) return rules_of_place(which, change, type);
+    if (change->keyring) return open ? ~0ull : rules_of_place(which, change, type);
     /* keyring_alloc() too, of a keyring in no keyring, whose own name is looked at later. */
     if (change->operation == KS_OP_INSTANTIATE || is_watched(OF_KEY(change, serial))) return ~0ull;
     return filters[which & 1].any_keyring;
@@ -481,9 +498,10 @@ static __always_inline struct verdict judge(const struct change *change, union t
      * times. */
     const struct key_type *kernel_type = OF_KEY(change, index_key.type);
     __u64 asked = 0, holders = 0, allowed;
+    const _Bool open = is_place_open(change);
 
     if (generation) {
-        allowed = rules_that_may_care(generation, change, kernel_type);
+        allowed = rules_that_may_care(generation, change, kernel_type, open);
         asked = allowed & filter->operations[change->operation];
         if (ks_changes_holders(change->operation)) holders = allowed & filter->holders;
         if (!(asked | holders) &&
@@ -511,8 +529,8 @@ static __always_inline struct verdict judge(const struct change *change, union t
     asked &= allowed;
     if (asked)
         /* Where the place is open, userspace decides. */
-        verdict.wanted = change->keyring ? wants_of_first(generation, asked)
-                                         : WANT_RECORD | wants_of_all(filter, asked);
+        verdict.wanted = open ? WANT_RECORD | wants_of_all(filter, asked)
+                              : wants_of_first(generation, asked);
     if (!verdict.wanted && (holders & allowed)) verdict.wanted = WANT_RECORD;
     if (is_asymmetric(type) && !(verdict.wanted & WANT_PAYLOAD) && may_be_linked(change, filter))
         verdict.wanted |= verdict.wanted ? WANT_PAYLOAD

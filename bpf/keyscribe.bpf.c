@@ -16,6 +16,38 @@ char LICENSE[] SEC("license") = "GPL";
 
 typedef unsigned long long context;
 
+/* Kernels since 6.10 have them; before 6.15 their verifiers refuse global functions between the two. */
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+
+#define CAN_HOLD_CPU (LINUX_KERNEL_VERSION >= KERNEL_VERSION(6, 15, 0))
+
+static __always_inline void hold_cpu(void)
+{
+    if (CAN_HOLD_CPU) bpf_preempt_disable();
+}
+
+static __always_inline void release_cpu(void)
+{
+    if (CAN_HOLD_CPU) bpf_preempt_enable();
+}
+
+/*
+ * A tracing program. The kernel skips it where it is running on the same CPU already, and newer ones
+ * (PREEMPT_LAZY) preempt a task in the midst of it: whoever does the same operation there then is not
+ * seen. So it keeps the CPU from its first instruction to its last. LSM programs are never skipped.
+ */
+#define PROGRAM(attach_point, name)                     \
+    static __always_inline void name##_body(context *); \
+    SEC(attach_point) int name(context *ctx)            \
+    {                                                   \
+        hold_cpu();                                     \
+        name##_body(ctx);                               \
+        release_cpu();                                  \
+        return 0;                                       \
+    }                                                   \
+    static __always_inline void name##_body(context *ctx)
+
 static __always_inline _Bool failed(context *ctx)
 {
     __u64 value = 0;
@@ -54,23 +86,18 @@ int create_or_update_lsm(context *ctx)
     return 0;
 }
 
-SEC("fentry/security_key_post_create_or_update")
-int create_or_update_security(context *ctx)
+PROGRAM("fentry/security_key_post_create_or_update", create_or_update_security)
 {
     record_create_or_update(ctx);
-    return 0;
 }
 
-SEC("fentry/ima_post_key_create_or_update")
-int create_or_update_ima(context *ctx)
+PROGRAM("fentry/ima_post_key_create_or_update", create_or_update_ima)
 {
     record_create_or_update(ctx);
-    return 0;
 }
 
 /* (key_ref, payload, plen): keyctl(KEYCTL_UPDATE) */
-SEC("fexit/key_update")
-int update(context *ctx)
+PROGRAM("fexit/key_update", update)
 {
     const struct key *key = key_of_reference(argument(ctx, 0));
     struct change change = {
@@ -81,7 +108,6 @@ int update(context *ctx)
         .operation = KS_OP_UPDATE,
     };
     if (!failed(ctx)) record_with_payload(&change);
-    return 0;
 }
 
 /* The keyring that is given, or the one that the requester wanted the key in. */
@@ -101,8 +127,7 @@ static __always_inline const struct key *destination(__u64 keyring, __u64 authke
 }
 
 /* (key, data, datalen, keyring, authkey): keyctl(KEYCTL_INSTANTIATE), request_key, keyring_alloc */
-SEC("fexit/key_instantiate_and_link")
-int instantiate(context *ctx)
+PROGRAM("fexit/key_instantiate_and_link", instantiate)
 {
     struct change change = {
         .ctx = ctx,
@@ -112,15 +137,13 @@ int instantiate(context *ctx)
         .payload_argument = ARGUMENT(1),
         .operation = KS_OP_INSTANTIATE,
     };
-    if (failed(ctx)) return 0;
+    if (failed(ctx)) return;
     change.keyring = destination(argument(ctx, 3), argument(ctx, 4));
     record_with_payload(&change);
-    return 0;
 }
 
 /* (key, timeout, error, keyring, authkey): keyctl(KEYCTL_REJECT, KEYCTL_NEGATE) */
-SEC("fexit/key_reject_and_link")
-int reject(context *ctx)
+PROGRAM("fexit/key_reject_and_link", reject)
 {
     struct change change = {
         .ctx = ctx,
@@ -130,15 +153,13 @@ int reject(context *ctx)
         .argument = (__u32)argument(ctx, 2),
         .operation = KS_OP_REJECT,
     };
-    if (failed(ctx)) return 0;
+    if (failed(ctx)) return;
     change.keyring = destination(argument(ctx, 3), argument(ctx, 4));
     record(&change);
-    return 0;
 }
 
 /* (keyring, key) */
-SEC("fexit/key_link")
-int link(context *ctx)
+PROGRAM("fexit/key_link", link)
 {
     struct change change = {
         .ctx = ctx,
@@ -151,12 +172,50 @@ int link(context *ctx)
         .operation = KS_OP_LINK,
     };
     if (!failed(ctx)) record_with_public_key(&change);
-    return 0;
+}
+
+/*
+ * (target, op, callout_info, callout_len, dest_keyring). request_key(2) links the key that is to be
+ * made into the keyring where it is wanted, and then has it made: construct_alloc_key() in
+ * security/keys/request_key.c, then construct_key(), whose first step this is.
+ */
+PROGRAM("fentry/request_key_auth_new", link_requested)
+{
+    struct change change = {
+        .ctx = ctx,
+        .key = (const struct key *)ctx[0],
+        .keyring = (const struct key *)ctx[4],
+        .keyring_trusted = 1,
+        .key_trusted = 1,
+        .keyring_argument = ARGUMENT(4),
+        .key_argument = ARGUMENT(0),
+        .operation = KS_OP_LINK,
+    };
+    /* A number: not every verifier believes that the pointer can be 0. */
+    if (argument(ctx, 4)) record(&change); /* under construction, it has no public key */
+}
+
+/*
+ * (keyring, key). Where somebody else has had the key made meanwhile, construct_alloc_key() links that
+ * one, which cannot fail after this check. key_link() and key_move() have a copy of it inside (GCC).
+ */
+PROGRAM("fexit/__key_link_check_live_key", link_present)
+{
+    struct change change = {
+        .ctx = ctx,
+        .keyring = (const struct key *)ctx[0],
+        .key = (const struct key *)ctx[1],
+        .keyring_trusted = 1,
+        .key_trusted = 1,
+        .keyring_argument = ARGUMENT(0),
+        .key_argument = ARGUMENT(1),
+        .operation = KS_OP_LINK,
+    };
+    if (!failed(ctx)) record_with_public_key(&change);
 }
 
 /* (keyring, key) */
-SEC("fexit/key_unlink")
-int unlink(context *ctx)
+PROGRAM("fexit/key_unlink", unlink)
 {
     struct change change = {
         .ctx = ctx,
@@ -169,12 +228,10 @@ int unlink(context *ctx)
         .operation = KS_OP_UNLINK,
     };
     if (!failed(ctx)) record(&change);
-    return 0;
 }
 
 /* (key, from, to, flags) */
-SEC("fexit/key_move")
-int move(context *ctx)
+PROGRAM("fexit/key_move", move)
 {
     struct change change = {
         .ctx = ctx,
@@ -189,12 +246,10 @@ int move(context *ctx)
         .operation = KS_OP_MOVE,
     };
     if (!failed(ctx) && change.from != change.keyring) record_with_public_key(&change);
-    return 0;
 }
 
 /* (keyring) */
-SEC("fexit/keyring_clear")
-int clear(context *ctx)
+PROGRAM("fexit/keyring_clear", clear)
 {
     struct change change = {
         .ctx = ctx,
@@ -207,12 +262,10 @@ int clear(context *ctx)
         .operation = KS_OP_CLEAR,
     };
     if (!failed(ctx)) record(&change);
-    return 0;
 }
 
 /* (keyring_ref, type, restriction) */
-SEC("fexit/keyring_restrict")
-int restrict_links(context *ctx)
+PROGRAM("fexit/keyring_restrict", restrict_links)
 {
     const struct key *keyring = key_of_reference(argument(ctx, 0));
     struct change change = {
@@ -223,7 +276,6 @@ int restrict_links(context *ctx)
         .operation = KS_OP_RESTRICT,
     };
     if (!failed(ctx)) record(&change);
-    return 0;
 }
 
 /* On the key itself; these cannot fail. `done` is the flag that says that it is so already. */
@@ -240,34 +292,26 @@ static __always_inline void record_once(context *ctx, enum ks_operation operatio
     if (!(change.key->flags & done)) record(&change);
 }
 
-SEC("fentry/key_revoke")
-int revoke(context *ctx)
+PROGRAM("fentry/key_revoke", revoke)
 {
     record_once(ctx, KS_OP_REVOKE, 1ul << 1); /* KEY_FLAG_REVOKED */
-    return 0;
 }
 
-SEC("fentry/key_invalidate")
-int invalidate(context *ctx)
+PROGRAM("fentry/key_invalidate", invalidate)
 {
     record_once(ctx, KS_OP_INVALIDATE, 1ul << 5); /* KEY_FLAG_INVALIDATED */
-    return 0;
 }
 
 /* (key, timeout) */
-SEC("fexit/key_set_timeout")
-int timeout(context *ctx)
+PROGRAM("fexit/key_set_timeout", timeout)
 {
     record_once(ctx, KS_OP_TIMEOUT, 0);
-    return 0;
 }
 
 /* The garbage collector's last step. */
-SEC("fentry/security_key_free")
-int destroy(context *ctx)
+PROGRAM("fentry/security_key_free", destroy)
 {
     record_once(ctx, KS_OP_DESTROY, 0);
-    return 0;
 }
 
 /* The keyrings of the task that can be named without their serial: KEY_SPEC_* in <linux/keyctl.h>. */
@@ -317,6 +361,7 @@ static __always_inline void record_serial(context *ctx, enum ks_operation operat
     event->generation = generation;
     event->key_serial = serial;
     event->key_perm = perm;
+    event->keyring_uid = event->from_uid = -1;
     event->argument = value;
     event->size = sizeof(*event);
     event->actor = actor;
@@ -324,30 +369,30 @@ static __always_inline void record_serial(context *ctx, enum ks_operation operat
 }
 
 /* (id, perm) */
-SEC("fexit/keyctl_setperm_key")
-int setperm(context *ctx)
+PROGRAM("fexit/keyctl_setperm_key", setperm)
 {
     if (!failed(ctx)) record_serial(ctx, KS_OP_SETPERM, (__u32)argument(ctx, 1), 0);
-    return 0;
 }
 
 /* (id, user, group) */
-SEC("fexit/keyctl_chown_key")
-int chown(context *ctx)
+PROGRAM("fexit/keyctl_chown_key", chown)
 {
     if (!failed(ctx))
         record_serial(ctx, KS_OP_CHOWN, 0,
                       (__u64)(__u32)argument(ctx, 1) << 32 | (__u32)argument(ctx, 2));
-    return 0;
 }
 
 /* (key, buffer): called by keyctl(KEYCTL_GET_SECURITY), and by the controller for this program. */
 SEC("fentry/security_key_getsecurity")
 int stand(context *ctx)
 {
-    if (baseline.mode == KS_BASELINE_OFF ||
-        baseline.tgid != (__u32)(bpf_get_current_pid_tgid() >> 32))
-        return 0;
-    send_baseline((const struct key *)argument(ctx, 0));
+    _Bool asked;
+
+    hold_cpu();
+    asked = baseline.mode != KS_BASELINE_OFF &&
+            baseline.tgid == (__u32)(bpf_get_current_pid_tgid() >> 32);
+    release_cpu();
+    /* The walk is long, and nobody else is kept from this program by it but the controller itself. */
+    if (asked) send_baseline((const struct key *)argument(ctx, 0));
     return 0;
 }

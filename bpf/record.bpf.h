@@ -58,6 +58,9 @@ static __always_inline void fill_fixed_part(struct ks_event *event, const struct
     event->key_gid = OF_KEY(change, gid.val);
     event->key_perm = OF_KEY(change, perm);
     event->key_state = key_state(change);
+    event->keyring_uid = change->keyring ? OF_KEYRING(change, uid.val) : (__u32)-1;
+    event->from_uid =
+        change->from ? READ_KEY(change->from, change->keyring_trusted, uid.val) : (__u32)-1;
     event->key_expiry = OF_KEY(change, expiry);
     event->argument = change->argument;
     __builtin_memcpy(event->key_type, type->name, sizeof(event->key_type));
@@ -314,61 +317,61 @@ static __always_inline __u8 payload_flags(const struct change *change, const uni
     return flags;
 }
 
-/* The one thing that the programs do whose operation has a payload. */
+/* What every record begins with; false: no rule can match, and there is none. */
+static __always_inline _Bool begin_record(struct change *change, union type_name *type,
+                                          struct verdict *verdict, struct ks_actor *actor)
+{
+    *verdict = judge(change, type);
+    if (!verdict->wanted) {
+        count(KS_COUNT_FILTERED);
+        return 0;
+    }
+    __builtin_memset(actor, 0, sizeof(*actor)); /* not before: it costs */
+    find_actor(actor);
+    change->actor = actor;
+    if (brings_key(change->operation) && !(verdict->wanted & WANT_REMEMBER))
+        watch(OF_KEY(change, serial));
+    return 1;
+}
+
+/* Of an operation that has a payload. */
 static __always_inline void record_with_payload(struct change *change)
 {
     union type_name type;
-    struct verdict verdict = judge(change, &type);
+    struct verdict verdict;
+    struct ks_actor actor;
 
-    if (!verdict.wanted) {
-        count(KS_COUNT_FILTERED);
-        return;
-    }
-    struct ks_actor actor = {}; /* not above: it costs */
-    find_actor(&actor);
-    change->actor = &actor;
-    if (brings_key(change->operation) && !(verdict.wanted & WANT_REMEMBER))
-        watch(OF_KEY(change, serial));
+    if (!begin_record(change, &type, &verdict, &actor)) return;
     change->payload = (const void *)argument(change->ctx, change->payload_argument - 1);
     if (change->payload) change->payload_length = ((const __u64 *)change->ctx)[change->payload_argument];
     send_with_payload(change, &type, &verdict, payload_flags(change, &type, &verdict));
 }
 
-/* Those that put a key that is there into a keyring: with what is left of what it was made from. */
+/* Of one that puts a key that is there into a keyring: with what is left of what it was made from. */
 static __always_inline void record_with_public_key(struct change *change)
 {
     union type_name type;
-    struct verdict verdict = judge(change, &type);
+    struct verdict verdict;
+    struct ks_actor actor;
     __u64 number;
 
-    if (!verdict.wanted) {
-        count(KS_COUNT_FILTERED);
-        return;
-    }
-    struct ks_actor actor = {}; /* not above: it costs */
-    find_actor(&actor);
-    change->actor = &actor;
-    if (brings_key(change->operation)) watch(OF_KEY(change, serial));
+    if (!begin_record(change, &type, &verdict, &actor)) return;
     number = __sync_fetch_and_add(&sequence, 1) + 1;
-    if ((verdict.wanted & WANT_PAYLOAD) && is_asymmetric(&type) && !is_private_key(ADDRESS_OF(change, key)) &&
+    if ((verdict.wanted & WANT_PAYLOAD) && is_asymmetric(&type) &&
+        !is_private_key(ADDRESS_OF(change, key)) &&
         send_public_key(change, &type, &verdict, number, 0))
         return;
     if (!send_without(change, &type, &verdict, number, 0)) count(KS_COUNT_LOST);
 }
 
-/* All others. */
+/* Of any other. */
 static __always_inline void record(struct change *change)
 {
     union type_name type;
-    struct verdict verdict = judge(change, &type);
+    struct verdict verdict;
+    struct ks_actor actor;
 
-    if (!verdict.wanted) {
-        count(KS_COUNT_FILTERED);
-        return;
-    }
-    struct ks_actor actor = {}; /* not above: it costs */
-    find_actor(&actor);
-    change->actor = &actor;
+    if (!begin_record(change, &type, &verdict, &actor)) return;
     if (!send_without(change, &type, &verdict, __sync_fetch_and_add(&sequence, 1) + 1, 0))
         count(KS_COUNT_LOST);
 }

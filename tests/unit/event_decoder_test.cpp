@@ -22,6 +22,8 @@ struct Record {
         fixed.sequence = 7;
         fixed.generation = 3;
         fixed.key_serial = -5;
+        fixed.keyring_uid = 1000;
+        fixed.from_uid = UINT32_MAX;
         fixed.actor.pid = 42;
         fixed.actor.cgroup_id = 1ull << 40;
         std::strcpy(fixed.actor.comm, "keyctl");
@@ -66,6 +68,8 @@ TEST(EventDecoder, TakesEveryField) {
     EXPECT_EQ(event->key_type, "asymmetric");
     EXPECT_EQ(event->description, "a key");
     EXPECT_EQ(event->keyring.name, ".ima");
+    EXPECT_EQ(event->keyring_uid, 1000u);
+    EXPECT_EQ(event->from_uid, UINT32_MAX);
     EXPECT_EQ(std::string(event->payload.begin(), event->payload.end()), "bytes");
     EXPECT_EQ(event->actor.pid, 42u);
     EXPECT_EQ(event->actor.cgroup_id, 1ull << 40);

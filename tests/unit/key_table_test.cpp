@@ -154,6 +154,19 @@ TEST(Concern, AnOperationOnTheKeyItselfConcernsAllWhoHoldIt) {
     EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_REVOKE, 99, {}), table)), "@0 ");
 }
 
+// request_key(2) puts a key under construction into one keyring, its helper makes it in another;
+// and add_key(2) updates a key by way of any keyring that holds it.
+TEST(Concern, WhatAKeyIsConcernsAllWhoHoldIt) {
+    events::KeyTable table(1000);
+    table.take(in_keyring(KS_OP_LINK, 10, kIma));
+    for (const ks_operation operation : {KS_OP_INSTANTIATE, KS_OP_UPDATE})
+        EXPECT_EQ(judged(events::concerns_of(in_keyring(operation, 10, kOther), table)),
+                  "other@2+ .ima@1+ ");
+    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_REJECT, 10, kOther), table)),
+              "other@2 .ima@1 ");
+    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_UPDATE, 10, kIma), table)), ".ima@1+ ");
+}
+
 TEST(Concern, AnOperationInAKeyringConcernsThatOne) {
     const events::KeyTable table(1000);
     EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_LINK, 10, kIma), table)), ".ima@1+ ");

@@ -96,6 +96,8 @@ Result<events::KeyEvent> decode_event(std::span<const std::byte> record) {
     event.key_gid = raw.key_gid;
     event.key_perm = raw.key_perm;
     event.key_state = raw.key_state;
+    event.keyring_uid = raw.keyring_uid;
+    event.from_uid = raw.from_uid;
     event.key_expiry = raw.key_expiry;
     event.argument = raw.argument;
     const ks_actor& actor = raw.actor;

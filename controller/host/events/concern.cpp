@@ -9,6 +9,11 @@ bool has_material(ks_operation operation) {
            operation == KS_OP_INSTANTIATE || operation == KS_OP_LINK || operation == KS_OP_MOVE;
 }
 
+/// What the key is, in all keyrings that hold it.
+bool changes_key(ks_operation operation) {
+    return operation == KS_OP_UPDATE || operation == KS_OP_INSTANTIATE || operation == KS_OP_REJECT;
+}
+
 }  // namespace
 
 std::vector<Concern> concerns_of(const KeyEvent& event, const KeyTable& table) {
@@ -18,10 +23,11 @@ std::vector<Concern> concerns_of(const KeyEvent& event, const KeyTable& table) {
         concerns.push_back({event.keyring, event.keyring.name, material});
         if (event.operation == KS_OP_MOVE)
             concerns.push_back({event.keyring, event.from.name, false});
-    } else {
-        for (KeyringName& holder : table.holders(event.key_serial))
-            concerns.push_back({holder, holder.name, material});
     }
+    if (event.keyring.serial == 0 || changes_key(event.operation))
+        for (KeyringName& holder : table.holders(event.key_serial))
+            if (holder.serial != event.keyring.serial)
+                concerns.push_back({holder, holder.name, material});
     const bool itself = event.keyring.serial == event.key_serial;  // cleared, restricted
     if (event.key_type == "keyring" && !itself)
         concerns.push_back({event.keyring.serial != 0

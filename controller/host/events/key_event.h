@@ -63,6 +63,9 @@ struct KeyEvent {
     std::uint32_t key_gid = 0;
     std::uint32_t key_perm = 0;   ///< key_perm_t of <linux/key.h>
     std::uint32_t key_state = 0;  ///< ks_key_state
+    /// Who owned `keyring` and `from` then, as an id of the initial user namespace.
+    std::uint32_t keyring_uid = UINT32_MAX;  ///< UINT32_MAX: not known, or there is none
+    std::uint32_t from_uid = UINT32_MAX;
     std::int64_t key_expiry = 0;  ///< seconds since 1970; 0 or INT64_MAX: never
     std::int64_t argument = 0;    ///< see enum ks_operation
     std::string restriction;      ///< of KS_OP_RESTRICT: "type:restriction", "type" or ""

@@ -11,7 +11,7 @@ namespace {
 template <class Event, class Visit>
 void each_field(Event& event, Visit&& visit) {
     static_assert(sizeof(events::Actor) == 176 && sizeof(events::PublicKey) == 80 &&
-                      sizeof(events::KeyEvent) == 552,
+                      sizeof(events::KeyEvent) == 560,
                   "a field that is not here is lost when the daemon dies");
     visit(event.sequence);
     visit(event.boot_time_ns);
@@ -28,6 +28,8 @@ void each_field(Event& event, Visit&& visit) {
     visit(event.key_gid);
     visit(event.key_perm);
     visit(event.key_state);
+    visit(event.keyring_uid);
+    visit(event.from_uid);
     visit(event.key_expiry);
     visit(event.argument);
     visit(event.restriction);
