@@ -45,7 +45,11 @@ Read read_any(Draft&, char, const Word&) { return {}; }
 
 Read read_func(Draft& draft, char, const Word& value) {
     draft.hook = find_hook(value.text);
-    if (draft.hook != nullptr) return {};
+    if (draft.hook != nullptr) {
+        if (!draft.hook->since.empty())
+            draft.novelties.push_back({value.column, quote(value.text), draft.hook->since});
+        return {};
+    }
     std::vector<std::string_view> names;
     for (const Hook& hook : hooks()) names.push_back(hook.name);
     std::string expected = "one of: " + join(names, " ");
@@ -65,6 +69,7 @@ Read read_keyrings(Draft& draft, char, const Word& value) {
             draft.warnings.push_back(
                 {name.column,
                  "as in IMA, quotes are part of the keyring's name " + quote(name.text)});
+        if (is_common(name.text) && !draft.common_keyring) draft.common_keyring = name;
         draft.rule.keyrings.emplace_back(name.text);
     }
     return {};
@@ -86,6 +91,14 @@ Read read_rule_id(Draft& draft, char comparison, const Word& value) {
     const std::uint32_t number = (draft.rule.*member)->value;
     if ((comparison == '<' && number == 0) || (comparison == '>' && number == kMaxId))
         draft.warnings.push_back({value.column, "this rule can never match: no such id exists"});
+    return {};
+}
+
+Read read_keyring_uid(Draft& draft, char comparison, const Word& value) {
+    if (value.text != "*") return read_rule_id<&Rule::keyring_uid>(draft, comparison, value);
+    if (comparison != '=')
+        return wrong(value, "'*' behind '" + std::string(1, comparison) + "'", "keyring_uid=*");
+    draft.rule.keyring_uid = IdCondition{'*', 0};
     return {};
 }
 
@@ -235,20 +248,25 @@ Read read_fsuuid(Draft&, char, const Word& value) {
 }
 
 Read read_digest_type(Draft& draft, char, const Word& value) {
-    if (draft.signature)
-        return wrong(value, "digest_type= behind appraise_type=", "it before appraise_type=");
     if (value.text != "verity")
         return wrong(value, "unknown kind of digest " + quote(value.text), "verity");
+    if (draft.signature && !draft.verity)
+        draft.novelties.push_back({value.column, "digest_type= behind appraise_type=", "7.1"});
     draft.verity = true;
     return {};
 }
 
 Read read_appraise_type(Draft& draft, char, const Word& value) {
-    const bool modsig = value.text == "imasig|modsig";
-    const std::string expected = draft.verity ? "sigv3" : "imasig or imasig|modsig";
-    const bool known = draft.verity ? value.text == "sigv3" : value.text == "imasig" || modsig;
-    if (!known) return wrong(value, quote(value.text) + " is not possible here", expected);
+    const bool sigv3 = value.text == "sigv3", modsig = value.text == "imasig|modsig";
+    const bool possible = sigv3 || (!draft.verity && value.text == "imasig") ||
+                          (!draft.verity && !draft.sigv3 && modsig);
+    if (!possible)
+        return wrong(value, quote(value.text) + " is not possible here",
+                     draft.verity  ? "sigv3"
+                     : draft.sigv3 ? "sigv3 or imasig"
+                                   : "sigv3, imasig or imasig|modsig");
     draft.signature = true;
+    draft.sigv3 = draft.sigv3 || sigv3;
     draft.modsig = draft.modsig || modsig;
     return {};
 }
@@ -260,13 +278,15 @@ constexpr std::string_view kHashes[] = {
     "wp384",   "wp512",       "tgr128",      "tgr160",   "tgr192",   "sm3",
     "sm3-256", "streebog256", "streebog512", "sha3-256", "sha3-384", "sha3-512"};
 
-Read read_appraise_algos(Draft&, char, const Word& value) {
+Read read_appraise_algos(Draft& draft, char, const Word& value) {
     for (std::size_t begin = 0; begin <= value.text.size();) {
         const std::size_t end = std::min(value.text.find(',', begin), value.text.size());
         const std::string_view name = value.text.substr(begin, end - begin);
         if (!contains(kHashes, name))
             return wrong(value, "unknown hash algorithm " + quote(name),
                          "names with commas between them, as in sha256,sha512", begin);
+        if (name.starts_with("sha3-"))
+            draft.novelties.push_back({value.column + begin, quote(name), "6.7"});
         begin = end + 1;
     }
     return {};
@@ -283,6 +303,7 @@ constexpr std::string_view kCompares = "=<>";
 constexpr std::array<ConditionWord, kConditions> kConditionWords{{
     {Condition::kFunc, "func", kIs, false, read_func},
     {Condition::kKeyrings, "keyrings", kIs, false, read_keyrings},
+    {Condition::kKeyringUid, "keyring_uid", kCompares, false, read_keyring_uid},
     {Condition::kUid, "uid", kCompares, false, read_rule_id<&Rule::uid>},
     {Condition::kEuid, "euid", kCompares, false, read_rule_id<&Rule::euid>},
     {Condition::kGid, "gid", kCompares, false, read_rule_id<&Rule::gid>},
@@ -298,6 +319,7 @@ constexpr std::array<ConditionWord, kConditions> kConditionWords{{
     {Condition::kMask, "mask", kIs, false, read_mask},
     {Condition::kFsmagic, "fsmagic", kIs, false, read_fsmagic},
     {Condition::kFsname, "fsname", kIs, true, read_any},
+    {Condition::kFsSubtype, "fs_subtype", kIs, false, read_any, "6.19"},
     {Condition::kFsuuid, "fsuuid", kIs, false, read_fsuuid},
     {Condition::kFowner, "fowner", kCompares, false, read_file_id},
     {Condition::kFgroup, "fgroup", kCompares, false, read_file_id},
@@ -326,7 +348,7 @@ constexpr ActionWord kActionWords[] = {
     {kMeasure, "measure"},    {kDontMeasure, "dont_measure"},
     {kAppraise, "appraise"},  {kDontAppraise, "dont_appraise"},
     {kAudit, "audit"},        {kHash, "hash"},
-    {kDontHash, "dont_hash"},
+    {kDontHash, "dont_hash"}, {kDontAudit, "dont_audit", "6.19"},
 };
 
 }  // namespace

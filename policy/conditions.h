@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The conditions that a rule can have: IMA's (Documentation/ABI/testing/ima_policy and
-// security/integrity/ima/ima_policy.c of Linux 6.12) and our own. To add one: add it to the
+// security/integrity/ima/ima_policy.c of Linux 7.3) and our own. To add one: add it to the
 // enumeration and, at the same place, to the table in conditions.cpp; name it in hooks.cpp beside
 // the functions that it goes with; judge it in matcher.cpp; print it in format.cpp.
 #pragma once
@@ -10,6 +10,7 @@
 #include <initializer_list>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +23,7 @@ namespace keyscribe::policy {
 enum class Condition : std::uint8_t {
     kFunc,
     kKeyrings,
+    kKeyringUid,
     kUid,
     kEuid,
     kGid,
@@ -38,6 +40,7 @@ enum class Condition : std::uint8_t {
     kMask,
     kFsmagic,
     kFsname,
+    kFsSubtype,
     kFsuuid,
     kFowner,
     kFgroup,
@@ -76,10 +79,18 @@ enum ActionBit : unsigned {
     kAudit = 1u << 4,
     kHash = 1u << 5,
     kDontHash = 1u << 6,
+    kDontAudit = 1u << 7,
 };
-inline constexpr unsigned kEveryAction = (1u << 7) - 1;
+inline constexpr unsigned kEveryAction = (1u << 8) - 1;
 
 struct Hook;
+
+/// What of IMA's language a rule uses that Linux 6.1, the oldest kernel this runs on, refuses.
+struct Novelty {
+    std::size_t column = 0;
+    std::string what;        ///< "'dont_audit'"
+    std::string_view since;  ///< the first release that takes it: "6.19"
+};
 
 /// A rule while it is read.
 struct Draft {
@@ -87,9 +98,12 @@ struct Draft {
     Word action_word;
     const Hook* hook = nullptr;                          // the function that func= names
     std::array<std::optional<Word>, kConditions> words;  // what is given, the last of each
-    bool verity = false;                                 // digest_type=verity
-    bool signature = false;                              // some appraise_type=
-    bool modsig = false;                                 // appraise_type=imasig|modsig
+    std::optional<Word> common_keyring;  // the first in keyrings= that every user can make
+    bool verity = false;                 // digest_type=verity
+    bool signature = false;              // some appraise_type=
+    bool sigv3 = false;                  // appraise_type=sigv3
+    bool modsig = false;                 // appraise_type=imasig|modsig
+    std::vector<Novelty> novelties;
     Rule rule;
     std::vector<Finding> warnings;
 
@@ -106,6 +120,7 @@ struct ConditionWord {
     bool repeatable;             ///< the last one counts
     /// Takes the value over into the draft. A finding: it is not valid.
     std::optional<Finding> (*read)(Draft& draft, char comparison, const Word& value);
+    std::string_view since = {};  ///< the first release that knows it; empty: Linux 6.1 does
 };
 
 std::span<const ConditionWord> condition_words();
@@ -114,6 +129,7 @@ const ConditionWord* find_condition(std::string_view name);  ///< nullptr: there
 struct ActionWord {
     ActionBit action;
     std::string_view name;
+    std::string_view since = {};  ///< as of ConditionWord
 };
 
 std::span<const ActionWord> action_words();

@@ -19,6 +19,10 @@ std::string reason(Mismatch mismatch, const Rule& rule, const Subject& subject) 
             return "op " + std::string(operation_name(subject.operation)) + " is not in op=";
         case Mismatch::kKeyring:
             return "keyring " + quote(subject.keyring) + " is not in keyrings=";
+        case Mismatch::kKeyringUid:
+            if (subject.keyring_uid == kNoId) return "the keyring's owner is not known";
+            return id_reason("keyring_uid", subject.keyring_uid,
+                             rule.keyring_uid ? rule.keyring_uid : IdCondition{});
         case Mismatch::kKeyType:
             return "key type " + quote(subject.key_type) + " is not " +
                    escape(join(rule.key_types, " or "));

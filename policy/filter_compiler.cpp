@@ -29,15 +29,43 @@ bool is_secret(std::string_view key_type) { return !contains(kPublicKeyTypes, ke
 
 bool is_everyone(const ks_id_range& range) { return range.low == 0 && range.high == UINT32_MAX; }
 
-ks_u32 flags_of(const Rule& rule, const ks_rule& ids) {
+bool is_by_type(const Rule& rule) {
+    // key_type=asymmetric is what every rule is about: it does not ask for private keys.
+    return std::ranges::any_of(rule.key_types, is_secret);
+}
+
+/// Whether the rules behind rule `index` could want what it does not: then it must not end the
+/// programs' walk where it may turn out not to match.
+bool more_is_wanted_behind(const Policy& policy, std::size_t index) {
+    const Rule& rule = policy.rules[index];
+    const auto behind = std::span(policy.rules).subspan(index + 1);
+    return std::ranges::any_of(behind, [&](const Rule& later) {
+        if (later.action != Action::kMeasure) return false;
+        if (rule.action != Action::kMeasure) return true;
+        return later.payload != Payload::kNone &&
+               (rule.payload == Payload::kNone || (is_by_type(later) && !is_by_type(rule)));
+    });
+}
+
+/// The programs do not look at a keyring's owner.
+bool asks_for_owner(const Rule& rule) {
+    const auto limited = [&](std::string_view keyring) {
+        return !is_everyone(owners(rule, keyring));
+    };
+    return rule.keyrings.empty() ? limited({}) : std::ranges::any_of(rule.keyrings, limited);
+}
+
+ks_u32 flags_of(const Policy& policy, std::size_t index, const ks_rule& ids) {
+    const Rule& rule = policy.rules[index];
     const bool long_keyring = std::ranges::any_of(
         rule.keyrings, [](const std::string& name) { return name.size() > KS_KEYRING_PREFIX; });
     ks_u32 flags = 0;
     if (rule.action == Action::kMeasure) flags |= KS_RULE_MEASURE;
-    if (rule.description || long_keyring) flags |= KS_RULE_UNDECIDED;
+    if (rule.description || long_keyring ||
+        (asks_for_owner(rule) && more_is_wanted_behind(policy, index)))
+        flags |= KS_RULE_UNDECIDED;
     if (rule.payload != Payload::kNone) flags |= KS_RULE_PAYLOAD;
-    // key_type=asymmetric is what every rule is about: it does not ask for private keys.
-    if (std::ranges::any_of(rule.key_types, is_secret)) flags |= KS_RULE_BY_TYPE;
+    if (is_by_type(rule)) flags |= KS_RULE_BY_TYPE;
     if (!is_everyone(ids.uid) || !is_everyone(ids.euid) || !is_everyone(ids.gid) ||
         !is_everyone(ids.egid))
         flags |= KS_RULE_IDS;
@@ -52,12 +80,13 @@ bool links_payload(const Rule& rule) {
             std::ranges::find(rule.key_types, kDefaultKeyType) != rule.key_types.end());
 }
 
-ks_rule compile_rule(const Rule& rule) {
+ks_rule compile_rule(const Policy& policy, std::size_t index) {
+    const Rule& rule = policy.rules[index];
     ks_rule compiled{.uid = id_range(rule.uid),
                      .euid = id_range(rule.euid),
                      .gid = id_range(rule.gid),
                      .egid = id_range(rule.egid)};
-    compiled.flags = flags_of(rule, compiled);
+    compiled.flags = flags_of(policy, index, compiled);
     return compiled;
 }
 
@@ -153,7 +182,7 @@ std::expected<std::unique_ptr<ks_filter>, std::string> compile(const Policy& pol
     for (std::size_t i = 0; i < policy.rules.size(); i++) {
         const Rule& rule = policy.rules[i];
         const ks_u64 bit = 1ull << i;
-        compiled[i] = compile_rule(rule);
+        compiled[i] = compile_rule(policy, i);
         if (rule.keyrings.empty()) filter->any_keyring |= bit;
         if (rule.key_types.empty()) filter->any_type |= bit;
         for (std::size_t operation = 0; operation < KS_OP_COUNT; operation++)

@@ -8,8 +8,8 @@ namespace {
 
 void add_id(std::string& text, std::string_view name, const std::optional<IdCondition>& condition) {
     if (!condition) return;
-    text.append(" ").append(name) += condition->compare;
-    text += std::to_string(condition->value);
+    text.append(" ").append(name) += condition->compare == '*' ? '=' : condition->compare;
+    text += condition->compare == '*' ? "*" : std::to_string(condition->value);
 }
 
 std::string operation_list(Operations operations) {
@@ -31,6 +31,7 @@ std::string to_text(const Rule& rule) {
     std::string text = rule.action == Action::kMeasure ? "measure" : "dont_measure";
     text += " func=KEY_CHECK";
     if (!rule.keyrings.empty()) text += " keyrings=" + join(rule.keyrings, "|");
+    add_id(text, "keyring_uid", rule.keyring_uid);
     if (rule.key_types.empty())
         text += " key_type=*";
     else if (rule.key_types != default_key_types(rule.keyrings))

@@ -14,15 +14,15 @@ using enum Condition;
 constexpr ConditionSet kWithEveryFunction = set_of({kFunc, kTemplate, kAppraiseFlag});
 constexpr ConditionSet kSecurityLabels =
     set_of({kObjUser, kObjRole, kObjType, kSubjUser, kSubjRole, kSubjType});
-constexpr ConditionSet kKexecCmdline =
-    kWithEveryFunction | kSecurityLabels |
-    set_of({kFsmagic, kUid, kFowner, kFsuuid, kEuid, kPcr, kFsname, kGid, kEgid, kFgroup});
+constexpr ConditionSet kKexecCmdline = kWithEveryFunction | kSecurityLabels |
+                                       set_of({kFsmagic, kUid, kFowner, kFsuuid, kEuid, kPcr,
+                                               kFsname, kFsSubtype, kGid, kEgid, kFgroup});
 constexpr ConditionSet kModules =
     kKexecCmdline | set_of({kMask, kAppraiseType, kPermitDirectio, kAppraiseAlgos});
 constexpr ConditionSet kFiles = kModules | set_of({kDigestType});
 constexpr ConditionSet kKeys =
-    kWithEveryFunction | set_of({kKeyrings, kUid, kEuid, kGid, kEgid, kKeyType, kOp, kDesc,
-                                 kPayload, kCommit, kProvenance, kPcr});
+    kWithEveryFunction | set_of({kKeyrings, kKeyringUid, kUid, kEuid, kGid, kEgid, kKeyType, kOp,
+                                 kDesc, kPayload, kCommit, kProvenance, kPcr});
 constexpr ConditionSet kCriticalData = kWithEveryFunction | set_of({kUid, kGid, kPcr, kLabel});
 constexpr ConditionSet kSetxattr = kWithEveryFunction | kSecurityLabels | set_of({kAppraiseAlgos});
 
@@ -33,7 +33,7 @@ constexpr Hook kHooks[] = {
     {"PATH_CHECK", kEveryAction, kFiles},
     {"MMAP_CHECK", kEveryAction, kFiles},
     {"FILE_MMAP", kEveryAction, kFiles},
-    {"MMAP_CHECK_REQPROT", kEveryAction, kFiles},
+    {"MMAP_CHECK_REQPROT", kEveryAction, kFiles, false, "6.3"},
     {"BPRM_CHECK", kEveryAction, kFiles},
     {"CREDS_CHECK", kEveryAction, kFiles},
     {"FIRMWARE_CHECK", kEveryAction, kFiles},
@@ -126,7 +126,7 @@ void check_appraisal(const Draft& draft, const Hook& hook, std::vector<Finding>&
     if (draft.action == kAppraise && draft.verity && !draft.signature)
         findings.push_back({draft.word(kDigestType)->column,
                             "'appraise' with digest_type=verity needs a signature",
-                            "appraise_type=sigv3 behind it"});
+                            "appraise_type=sigv3 with it"});
     if (hook.actions == kAppraise && !draft.has(kAppraiseAlgos))
         findings.push_back({draft.word(kFunc)->column, rule_name(draft) + " needs appraise_algos=",
                             "as in appraise_algos=sha256,sha512"});

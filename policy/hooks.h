@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The functions that func= can name, and which actions and conditions go with each: what
-// ima_validate_rule() in security/integrity/ima/ima_policy.c of Linux 6.12 says.
+// ima_validate_rule() in security/integrity/ima/ima_policy.c of Linux 7.3 says.
 #pragma once
 
 #include <span>
@@ -13,9 +13,10 @@ namespace keyscribe::policy {
 
 struct Hook {
     std::string_view name;
-    unsigned actions;         ///< ActionBits
-    ConditionSet conditions;  ///< that it can have
-    bool modsig = false;      ///< can ask for an appended signature
+    unsigned actions;             ///< ActionBits
+    ConditionSet conditions;      ///< that it can have
+    bool modsig = false;          ///< can ask for an appended signature
+    std::string_view since = {};  ///< as of ConditionWord
 };
 
 inline constexpr std::string_view kKeyCheck = "KEY_CHECK";

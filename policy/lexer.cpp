@@ -53,18 +53,23 @@ std::expected<std::vector<Word>, Finding> split_words(std::string_view line) {
     std::size_t at = std::min(line.find_first_not_of(kBlanks), line.size());
     if (at < line.size() && line[at] == '#') return words;
 
-    if (const auto control = std::ranges::find_if(line, is_control); control != line.end())
-        return error_at(static_cast<std::size_t>(control - line.begin()),
-                        "the control character " + quote({control, control + 1}), "text");
-
     while (at < line.size()) {
+        if (line[at] == '#') {
+            words.push_back({line.substr(at), at + 1});
+            break;
+        }
         std::size_t end = std::min(line.find_first_of(kBlanks, at), line.size());
         if (line.substr(at).starts_with(kQuotable)) {
             const auto quoted = end_of_quoted(line, at + kQuotable.size());
             if (!quoted) return std::unexpected(quoted.error());
             end = *quoted;
         }
-        words.push_back({line.substr(at, end - at), at + 1});
+        const Word word{line.substr(at, end - at), at + 1};
+        if (const auto control = std::ranges::find_if(word.text, is_control);
+            control != word.text.end())
+            return error_at(static_cast<std::size_t>(control - line.begin()),
+                            "the control character " + quote({control, control + 1}), "text");
+        words.push_back(word);
         at = std::min(line.find_first_not_of(kBlanks, end), line.size());
     }
     return words;

@@ -20,7 +20,8 @@ struct Word {
 /// The lines of a text, without their newlines. A last line without a newline is a line.
 std::vector<std::string_view> split_lines(std::string_view text);
 
-/// The words of a line; none where it is empty or a comment. Views into `line`.
+/// The words of a line; none where it is empty or a comment. A comment behind a rule is the last
+/// word, from its "#" on. Views into `line`.
 std::expected<std::vector<Word>, Finding> split_words(std::string_view line);
 
 }  // namespace keyscribe::policy

@@ -26,11 +26,27 @@ bool in_range(const std::optional<IdCondition>& condition, std::uint32_t id) {
     return id >= range.low && id <= range.high;
 }
 
+bool is_within(const ks_id_range& inner, const ks_id_range& range) {
+    return inner.low > inner.high || (range.low <= inner.low && inner.high <= range.high);
+}
+
 bool range_covers(const std::optional<IdCondition>& condition,
                   const std::optional<IdCondition>& other) {
-    const ks_id_range range = id_range(condition);
-    const ks_id_range inner = id_range(other);
-    return inner.low > inner.high || (range.low <= inner.low && inner.high <= range.high);
+    return is_within(id_range(other), id_range(condition));
+}
+
+bool is_owner(const Rule& rule, const Subject& subject) {
+    const ks_id_range range = owners(rule, subject.keyring);
+    if (subject.keyring_uid == kNoId)
+        return rule.action == Action::kMeasure || (range.low == 0 && range.high == UINT32_MAX);
+    return subject.keyring_uid >= range.low && subject.keyring_uid <= range.high;
+}
+
+bool owners_cover(const Rule& earlier, const Rule& later) {
+    const auto covered = [&](std::string_view keyring) {
+        return is_within(owners(later, keyring), owners(earlier, keyring));
+    };
+    return later.keyrings.empty() ? covered({}) : std::ranges::all_of(later.keyrings, covered);
 }
 
 }  // namespace
@@ -38,6 +54,7 @@ bool range_covers(const std::optional<IdCondition>& condition,
 std::optional<Mismatch> mismatch(const Rule& rule, const Subject& subject) {
     if (!(rule.operations & operation_bit(subject.operation))) return Mismatch::kOperation;
     if (!in_list(rule.keyrings, subject.keyring)) return Mismatch::kKeyring;
+    if (!is_owner(rule, subject)) return Mismatch::kKeyringUid;
     if (!is_about_keyring(subject.operation) && !in_list(rule.key_types, subject.key_type))
         return Mismatch::kKeyType;
     if (!in_range(rule.uid, subject.uid)) return Mismatch::kUid;
@@ -63,7 +80,7 @@ bool wants_payload(const Rule& rule, std::string_view key_type) {
 
 bool covers(const Rule& earlier, const Rule& later) {
     return (later.operations & ~earlier.operations) == 0 &&
-           list_covers(earlier.keyrings, later.keyrings) &&
+           list_covers(earlier.keyrings, later.keyrings) && owners_cover(earlier, later) &&
            list_covers(earlier.key_types, later.key_types) &&
            range_covers(earlier.uid, later.uid) && range_covers(earlier.euid, later.euid) &&
            range_covers(earlier.gid, later.gid) && range_covers(earlier.egid, later.egid) &&

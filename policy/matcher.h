@@ -11,11 +11,14 @@
 
 namespace keyscribe::policy {
 
+inline constexpr std::uint32_t kNoId = UINT32_MAX;
+
 /// What the conditions look at. Ids are those of the initial user namespace.
 struct Subject {
     ks_operation operation = KS_OP_CREATE;
-    std::string_view keyring;   ///< the one concerned; "" where none is known
-    std::string_view key_type;  ///< has no say in an operation on what the keyring holds
+    std::string_view keyring;           ///< the one concerned; "" where none is known
+    std::uint32_t keyring_uid = kNoId;  ///< its owner; kNoId: not known
+    std::string_view key_type;          ///< has no say in an operation on what the keyring holds
     std::string_view description;
     std::uint32_t uid = 0;
     std::uint32_t euid = 0;
@@ -24,9 +27,20 @@ struct Subject {
 };
 
 /// What a rule can fail on, in the order in which it is looked at.
-enum class Mismatch { kOperation, kKeyring, kKeyType, kUid, kEuid, kGid, kEgid, kDescription };
+enum class Mismatch {
+    kOperation,
+    kKeyring,
+    kKeyringUid,
+    kKeyType,
+    kUid,
+    kEuid,
+    kGid,
+    kEgid,
+    kDescription
+};
 
-/// The first condition that is not met; nothing: the rule matches.
+/// The first condition that is not met; nothing: the rule matches. Where the keyring's owner is not
+/// known, a rule that measures matches, and one that does not measure does not.
 std::optional<Mismatch> mismatch(const Rule& rule, const Subject& subject);
 
 /// The first rule that matches, into `policy`; nullptr: none does, nothing is measured.
@@ -37,7 +51,8 @@ const Rule* decide(const Policy& policy, const Subject& subject);
 /// rule that then did not decide.
 bool wants_payload(const Rule& rule, std::string_view key_type);
 
-/// Whether `earlier` certainly matches everything that `later` matches.
+/// Whether `earlier` certainly matches everything that `later` matches, of what happens in keyrings
+/// whose owner is known.
 bool covers(const Rule& earlier, const Rule& later);
 
 }  // namespace keyscribe::policy

@@ -28,6 +28,10 @@ struct Collected {
     std::set<std::string> keyrings;
     std::set<std::string> key_types;
     Diagnostics diagnostics;
+
+    // Of the source that is read:
+    std::vector<std::pair<Line, Novelty>> novelties;  // the first of each kind
+    bool ours = false;                                // no kernel takes it: it has words of our own
 };
 
 void add_error(Collected& collected, Diagnostic diagnostic) {
@@ -81,6 +85,12 @@ void parse_line(Collected& collected, const Line& line) {
     RuleResult result = parse_rule(*words, kMaxErrors - collected.diagnostics.errors.size());
     for (Finding& error : result.errors) add_error(collected, line, std::move(error));
     if (!result.errors.empty()) return;
+    collected.ours = collected.ours || result.ours;
+    for (Novelty& novelty : result.novelties)
+        if (std::ranges::none_of(collected.novelties, [&](const auto& known) {
+                return known.second.what == novelty.what;
+            }))
+            collected.novelties.emplace_back(line, std::move(novelty));
     SourceSummary& source = collected.policy.sources.back();
     if (!result.rule) {
         source.skipped++;
@@ -96,8 +106,22 @@ void parse_line(Collected& collected, const Line& line) {
     check_totals(collected, line, result);
 }
 
+/// Where IMA could read the file as well: which kernels are too old for it.
+void warn_of_old_kernels(Collected& collected) {
+    if (collected.ours) return;
+    for (const auto& [line, novelty] : collected.novelties)
+        collected.policy.warnings.push_back(
+            diagnose(line.file, line.number, line.text,
+                     {novelty.column,
+                      "Linux before " + std::string(novelty.since) + " refuses " + novelty.what,
+                      "Linux " + std::string(novelty.since) +
+                          " or later, where the kernel reads this file too"}));
+}
+
 void parse_source(Collected& collected, const Source& source) {
     collected.policy.sources.push_back({.name = source.name});
+    collected.novelties.clear();
+    collected.ours = false;
     if (source.text.size() > kMaxSourceBytes)
         return add_error(collected, source.name, "the file is too long",
                          "at most " + std::to_string(kMaxSourceBytes) + " bytes");
@@ -111,6 +135,7 @@ void parse_source(Collected& collected, const Source& source) {
                               "LF alone; dos2unix(1) converts the file"});
         parse_line(collected, line);
     }
+    warn_of_old_kernels(collected);
 }
 
 void warn_of_unreachable(Collected& collected) {

@@ -70,7 +70,7 @@ enum class Commit { kGroup, kEach };
 enum class Provenance { kJournal, kMeasured };
 
 struct IdCondition {
-    char compare = '=';  ///< '=', '<' or '>'
+    char compare = '=';  ///< '=', '<', '>', or '*': every id
     std::uint32_t value = 0;
 
     bool operator==(const IdCondition&) const = default;
@@ -99,6 +99,8 @@ struct Rule {
     std::vector<std::string> keyrings;   ///< empty: every keyring
     std::vector<std::string> key_types;  ///< empty: every type (key_type=*)
     Operations operations = kDefaultOperations;
+    /// Who owns the keyring; nothing: see owners().
+    std::optional<IdCondition> keyring_uid;
     std::optional<IdCondition> uid;
     std::optional<IdCondition> euid;
     std::optional<IdCondition> gid;
@@ -127,12 +129,25 @@ struct Policy {
 
 /// The ids that satisfy the condition, both ends included; low > high: none does.
 constexpr ks_id_range id_range(const std::optional<IdCondition>& condition) {
-    if (!condition) return {0, UINT32_MAX};
+    if (!condition || condition->compare == '*') return {0, UINT32_MAX};
     const std::uint32_t value = condition->value;
     if (condition->compare == '=') return {value, value};
     if (condition->compare == '>')
         return value == UINT32_MAX ? ks_id_range{1, 0} : ks_id_range{value + 1, UINT32_MAX};
     return value == 0 ? ks_id_range{1, 0} : ks_id_range{0, value - 1};
+}
+
+/// Whether every user can make a keyring of this name: the kernel keeps those with a dot to itself
+/// (security/keys/keyctl.c, process_keys.c).
+constexpr bool is_common(std::string_view keyring) { return !keyring.starts_with('.'); }
+
+/// The owners of keyrings named `keyring` that a rule is about. Without keyring_uid= root's alone,
+/// where the rule names the keyring and every user can make a namesake. A keyring with a dot is the
+/// kernel's, whoever it was given to (KEYCTL_CHOWN).
+constexpr ks_id_range owners(const Rule& rule, std::string_view keyring) {
+    if (rule.keyring_uid || rule.keyrings.empty() || !is_common(keyring))
+        return id_range(rule.keyring_uid);
+    return {0, 0};
 }
 
 }  // namespace keyscribe::policy

@@ -49,9 +49,6 @@ std::vector<std::string_view> all_names() {
 }
 
 Finding unknown(std::span<const Word> words, const Word& word, std::string_view name, bool value) {
-    if (is_comment(word))
-        return {word.column, "a comment behind a rule", "comments on lines of their own"};
-
     const std::vector<std::string> possible = value ? condition_forms(words) : action_names();
     std::string expected = "one of: " + join(possible, " ");
     if (const auto meant = closest(name, all_names()); !meant.empty()) {
@@ -64,11 +61,16 @@ Finding unknown(std::span<const Word> words, const Word& word, std::string_view 
             std::move(expected)};
 }
 
-std::optional<Finding> read_action(Draft& draft, const Word& word, ActionBit action) {
+void note_novelty(Draft& draft, std::size_t column, std::string_view name, std::string_view since) {
+    if (!since.empty()) draft.novelties.push_back({column, quote(name), since});
+}
+
+std::optional<Finding> read_action(Draft& draft, const Word& word, const ActionWord& action) {
     if (draft.action != 0)
         return Finding{word.column, "a second action, " + quote(word.text), "one action a rule"};
-    draft.action = action;
+    draft.action = action.action;
     draft.action_word = word;
+    note_novelty(draft, word.column, action.name, action.since);
     return {};
 }
 
@@ -97,6 +99,7 @@ std::optional<Finding> read_condition(Draft& draft, const Word& word,
         return Finding{word.column, quote(condition.name) + " for the second time",
                        "it once a rule"};
     given = word;
+    note_novelty(draft, word.column, condition.name, condition.since);
     if (condition.operators.empty()) return condition.read(draft, ' ', word);
     return condition.read(draft, word.text[name],
                           {word.text.substr(name + 1), word.column + name + 1});
@@ -104,8 +107,7 @@ std::optional<Finding> read_condition(Draft& draft, const Word& word,
 
 std::optional<Finding> read_word(Draft& draft, std::span<const Word> words, const Word& word,
                                  bool shown) {
-    if (const ActionWord* action = find_action(word.text))
-        return read_action(draft, word, action->action);
+    if (const ActionWord* action = find_action(word.text)) return read_action(draft, word, *action);
     const std::size_t end = word.text.find_first_of("=<>");
     const std::string_view name = word.text.substr(0, end);
     if (const ConditionWord* condition = find_condition(name))
@@ -119,6 +121,31 @@ std::size_t value_column(const Draft& draft, Condition condition) {
     return word ? word->column + word->text.find('=') + 1 : 0;
 }
 
+/// What is new because of how words go together.
+void note_combinations(Draft& draft) {
+    const auto add = [&](Condition condition, std::string what, std::string_view since) {
+        draft.novelties.push_back({draft.word(condition)->column, std::move(what), since});
+    };
+    // Since 6.6 any appraise_flag= goes with any rule; before, it was for appended signatures.
+    if (draft.has(Condition::kAppraiseFlag) && !draft.modsig)
+        add(Condition::kAppraiseFlag, "appraise_flag= without appraise_type=imasig|modsig", "6.6");
+    if (!draft.sigv3) return;
+    if (draft.hook != nullptr && draft.hook->modsig)
+        add(Condition::kAppraiseType,
+            "appraise_type=sigv3 with func=" + std::string(draft.hook->name), "7.2");
+    else if (!draft.verity)
+        add(Condition::kAppraiseType, "appraise_type=sigv3 without digest_type=verity", "7.1");
+}
+
+/// Whether no kernel takes the rule, since something in it is this language's alone.
+bool uses_own_words(const Draft& draft) {
+    using enum Condition;
+    constexpr Condition kOwn[] = {kKeyringUid, kKeyType,    kOp,   kDesc, kPayload,
+                                  kCommit,     kProvenance, kEuid, kEgid};
+    return draft.hook->name != kKeyCheck ||
+           std::ranges::any_of(kOwn, [&](Condition word) { return draft.has(word); });
+}
+
 /// What only holds for rules about keys.
 std::optional<Finding> finish_key_rule(Draft& draft) {
     Rule& rule = draft.rule;
@@ -130,6 +157,12 @@ std::optional<Finding> finish_key_rule(Draft& draft) {
     if (rule.action == Action::kDontMeasure) rule.payload = Payload::kNone;
     if (draft.hook->name == kBuiltinTrustedKeys) rule.keyrings.emplace_back(kBuiltinTrustedKeyring);
     if (!draft.has(Condition::kKeyType)) rule.key_types = default_key_types(rule.keyrings);
+    if (draft.common_keyring && !rule.keyring_uid)
+        draft.warnings.push_back({draft.common_keyring->column,
+                                  "every user can make a keyring named " +
+                                      quote(draft.common_keyring->text) +
+                                      ": this rule is about root's alone",
+                                  "keyring_uid=0 to say so, keyring_uid=* for everybody's"});
     if (rule.payload != Payload::kFull) return {};
 
     for (const std::string& type : rule.key_types)
@@ -146,9 +179,12 @@ RuleResult parse_rule(std::span<const Word> words, std::size_t shown) {
     RuleResult result;
     Draft draft;
     for (const Word& word : words) {
+        if (is_comment(word)) {
+            draft.novelties.push_back({word.column, "a comment behind a rule", "6.14"});
+            break;
+        }
         if (auto finding = read_word(draft, words, word, result.errors.size() < shown))
             result.errors.push_back(std::move(*finding));
-        if (is_comment(word)) break;
     }
     if (!result.errors.empty()) return result;
 
@@ -158,7 +194,12 @@ RuleResult parse_rule(std::span<const Word> words, std::size_t shown) {
         return result;
     }
     result.errors = check_combination(draft);
-    if (!result.errors.empty() || draft.hook == nullptr || !is_key_hook(*draft.hook)) return result;
+    if (!result.errors.empty()) return result;
+    note_combinations(draft);
+    result.novelties = std::move(draft.novelties);
+    if (draft.hook == nullptr || !is_key_hook(*draft.hook)) return result;
+
+    result.ours = uses_own_words(draft);
 
     if (auto finding = finish_key_rule(draft)) {
         result.errors.push_back(std::move(*finding));

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "policy/conditions.h"
 #include "policy/diagnostic.h"
 #include "policy/lexer.h"
 #include "policy/rule.h"
@@ -16,6 +17,8 @@ struct RuleResult {
     std::optional<Rule> rule;  ///< nothing: there are errors, or the rule is not about keys
     std::vector<Finding> errors;
     std::vector<Finding> warnings;
+    std::vector<Novelty> novelties;  ///< of a rule without errors
+    bool ours = false;  ///< no kernel takes the rule: it uses this language's own words
     std::size_t keyrings_column = 0;   ///< where the value of keyrings= begins; 0: not given
     std::size_t key_types_column = 0;  ///< the same of key_type=
 };

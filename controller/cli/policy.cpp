@@ -47,7 +47,7 @@ int show(const settings::Config& config) {
 
 struct Question {
     std::string keyring, type = "asymmetric", operation = "create", description;
-    std::uint32_t uid = 0, gid = 0;
+    std::uint32_t keyring_uid = 0, uid = 0, gid = 0;
     std::optional<std::uint32_t> euid, egid;
     std::vector<std::filesystem::path> files;
 };
@@ -63,6 +63,7 @@ int explain(const settings::Config& config, const Question& question) {
     const auto explanation =
         policy::explain(loaded->policy, {.operation = *operation,
                                          .keyring = question.keyring,
+                                         .keyring_uid = question.keyring_uid,
                                          .key_type = question.type,
                                          .description = question.description,
                                          .uid = question.uid,
@@ -92,6 +93,8 @@ void add_policy(CLI::App& app, Context& context) {
         policy->add_subcommand("explain", "Which rule decides about an event, and why");
     const auto question = std::make_shared<Question>();
     explain_command->add_option("--keyring", question->keyring, "the keyring's name")->required();
+    explain_command->add_option("--keyring-uid", question->keyring_uid, "who owns the keyring")
+        ->capture_default_str();
     explain_command->add_option("--type", question->type, "the key's type")->capture_default_str();
     explain_command->add_option("--op", question->operation, "create or update")
         ->capture_default_str();

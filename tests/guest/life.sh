@@ -23,7 +23,7 @@ check "policy" policy 10-life \
     'measure func=KEY_CHECK keyrings=.builtin_trusted_keys|.secondary_trusted_keys|.platform|.machine|.blacklist|.ima key_type=* op=all' \
     'measure func=KEY_CHECK keyrings=.builtin_regdb_keys key_type=* op=all provenance=measured' \
     'measure func=KEY_CHECK keyrings=prot|more|storm0|storm1|storm2|storm3 key_type=user|asymmetric|keyring op=all payload=digest provenance=measured' \
-    'measure func=KEY_CHECK keyrings=_uid.1234 key_type=* op=all payload=none'
+    'measure func=KEY_CHECK keyrings=_uid.1234 keyring_uid=1234 key_type=* op=all payload=none'
 check "ready" keyscribe wait ready --timeout 60
 settle
 equal "it begins and ends" "$(records_of baseline-begin | jq -r .reason) $(records_of baseline-end | jq -r '.keys > 5')" "start true"

@@ -12,7 +12,7 @@ ring=$(keyctl newring prot @u)
 check "policy" policy 10-observed \
     'measure func=KEY_CHECK keyrings=prot key_type=user|asymmetric|keyring op=all payload=digest provenance=measured' \
     'measure func=KEY_CHECK keyrings=chain op=all provenance=measured' \
-    'measure func=KEY_CHECK keyrings=_uid.1234 key_type=* op=all payload=none'
+    'measure func=KEY_CHECK keyrings=_uid.1234 keyring_uid=1234 key_type=* op=all payload=none'
 check "ready" keyscribe wait ready --timeout 60
 certificate old
 keyctl padd asymmetric old "$ring" <"$work/old.der" >/dev/null

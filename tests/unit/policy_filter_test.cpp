@@ -99,7 +99,7 @@ bool in_range(std::uint32_t id, const ks_id_range& range) {
     return id >= range.low && id <= range.high;
 }
 
-Verdict kernel_verdict(const ks_filter& filter, const Subject& subject) {
+Verdict kernel_verdict(const Policy& policy, const ks_filter& filter, const Subject& subject) {
     Verdict verdict;
     std::uint64_t rules = (filter.any_keyring | rules_of_keyring(filter, subject.keyring)) &
                           filter.operations[subject.operation] &
@@ -114,6 +114,10 @@ Verdict kernel_verdict(const ks_filter& filter, const Subject& subject) {
         if ((rule.flags & KS_RULE_IDS) && !ids) continue;
         if (rule.flags & (KS_RULE_MEASURE | KS_RULE_UNDECIDED)) {
             verdict.send = true;
+            // The programs do not look at the keyring's owner.
+            const ks_id_range owner =
+                owners(policy.rules[std::countr_zero(rules)], subject.keyring);
+            verdict.open |= owner.low != 0 || owner.high != UINT32_MAX;
             if (rule.flags & KS_RULE_PAYLOAD) {
                 verdict.payload = true;
                 if (rule.flags & KS_RULE_BY_TYPE) verdict.secret = true;
@@ -262,6 +266,7 @@ class RandomPolicy {
     Subject subject() {
         return {.operation = static_cast<ks_operation>(pick(KS_OP_COUNT)),
                 .keyring = one_of(kKeyrings),
+                .keyring_uid = pick(4) ? id() : kNoId,
                 .key_type = one_of(kTypes),
                 .description = one_of(kDescriptions),
                 .uid = id(),
@@ -289,6 +294,7 @@ class RandomPolicy {
         const bool measure = pick(3) != 0;
         std::string text = measure ? "measure func=KEY_CHECK" : "dont_measure func=KEY_CHECK";
         if (pick(2)) text += " keyrings=" + some_of(kKeyrings);
+        if (pick(4) == 0) text += " keyring_uid=" + (pick(3) ? std::to_string(id()) : "*");
         if (pick(2)) text += " key_type=" + (pick(3) ? some_of(kTypes) : "*");
         if (pick(4) == 0)
             text += " op=" + std::string(kOperationNames[pick(KS_OP_COUNT)]);
@@ -319,7 +325,7 @@ TEST(PolicyFilter, NeverDropsWhatIsMeasuredAndIsExactWhereItDecides) {
             const Subject subject = random.subject();
             const Rule* rule = decide(policy, subject);
             const bool measured = rule != nullptr && rule->action == Action::kMeasure;
-            const Verdict verdict = kernel_verdict(filter, subject);
+            const Verdict verdict = kernel_verdict(policy, filter, subject);
             dropped += !verdict.send;
             sent += verdict.send;
             open += verdict.open;
