@@ -17,6 +17,7 @@
 #include <set>
 
 #include "controller/cli/commands.h"
+#include "controller/cli/printable.h"
 #include "controller/host/measure/journal.h"
 #include "controller/host/measure/list_writer.h"
 #include "controller/host/records/records.h"
@@ -209,7 +210,7 @@ std::string signer_of(const View& view, const Key& key, const keyrings::Certific
         if (keyrings::is_signed_by(
                 bytes_at(view, key.payload),
                 keyrings::public_key_info(signer->second.algorithm, signer->second.public_key)))
-            return measure::escape_name(signer->second.description);
+            return printable(signer->second.description);
     return "";
 }
 
@@ -310,7 +311,7 @@ void print_line(const Paper& paper, std::string text, const char* colour) {
 }
 
 std::string name_text(const json& value) {
-    return value.is_string() ? measure::escape_name(value.get<std::string>())
+    return value.is_string() ? printable(value.get<std::string>())
                              : value.value("hex", std::string());
 }
 
@@ -446,15 +447,13 @@ class Comparison {
   private:
     static std::string name_of(std::int32_t serial, std::string_view type,
                                std::string_view description) {
-        return fmt::format("{} {} {}", serial, type, measure::escape_name(description));
+        return fmt::format("{} {} {}", serial, type, printable(description));
     }
     void note(const Key& keyring, const std::string& what) const {
-        fmt::print("note: {} ({}): {}\n", measure::escape_name(keyring.description), keyring.serial,
-                   what);
+        fmt::print("note: {} ({}): {}\n", printable(keyring.description), keyring.serial, what);
     }
     void difference(const Key& keyring, const std::string& what) {
-        fmt::print("{} ({}): {}\n", measure::escape_name(keyring.description), keyring.serial,
-                   what);
+        fmt::print("{} ({}): {}\n", printable(keyring.description), keyring.serial, what);
         ++differences_;
     }
     void look_at_stranger(const Key& keyring, std::int32_t serial,

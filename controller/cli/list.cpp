@@ -14,6 +14,7 @@
 #include "controller/base/unique_fd.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
+#include "controller/cli/printable.h"
 #include "controller/host/measure/journal.h"
 #include "controller/host/measure/list_writer.h"
 #include "controller/host/records/records.h"
@@ -91,7 +92,7 @@ void print_json(const json& line) {
 void print_text(const list::Entry& entry, std::uint64_t number, std::string_view algorithm,
                 Bytes digest, std::size_t size, std::string_view name) {
     fmt::print("{:>6}  PCR {:<2}  {}:{:.16}…  {:>7} bytes  {}\n", number, entry.pcr,
-               measure::escape_name(algorithm), to_hex(digest), size, measure::escape_name(name));
+               measure::escape_name(algorithm), to_hex(digest), size, printable(name));
 }
 
 /// A batch as the records in it: that is what was measured.
@@ -121,8 +122,7 @@ void print(const list::Entry& entry, std::uint64_t number, const std::string& fo
         print_text(entry, number, fields->algorithm, fields->digest,
                    fields->third ? fields->third->size() : 0, fields->name);
     else
-        fmt::print("{:>6}  PCR {:<2}  {}\n", number, entry.pcr,
-                   measure::escape_name(entry.template_name));
+        fmt::print("{:>6}  PCR {:<2}  {}\n", number, entry.pcr, printable(entry.template_name));
 }
 
 Result<UniqueFd> open_list(const std::filesystem::path& path) {

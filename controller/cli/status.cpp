@@ -2,10 +2,13 @@
 // keyscribe status, reload, wait.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "controller/cli/client.h"
 #include "controller/cli/commands.h"
@@ -28,6 +31,23 @@ Result<json> ask(const settings::Config& config, const std::string& method,
 
 std::string text_of(const json& value) { return value.is_string() ? value.get<std::string>() : ""; }
 
+/// A line for each reason, with what is observed for it: most operations have the same one.
+void print_hooks(const json& hooks) {
+    std::vector<std::pair<std::string, std::string>> by_reason;
+    for (const json& hook : hooks) {
+        const std::string why = text_of(hook["why"]);
+        const std::string what =
+            fmt::format("{}: {}", text_of(hook["operations"]), text_of(hook["attach_point"]));
+        const auto same =
+            std::ranges::find(by_reason, why, &decltype(by_reason)::value_type::first);
+        if (same == by_reason.end())
+            by_reason.emplace_back(why, what);
+        else
+            same->second += ", " + what;
+    }
+    for (const auto& [why, what] : by_reason) fmt::print("{:<12}{}\n", "hooks", why + ": " + what);
+}
+
 void print_status(const json& status) {
     const auto line = [](std::string_view name, const std::string& value) {
         fmt::print("{:<12}{}\n", name, value);
@@ -38,9 +58,7 @@ void print_status(const json& status) {
     line("state", state);
     for (const json& why : status["degraded"]) line("", "! " + why.get<std::string>());
     line("kernel", text_of(status["kernel"]));
-    for (const json& hook : status["hooks"])
-        line("hook", fmt::format("{}: {} ({})", text_of(hook["operations"]),
-                                 text_of(hook["attach_point"]), text_of(hook["why"])));
+    print_hooks(status["hooks"]);
     line("since", text_of(status["since"]));
     const json& policy = status["policy"];
     if (policy["loaded"])
@@ -84,24 +102,16 @@ int reload(const settings::Config& config) {
     return 0;
 }
 
-/// "ready": policy, TPM and list are; "idle": ready, and nothing waits to be measured.
-bool reached(const json& status, bool idle) {
-    if (!status["waiting_for"].empty()) return false;
-    if (!idle) return true;
-    const auto count = [&](const char* name) {
-        return status["counters"][name].get<std::uint64_t>();
-    };
-    return count("captured") + count("lost") >= count("numbered") &&
-           count("measured") + count("unmatched") + count("dropped") >=
-               count("captured") + count("restored");
-}
-
-int wait_for(const settings::Config& config, bool idle, unsigned seconds) {
+/// "ready": policy, TPM and list are; "idle": ready, and list, PCR and counters have every
+/// operation that had ended when the daemon was asked.
+int wait_for(const settings::Config& config, const std::string& state, unsigned seconds) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
     Error why;
     for (;;) {
         const auto status = ask(config, "GET", "/v1/status");
-        if (status && reached(*status, idle)) return 0;
+        if (status &&
+            (state == "idle" ? (*status)["idle"].get<bool>() : (*status)["waiting_for"].empty()))
+            return 0;
         if (!status) {
             why = status.error();
         } else {
@@ -130,16 +140,19 @@ void add_status(CLI::App& app, Context& context) {
     app.add_subcommand("reload", "Put the policy directory in force; exit 1 where it is refused")
         ->callback(with_config(context, reload));
 
-    CLI::App* wait = app.add_subcommand("wait", "Wait until the daemon is ready");
-    const auto seconds = std::make_shared<unsigned>(60);
-    const auto what = std::make_shared<std::string>();
-    wait->add_option("what", *what, "ready: it can measure; idle: and all events are measured")
-        ->required()
-        ->check(CLI::IsMember({"ready", "idle"}));
-    wait->add_option("--timeout", *seconds, "seconds")->capture_default_str();
-    wait->callback(with_config(context, [what, seconds](const settings::Config& config) {
-        return wait_for(config, *what == "idle", *seconds);
-    }));
+    CLI::App* wait = app.add_subcommand("wait", "Wait until the daemon is ready, or idle");
+    wait->require_subcommand(1);
+    for (const auto& [state, what] :
+         {std::pair{"ready", "Policy, TPM and list are there: it can measure"},
+          std::pair{"idle", "Ready, and every operation so far is in list and PCR"}}) {
+        CLI::App* one = wait->add_subcommand(state, what);
+        const auto seconds = std::make_shared<unsigned>(60);
+        one->add_option("--timeout", *seconds, "seconds")->capture_default_str();
+        one->callback(with_config(
+            context, [state = std::string(state), seconds](const settings::Config& config) {
+                return wait_for(config, state, *seconds);
+            }));
+    }
 }
 
 }  // namespace keyscribe::cli

@@ -143,11 +143,12 @@ for name in "${names[@]}"; do
 done
 settle
 equal "as many as were added" "$(records_of create | jq -c 'select(.type == "user" and .plain == null) | .sha256' | wc -l)" ${#names[@]}
-recorded=$(template_data | grep -c "$(printf 'keyscribe:create' | od -An -tx1 | tr -d ' \n')")
+# A baseline names a key once more, so it does not count how often.
 equal "bytes survive" "$(for name in "${names[@]}"; do
-    printf %s "$name" | od -An -tx1 | tr -d ' \n' | { read -r hex; template_data | grep -c "$hex"; }
-done | sort -u)" 1
-equal "records in the binary list" "$recorded" "$(records_of create | wc -l)"
+    printf %s "$name" | od -An -tx1 | tr -d ' \n' | { read -r hex; template_data | grep -qF "$hex" && echo there; }
+done | uniq -c | awk '{ print $1 }')" ${#names[@]}
+equal "records in the binary list" "$("$(dirname "$0")/check_list.py" $list | awk '$1 == "keyscribe:create" { print $2 }')" \
+    "$(records_of create | wc -l)"
 for name in "$(printf 'ring\n13 forged line')" "ring with blanks" "$(printf 'ring\xff')" "keyscribe:start"; do
     odd=$(keyctl newring "$name" @u)
     certificate odd

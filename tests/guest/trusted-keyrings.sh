@@ -142,7 +142,7 @@ equal "is the entry that IMA would have written" "$(digests_of .secondary_truste
 # Of the owner's certificate the list has no more than the key, which verifies this one.
 equal "who signed it is known" "$(keyscribe keyrings .secondary_trusted_keys --json |
     jq -r '.keyrings[].keys[] | select(.subject == "CN=later") | .signer')" \
-    "$(keyctl rdescribe "$(awk '/ mok of the guest: / { print "0x" $1 }' /proc/keys)" | cut -d';' -f5 | sed 's/ /\\040/g')"
+    "$(keyctl rdescribe "$(awk '/ mok of the guest: / { print "0x" $1 }' /proc/keys)" | cut -d';' -f5)"
 check "no difference" keyscribe keyrings --verify
 check "evmctl matches the list" evmctl_matches
 equal "no warning in the kernel's log" "$(dmesg | grep -E 'WARNING:|BUG:|Oops|hung task|detected stall')" ""

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <linux/keyctl.h>
 
-#include "controller/host/events/concern.h"
+#include "controller/host/events/affected_keyrings.h"
 
 namespace keyscribe {
 namespace key_table_test {
@@ -29,11 +29,11 @@ std::string names(const std::vector<events::KeyringName>& keyrings) {
     return text;
 }
 
-std::string judged(const std::vector<events::Concern>& concerns) {
+std::string judged(const std::vector<events::AffectedKeyring>& keyrings) {
     std::string text;
-    for (const events::Concern& concern : concerns)
-        text += concern.judged_as + '@' + std::to_string(concern.keyring.serial) +
-                (concern.brings_material ? "+ " : " ");
+    for (const events::AffectedKeyring& affected : keyrings)
+        text += affected.judged_as + '@' + std::to_string(affected.keyring.serial) +
+                (affected.brings_material ? "+ " : " ");
     return text;
 }
 
@@ -143,44 +143,48 @@ TEST(KeyTable, ABaselineTakesThePlaceOfWhatWasThere) {
     EXPECT_EQ(names(table.holders(12)), ".ima ");
 }
 
-TEST(Concern, AnOperationOnTheKeyItselfConcernsAllWhoHoldIt) {
+TEST(AffectedKeyrings, AnOperationOnTheKeyItselfConcernsAllWhoHoldIt) {
     events::KeyTable table(1000);
     table.take(in_keyring(KS_OP_CREATE, 10, kIma));
     table.take(in_keyring(KS_OP_LINK, 10, kOther));
-    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_UPDATE, 10, {}), table)),
+    EXPECT_EQ(judged(events::affected_keyrings(in_keyring(KS_OP_UPDATE, 10, {}), table)),
               ".ima@1+ other@2+ ");
-    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_REVOKE, 10, {}), table)),
+    EXPECT_EQ(judged(events::affected_keyrings(in_keyring(KS_OP_REVOKE, 10, {}), table)),
               ".ima@1 other@2 ");
-    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_REVOKE, 99, {}), table)), "@0 ");
+    EXPECT_EQ(judged(events::affected_keyrings(in_keyring(KS_OP_REVOKE, 99, {}), table)), "@0 ");
 }
 
 // request_key(2) puts a key under construction into one keyring, its helper makes it in another;
 // and add_key(2) updates a key by way of any keyring that holds it.
-TEST(Concern, WhatAKeyIsConcernsAllWhoHoldIt) {
+TEST(AffectedKeyrings, WhatAKeyIsConcernsAllWhoHoldIt) {
     events::KeyTable table(1000);
     table.take(in_keyring(KS_OP_LINK, 10, kIma));
     for (const ks_operation operation : {KS_OP_INSTANTIATE, KS_OP_UPDATE})
-        EXPECT_EQ(judged(events::concerns_of(in_keyring(operation, 10, kOther), table)),
+        EXPECT_EQ(judged(events::affected_keyrings(in_keyring(operation, 10, kOther), table)),
                   "other@2+ .ima@1+ ");
-    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_REJECT, 10, kOther), table)),
+    EXPECT_EQ(judged(events::affected_keyrings(in_keyring(KS_OP_REJECT, 10, kOther), table)),
               "other@2 .ima@1 ");
-    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_UPDATE, 10, kIma), table)), ".ima@1+ ");
+    EXPECT_EQ(judged(events::affected_keyrings(in_keyring(KS_OP_UPDATE, 10, kIma), table)), ".ima@1+ ");
 }
 
-TEST(Concern, AnOperationInAKeyringConcernsThatOne) {
+TEST(AffectedKeyrings, AnOperationInAKeyringConcernsThatOne) {
     const events::KeyTable table(1000);
-    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_LINK, 10, kIma), table)), ".ima@1+ ");
-    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_UNLINK, 10, kIma), table)), ".ima@1 ");
-    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_CLEAR, 1, kIma, "keyring"), table)),
+    EXPECT_EQ(judged(events::affected_keyrings(in_keyring(KS_OP_LINK, 10, kIma), table)),
+              ".ima@1+ ");
+    EXPECT_EQ(judged(events::affected_keyrings(in_keyring(KS_OP_UNLINK, 10, kIma), table)),
+              ".ima@1 ");
+    EXPECT_EQ(judged(events::affected_keyrings(in_keyring(KS_OP_CLEAR, 1, kIma, "keyring"), table)),
               ".ima@1 ");
     events::KeyEvent move = in_keyring(KS_OP_MOVE, 10, kIma);
     move.from = kOther;
-    EXPECT_EQ(judged(events::concerns_of(move, table)), ".ima@1+ other@1 ");
+    EXPECT_EQ(judged(events::affected_keyrings(move, table)), ".ima@1+ other@1 ");
     // What happens to a keyring concerns whoever names that one.
-    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_LINK, 10, kOther, "keyring"), table)),
-              "other@2+ key 10@2 ");
-    EXPECT_EQ(judged(events::concerns_of(in_keyring(KS_OP_INSTANTIATE, 10, {}, "keyring"), table)),
-              "key 10@10 ");
+    EXPECT_EQ(
+        judged(events::affected_keyrings(in_keyring(KS_OP_LINK, 10, kOther, "keyring"), table)),
+        "other@2+ key 10@2 ");
+    EXPECT_EQ(
+        judged(events::affected_keyrings(in_keyring(KS_OP_INSTANTIATE, 10, {}, "keyring"), table)),
+        "key 10@10 ");
 }
 
 }  // namespace key_table_test

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The measuring thread, with a TPM and a list, and events that nobody captured.
+// The recorder, with a TPM and a list, and events that nobody captured.
 #pragma once
 
 #include <chrono>
@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "controller/host/measure/measurer.h"
+#include "controller/host/measure/recorder.h"
 #include "controller/host/settings/policy_loader.h"
 
 namespace keyscribe::testing {
@@ -44,7 +44,7 @@ inline Outcome measure_events(const std::string& tcti, const std::filesystem::pa
     }
     const auto start = std::chrono::steady_clock::now();
     std::jthread thread([&](std::stop_token stop) {
-        measure::run_measurer({config, spool, shared, {.version = "test"}}, stop);
+        measure::run_recorder({config, spool, shared, {.version = "test"}}, stop);
     });
     while (shared.copy().counters.measured < count)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));

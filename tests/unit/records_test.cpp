@@ -30,7 +30,7 @@ std::string sha256_by_openssl(const std::string& bytes) {
     return output.text.substr(0, output.text.find(' '));
 }
 
-records::Speaker speaker() {
+records::DaemonIdentity speaker() {
     return {.version = "0.1.0",
             .controller_digest = std::vector<std::uint8_t>(32, 0xc0),
             .bpf_digest = std::vector<std::uint8_t>(32, 0xbf),
@@ -158,7 +158,7 @@ TEST(Records, KeyWithItsPayloadsDigest) {
     fields["sha256"] = list::cbor_bytes(hash(Algorithm::kSha256, as_bytes("abc")));
     EXPECT_EQ(decoded_event(made, {.payload = &made.payload}), fields);
     fields["plain"] = true;
-    EXPECT_EQ(decoded_event(made, {.plain = true, .payload = &made.payload}), fields);
+    EXPECT_EQ(decoded_event(made, {.whole_payload = true, .payload = &made.payload}), fields);
 }
 
 TEST(Records, KeySaysWhyItsPayloadIsNotHere) {
@@ -259,7 +259,7 @@ TEST(Records, Baseline) {
     EXPECT_EQ(decoded(records::baseline_record(made)), fields);
     EXPECT_EQ(decoded(records::baseline_end_record(6, 2, 3, std::nullopt)),
               (json{{"time", 6}, {"keyrings", 2}, {"keys", 3}}));
-    EXPECT_EQ(decoded(records::baseline_end_record(6, 2, 3, records::Difference{1, 0})),
+    EXPECT_EQ(decoded(records::baseline_end_record(6, 2, 3, events::Difference{1, 0})),
               (json{{"time", 6}, {"keyrings", 2}, {"keys", 3}, {"appeared", 1}, {"vanished", 0}}));
 }
 

@@ -65,7 +65,7 @@ TEST(Status, Summary) {
 
 TEST(Status, JsonHasNullWhereThereIsNothing) {
     status::Status status = ready();
-    status.hooks = {{"create, update", "lsm:key_post_create_or_update", "program", "why"}};
+    status.hooks = {{"create, update", "lsm:key_post_create_or_update", "why"}};
     status.tpm.values = {{"sha256", "00ff"}};
     const nlohmann::json json = to_json(status);
     EXPECT_EQ(json["state"], "ready");

@@ -2,29 +2,22 @@
 #include "controller/host/capture/capture.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <linux/keyctl.h>
-#include <linux/membarrier.h>
-#include <openssl/evp.h>
 #include <spdlog/spdlog.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
-#include <atomic>
-#include <cstdarg>
-#include <cstdio>
+#include <algorithm>
 #include <cstring>
-#include <fstream>
+#include <iterator>
 #include <map>
-#include <sstream>
 #include <thread>
 
 #include "bpf/filter.h"
-#include "controller/base/fault_point.h"
+#include "controller/host/capture/baseline_query.h"
 #include "controller/host/capture/duplicates.h"
 #include "controller/host/capture/event_decoder.h"
-#include "keyscribe.skel.h"
+#include "controller/host/capture/programs.h"
+#include "controller/host/capture/variables.h"
 
 namespace keyscribe::capture {
 namespace {
@@ -34,145 +27,9 @@ constexpr std::size_t kBatch = 512;
 constexpr std::size_t kExecutables = 4096;
 constexpr auto kSettleInterval = std::chrono::milliseconds(50);
 
-int log_libbpf(enum libbpf_print_level level, const char* format, va_list arguments) {
-    if (level == LIBBPF_DEBUG) return 0;
-    char line[1024];
-    std::vsnprintf(line, sizeof(line), format, arguments);
-    std::string_view text(line);
-    while (text.ends_with('\n')) text.remove_suffix(1);
-    spdlog::warn("{}", text);
-    return 0;
-}
-
-/// What libbpf does not find in the kernel's BTF it looks for in that of modules, which takes
-/// CAP_SYS_ADMIN. Being refused that fails the load, even for a function that may be absent
-/// (bpf_rdonly_cast, before Linux 6.2). It asks once for an object: let that be for nothing.
-void spare_modules(bpf_object* object) {
-    libbpf_set_print(nullptr);
-    bpf_program__set_attach_target(bpf_object__next_program(object, nullptr), 0, "keyscribe_none");
-    libbpf_set_print(log_libbpf);
-}
-
-/// Waits until every program that was running has returned: they run inside RCU read sections,
-/// and MEMBARRIER_CMD_GLOBAL waits for those (kernel/sched/membarrier.c). A kernel booted with
-/// nohz_full= does not offer it; there a program, which takes microseconds, gets a second.
-void wait_for_programs() {
-    if (::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0) return;
-    std::this_thread::sleep_for(std::chrono::seconds(1));
-}
-
-/// Has the kernel call the baseline program for this key; false: it may not be looked at so.
-bool touch(std::int32_t key) {
-    char label[256];
-    return ::syscall(SYS_keyctl, KEYCTL_GET_SECURITY, key, label, sizeof(label)) >= 0;
-}
-
-/// Serials of the keyrings in /proc/keys, the only place that lists the kernel's own. A line:
-/// serial in hex, flags, uses, expiry, perm, uid, gid, type, description
-/// (proc_keys_show() in security/keys/proc.c).
-std::vector<std::int32_t> kernel_keyrings() {
-    std::vector<std::int32_t> serials;
-    std::ifstream file("/proc/keys");
-    for (std::string line; std::getline(file, line);) {
-        std::istringstream fields(line);
-        std::string serial, skipped, type, description;
-        fields >> serial;
-        for (int i = 0; i < 6; ++i) fields >> skipped;
-        fields >> type >> description;
-        if (type == "keyring" && description.starts_with('.'))
-            serials.push_back(static_cast<std::int32_t>(std::strtol(serial.c_str(), nullptr, 16)));
-    }
-    return serials;
-}
-
-using Variables = keyscribe_bpf::keyscribe_bpf__bss;
-
-/// Numbers of a new ring begin so far behind those of the one before it: no number comes twice.
-constexpr std::uint64_t kNumbersApart = 1u << 20;
-
-struct SkeletonCloser {
-    void operator()(keyscribe_bpf* object) const { keyscribe_bpf__destroy(object); }
-};
-
-using Skeleton = std::unique_ptr<keyscribe_bpf, SkeletonCloser>;
-
-/// The programs of the plan, not attached; numbers begin behind `first`.
-Result<Skeleton> load_object(const HookPlan& plan, std::uint32_t ring_size, std::uint64_t first) {
-    libbpf_set_print(log_libbpf);
-    Skeleton bpf(keyscribe_bpf__open());
-    if (!bpf) return fail_errno("cannot open the built-in BPF object", "libbpf");
-    bpf_map__set_max_entries(bpf->maps.ring, ring_size);
-    bpf->bss->sequence = first;
-
-    bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, bpf->obj) {
-        bool wanted = false;
-        for (const Hook& hook : plan) wanted |= hook.program == bpf_program__name(program);
-        bpf_program__set_autoload(program, wanted);
-    }
-    spare_modules(bpf->obj);
-    if (const int error = keyscribe_bpf__load(bpf.get()); error != 0)
-        return fail_errno("the kernel refused the BPF programs", "bpf(2)",
-                          "run `keyscribe doctor`; as root, with CAP_BPF and CAP_PERFMON", -error);
-    return bpf;
-}
-
-UniqueFd duplicate(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
-
-std::uint32_t map_id(int fd) {
-    bpf_map_info info{};
-    __u32 size = sizeof(info);
-    return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
-}
-
-/// What the programs are: those with the same name are the same.
-std::filesystem::path directory_of(const HookPlan& plan, std::uint32_t ring_size) {
-    std::string what(reinterpret_cast<const char*>(object_digest().data()), 32);
-    for (const Hook& hook : plan) what += '\n' + hook.program;
-    what += '\n' + std::to_string(ring_size);
-    std::array<unsigned char, 32> digest;
-    EVP_Digest(what.data(), what.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
-    std::string name;
-    for (int i = 0; i < 8; ++i) {
-        char hex[3];
-        std::snprintf(hex, sizeof(hex), "%02x", digest[i]);
-        name += hex;
-    }
-    return std::filesystem::path(kPinDirectory) / name;
-}
-
-/// One of the variables of programs whose build is another one.
-std::uint64_t variable(const PinnedSet& set, std::uint32_t offset) {
-    std::vector<std::uint8_t> all(set.about.variables_size);
-    const std::uint32_t first = 0;
-    std::uint64_t value = 0;
-    if (offset + sizeof(value) > all.size() ||
-        bpf_map_lookup_elem(set.variables.get(), &first, all.data()) != 0)
-        return 0;
-    std::memcpy(&value, all.data() + offset, sizeof(value));
-    return value;
-}
-
-/// Up to `most` events of a ring of another build. Who ran which executable only the former process
-/// was told.
-std::vector<events::KeyEvent> events_of(RingReader& ring, std::uint32_t id, std::size_t most) {
-    std::vector<events::KeyEvent> events;
-    while (events.size() < most) {
-        const auto record = ring.next();
-        if (!record) break;
-        auto event = decode_event(*record);
-        if (!event || event->operation == KS_OP_EXECUTABLE || event->operation == KS_OP_BASELINE)
-            continue;
-        event->ring = id;
-        event->ring_position = ring.position();
-        event->generation = 0;
-        events.push_back(std::move(*event));
-    }
-    return events;
-}
-
-std::uint64_t load_counter(const __u64& counter) {
-    return std::atomic_ref(const_cast<__u64&>(counter)).load(std::memory_order_relaxed);
+void append(Batch& batch, Batch more) {
+    std::ranges::move(more.events, std::back_inserter(batch.events));
+    std::ranges::move(more.losses, std::back_inserter(batch.losses));
 }
 
 }  // namespace
@@ -211,48 +68,17 @@ Capture::~Capture() = default;
 
 #define VARIABLES (*static_cast<Variables*>(variables_.get()))
 
-/// Loads and attaches; the object itself is not needed any more then.
 Result<void> Capture::load(const HookPlan& plan, std::uint32_t ring_size, const Keep& keep) {
-    std::uint64_t first = 0;
-    for (const PinnedSet& former : former_)
-        first = std::max(first, variable(former, former.about.sequence) + kNumbersApart);
+    const std::uint64_t first = previous_.first_free_number();
     // Not while the new ones are attached: what both record is compared in the end.
     std::jthread reader;
-    if (keep && has_former())
-        reader = std::jthread([&](const std::stop_token& stop) { keep_former(keep, stop); });
-    const auto bpf = load_object(plan, ring_size, first);
-    reader = {};
-    if (!bpf) return std::unexpected(bpf.error());
-    return attach_object(**bpf, ring_size, first);
-}
-
-Result<void> Capture::attach_object(const keyscribe_bpf& bpf, std::uint32_t ring_size,
-                                    std::uint64_t first) {
-    bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, bpf.obj) {
-        if (!bpf_program__autoload(program)) continue;
-        bpf_link* link = bpf_program__attach(program);
-        if (link == nullptr)
-            return fail_errno("cannot attach the BPF programs", bpf_program__section_name(program),
-                              "run `keyscribe doctor`");
-        const std::string name = bpf_program__name(program);
-        set_.links.emplace(name, duplicate(bpf_link__fd(link)));
-        set_.programs.emplace(name, duplicate(bpf_program__fd(program)));
-        bpf_link__destroy(link);
-    }
-    set_.ring = duplicate(bpf_map__fd(bpf.maps.ring));
-    set_.variables = duplicate(bpf_map__fd(bpf.maps.bss));
-    set_.about = {.event_version = KS_EVENT_VERSION,
-                  .ring_size = ring_size,
-                  .variables_size = sizeof(Variables),
-                  .sequence = offsetof(Variables, sequence),
-                  .lost = offsetof(Variables, counters) + KS_COUNT_LOST * sizeof(__u64),
-                  .first = first};
-    auto about = make_about_map(set_.about);
-    if (!about) return std::unexpected(about.error());
-    set_.about_map = std::move(*about);
+    if (keep && has_previous_build())
+        reader = std::jthread([&](const std::stop_token& stop) { previous_.read(keep, stop); });
+    auto set = load_programs(plan, ring_size, first, [&] { reader = {}; });
+    if (!set) return std::unexpected(set.error());
+    set_ = std::move(*set);
     losses_ = events::LossTracker(first);
-    accounted_before_ = first - kept_;
+    accounted_before_ = first - previous_.kept();
     return {};
 }
 
@@ -269,48 +95,9 @@ Result<void> Capture::open_maps(std::uint64_t position) {
     return {};
 }
 
-/// Sets of other builds, and of this one what is not complete.
-void Capture::find_former(const std::filesystem::path& own) {
-    for (const auto& directory : pinned_sets()) {
-        if (directory == own) continue;
-        auto set = open_pinned(directory);
-        if (set && set->about.event_version == KS_EVENT_VERSION) {
-            former_.push_back(std::move(*set));
-            continue;
-        }
-        findings_.push_back(
-            "programs of another build could not be taken over: " +
-            (set ? "their records are of another version" : to_string(set.error())));
-        (void)unpin(directory);
-    }
-}
-
-/// Until it is told to stop. The rest, and what is lost, is found when they are retired. One ring
-/// can be read so, the one that the former process read: progress is of one.
-void Capture::keep_former(const Keep& keep, std::stop_token stop) {
-    constexpr auto kNap = std::chrono::milliseconds(5);
-    for (const PinnedSet& former : former_) {
-        const std::uint32_t id = map_id(former.ring.get());
-        if (progress_.ring != 0 && progress_.ring != id) continue;
-        auto ring = RingReader::open(former.ring.get(), former.about.ring_size);
-        if (!ring) return;
-        if (progress_.ring == id) ring->skip_to(progress_.position);
-        while (!stop.stop_requested()) {
-            auto events = events_of(*ring, id, kBatch);
-            const bool none = events.empty();
-            kept_ += events.size();
-            if (!none) progress_ = keep(std::move(events));
-            fault_point("before-former-release");
-            ring->release();
-            if (none) std::this_thread::sleep_for(kNap);
-        }
-        return;
-    }
-}
-
 /// Numbers that were given out and neither received nor reported are lost, unless they still stand
 /// in the ring. Which ones exactly, only the former process knew.
-void Capture::account_for_former(const spool::Progress& progress) {
+void Capture::account_for_former(const events::Progress& progress) {
     const std::uint64_t given_out = load_counter(VARIABLES.sequence);
     wait_for_programs();
     Batch batch;
@@ -337,29 +124,14 @@ void Capture::account_for_former(const spool::Progress& progress) {
 }
 
 Result<Capture> Capture::attach(const HookPlan& plan, std::uint32_t ring_size,
-                                const spool::Progress& progress, const Keep& keep) {
+                                const events::Progress& progress, const Keep& keep) {
     Capture capture;
-    capture.progress_ = progress;
-    const auto directory = directory_of(plan, ring_size);
-    std::error_code error;
-    if (std::filesystem::exists(directory, error)) {
-        auto set = open_pinned(directory);
-        for (const Hook& hook : plan)
-            if (set && !set->links.contains(hook.program))
-                set = fail("the link of " + hook.program + " is missing", directory.string());
-        if (set && set->about.variables_size == sizeof(Variables)) {
-            capture.set_ = std::move(*set);
-            capture.adopted_ = capture.pinned_ = true;
-        } else {
-            capture.findings_.push_back(
-                "the programs that a former process left are not complete: " +
-                to_string(set ? Error{"other variables"} : set.error()));
-            // What they recorded is still worth having.
-            const auto aside = std::filesystem::path(directory) += "_incomplete";
-            if (::rename(directory.c_str(), aside.c_str()) != 0) (void)unpin(directory);
-        }
+    const auto directory = pin_directory_of(plan, ring_size);
+    if (auto set = adopt_programs(directory, plan, capture.findings_)) {
+        capture.set_ = std::move(*set);
+        capture.adopted_ = capture.pinned_ = true;
     }
-    capture.find_former(directory);
+    capture.previous_ = PreviousBuilds(directory, progress, capture.findings_);
     if (!capture.adopted_) {
         if (auto done = capture.load(plan, ring_size, keep); !done)
             return std::unexpected(done.error());
@@ -445,60 +217,25 @@ Batch Capture::drain_all() {
     return batch;
 }
 
-/// What the programs of other builds recorded until they are detached.
-Result<void> Capture::detach_former(Batch& batch) {
-    for (PinnedSet& former : former_) {
-        const std::uint32_t id = map_id(former.ring.get());
-        // Where numbers of our own ring are in the spool, those of the former one are as well.
-        const bool done_before = progress_.ring == ring_id_;
-        for (const auto& [name, fd] : former.links)
-            ::unlink((former.directory / ("link_" + name)).c_str());
-        former.links.clear();
-        wait_for_programs();
-        auto ring = RingReader::open(former.ring.get(), former.about.ring_size);
-        if (!ring) return std::unexpected(ring.error());
-        if (progress_.ring == id) ring->skip_to(progress_.position);
-        events::LossTracker losses(progress_.ring == id ? progress_.settled : former.about.first);
-        std::uint64_t received = progress_.ring == id ? progress_.received : 0;
-        const std::uint64_t reported = progress_.ring == id ? progress_.reported : 0;
-        if (!done_before) {
-            auto events = events_of(*ring, id, SIZE_MAX);
-            received += events.size();
-            batch.events.insert(batch.events.end(), std::make_move_iterator(events.begin()),
-                                std::make_move_iterator(events.end()));
-        }
-        const std::uint64_t given_out = variable(former, former.about.sequence);
-        const std::uint64_t known = former.about.first + received + reported;
-        if (!done_before && given_out > known)
-            batch.losses.push_back(
-                {.first = losses.settled() + 1, .last = given_out, .count = given_out - known});
-    }
-    return {};
-}
-
-Result<Batch> Capture::retire_former() {
+Result<Batch> Capture::detach_previous_build() {
     Batch batch;
-    if (former_.empty()) return batch;
-    if (auto done = detach_former(batch); !done) return std::unexpected(done.error());
+    if (previous_.is_empty()) return batch;
+    auto rest = previous_.detach(ring_id_);
+    if (!rest) return std::unexpected(rest.error());
+    batch.events = std::move(rest->events);
+    batch.losses = std::move(rest->losses);
     Batch own = drain_all();
     batch.twice = drop_duplicates(batch.events, own.events);
     spdlog::info(
-        "programs of another build are retired: {} of their records were read while these loaded, "
+        "programs of another build are detached: {} of their records were read while these loaded, "
         "{} were still to be read, {} came twice",
-        kept_, batch.events.size(), batch.twice);
+        previous_.kept(), batch.events.size(), batch.twice);
     // What is taken over counts as numbered here, what came twice once.
     accounted_before_ += batch.twice;
     accounted_before_ -= batch.events.size();
     for (const events::Loss& loss : batch.losses) accounted_before_ -= loss.lost();
-    batch.losses.insert(batch.losses.end(), own.losses.begin(), own.losses.end());
-    batch.events.insert(batch.events.end(), std::make_move_iterator(own.events.begin()),
-                        std::make_move_iterator(own.events.end()));
+    append(batch, std::move(own));
     return batch;
-}
-
-void Capture::forget_former() {
-    for (const PinnedSet& former : former_) (void)unpin(former.directory);
-    former_.clear();
 }
 
 Result<void> Capture::detach() {
@@ -530,38 +267,21 @@ Result<Batch> Capture::activate(const ks_filter& filter) {
         .store(filter.generation, std::memory_order_seq_cst);
     wait_for_programs();
 
-    auto batch = retire_former();
+    auto batch = detach_previous_build();
     if (!batch) return batch;
-    auto rest = drain_all();
-    batch->events.insert(batch->events.end(), std::make_move_iterator(rest.events.begin()),
-                         std::make_move_iterator(rest.events.end()));
-    batch->losses.insert(batch->losses.end(), rest.losses.begin(), rest.losses.end());
+    append(*batch, drain_all());
     return batch;
 }
 
-/// The program sends as much as the ring takes: it is asked until there is no more. What the ring
-/// cannot hold at once is given back before it is in the spool, and with it what happened
-/// meanwhile: a process that dies in the midst of such a baseline leaves a loss, which its
-/// successor tells.
+/// What the ring cannot hold at once is given back before it is in the spool, and with it what
+/// happened meanwhile: a process that dies amid such a baseline leaves a loss, which its successor
+/// tells.
 Result<std::vector<events::KeyEvent>> Capture::ask(std::uint32_t mode, std::int32_t keyring,
                                                    Batch& batch) {
-    ks_baseline& request = VARIABLES.baseline;
     std::vector<events::KeyEvent> found;
-    request = {.tgid = static_cast<ks_u32>(::getpid()), .serial = keyring};
     receiver_->baseline = &found;
-    Result<void> done;
-    do {
-        request.start = request.sent;
-        request.found = request.more = 0;
-        request.mode = mode;
-        // Any keyring will do to have the program called, but one without a name has to be asked
-        // for itself.
-        if (!touch(keyring) && !touch(KEY_SPEC_SESSION_KEYRING) && !touch(KEY_SPEC_USER_KEYRING))
-            done = fail_errno("cannot have the kernel look at a keyring", "keyctl(2)");
-        request.mode = KS_BASELINE_OFF;
-        consume_all(batch);
-        if (request.more != 0) ring_->release();
-    } while (done && request.more != 0);
+    const auto done = query_baseline(
+        VARIABLES.baseline, mode, keyring, [&] { consume_all(batch); }, [&] { ring_->release(); });
     receiver_->baseline = nullptr;
     if (!done) return std::unexpected(done.error());
     return found;
@@ -582,11 +302,12 @@ Result<std::vector<events::KeyEvent>> Capture::members(std::int32_t keyring, Bat
     return ask(KS_BASELINE_MEMBERS, keyring, batch);
 }
 
-KernelCounters Capture::counters() const {
-    KernelCounters counters{.filtered = load_counter(VARIABLES.counters[KS_COUNT_FILTERED]),
-                            .numbered = load_counter(VARIABLES.sequence) - accounted_before_,
-                            .lost = load_counter(VARIABLES.counters[KS_COUNT_LOST]),
-                            .no_room = load_counter(VARIABLES.counters[KS_COUNT_NO_ROOM])};
+events::KernelCounters Capture::counters() const {
+    events::KernelCounters counters{
+        .filtered = load_counter(VARIABLES.counters[KS_COUNT_FILTERED]),
+        .numbered = load_counter(VARIABLES.sequence) - accounted_before_,
+        .lost = load_counter(VARIABLES.counters[KS_COUNT_LOST]),
+        .no_room = load_counter(VARIABLES.counters[KS_COUNT_NO_ROOM])};
     for (const auto& [name, program] : set_.programs) {
         bpf_prog_info info{};
         __u32 size = sizeof(info);
@@ -594,14 +315,6 @@ KernelCounters Capture::counters() const {
             counters.missed += info.recursion_misses;
     }
     return counters;
-}
-
-std::vector<std::uint8_t> object_digest() {
-    std::size_t size = 0;
-    const void* object = keyscribe_bpf__elf_bytes(&size);
-    std::vector<std::uint8_t> digest(32);
-    EVP_Digest(object, size, digest.data(), nullptr, EVP_sha256(), nullptr);
-    return digest;
 }
 
 }  // namespace keyscribe::capture

@@ -5,59 +5,44 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <stop_token>
 #include <utility>
 #include <vector>
 
 #include "controller/base/error.h"
 #include "controller/host/capture/hook_plan.h"
 #include "controller/host/capture/pins.h"
+#include "controller/host/capture/previous_builds.h"
 #include "controller/host/capture/ring_reader.h"
+#include "controller/host/events/kernel_counters.h"
 #include "controller/host/events/key_event.h"
 #include "controller/host/events/loss_tracker.h"
-#include "controller/host/spool/spool_file.h"
+#include "controller/host/events/progress.h"
 
-struct keyscribe_bpf;
 struct ks_filter;
 
 namespace keyscribe::capture {
-
-/// Since the programs were loaded, but for `numbered`.
-struct KernelCounters {
-    std::uint64_t filtered = 0;  ///< no rule could match: not sent
-    std::uint64_t numbered = 0;  ///< given out, and for this process to receive or to report
-    std::uint64_t lost = 0;      ///< the ring was full
-    std::uint64_t no_room = 0;   ///< sent without the payload, since the ring was full
-    std::uint64_t missed = 0;    ///< the kernel skipped the program (bpf_prog_info, recursion)
-};
 
 /// What one look at the ring gave.
 struct Batch {
     std::vector<events::KeyEvent> events;  ///< in the order of the ring
     std::vector<events::Loss> losses;      ///< gaps in the sequence that nothing can fill any more;
-                                       ///< records that did not parse are among them
+                                           ///< records that did not parse are among them
     std::uint64_t twice = 0;  ///< numbers of this ring whose operations `events` has from the
                               ///< ring of another build
     bool more = false;        ///< there is more in the ring
 };
-
-/// Puts events of a former build's ring into safety; returns how far that ring is read then.
-/// Called on a thread of its own.
-using Keep = std::function<spool::Progress(std::vector<events::KeyEvent>)>;
 
 class Capture {
   public:
     /// Adopts the programs that stand in the BPF file system where they are the ones of this build,
     /// of `plan` and of `ring_size` (bytes, a power of two and a multiple of the page size); else
     /// loads, attaches and pins them. From here on, operations are recorded. Programs of another
-    /// build are left attached until activate() or retire_former(); while the new ones load, which
-    /// takes seconds, what those record goes to `keep`, if there is one: nobody else reads their
-    /// ring, and it must not overflow.
-    /// `progress`: how far a former process came.
+    /// build are left attached until activate() or detach_previous_build(); while the new ones
+    /// load, which takes seconds, what those record goes to `keep`, if there is one: nobody else
+    /// reads their ring, and it must not overflow. `progress`: how far a former process came.
     static Result<Capture> attach(const HookPlan& plan, std::uint32_t ring_size,
-                                  const spool::Progress& progress, const Keep& keep);
+                                  const events::Progress& progress, const Keep& keep);
     Capture(Capture&&) noexcept;
     Capture& operator=(Capture&&) noexcept;
     ~Capture();
@@ -65,9 +50,9 @@ class Capture {
     /// They were there before.
     bool is_adopted() const { return adopted_; }
     /// Programs of another build are still attached.
-    bool has_former() const { return !former_.empty(); }
+    bool has_previous_build() const { return !previous_.is_empty(); }
     /// So many of their events went to Keep.
-    std::uint64_t kept() const { return kept_; }
+    std::uint64_t kept() const { return previous_.kept(); }
     /// They stay when this process ends.
     bool is_pinned() const { return pinned_; }
     /// They go with this process. Error: they stay.
@@ -99,9 +84,9 @@ class Capture {
     Result<Batch> activate(const ks_filter& filter);
 
     /// Detaches programs of another build and gives what they recorded; what both saw is told once.
-    Result<Batch> retire_former();
-    /// What retire_former() gave is in safety.
-    void forget_former();
+    Result<Batch> detach_previous_build();
+    /// What detach_previous_build() gave is in safety.
+    void forget_previous_build() { previous_.forget(); }
 
     /// All keyrings that can be asked for: those with a name in this user namespace, and the
     /// kernel's own, whose names begin with a dot. As KS_OP_BASELINE events without a keyring.
@@ -112,18 +97,13 @@ class Capture {
     /// changes meanwhile is seen by the programs. Empty: it is gone.
     Result<std::vector<events::KeyEvent>> members(std::int32_t keyring, Batch& batch);
 
-    KernelCounters counters() const;
+    events::KernelCounters counters() const;
 
   private:
     Capture();
     Result<void> load(const HookPlan& plan, std::uint32_t ring_size, const Keep& keep);
-    Result<void> attach_object(const keyscribe_bpf& bpf, std::uint32_t ring_size,
-                               std::uint64_t first);
     Result<void> open_maps(std::uint64_t position);
-    void account_for_former(const spool::Progress& progress);
-    void find_former(const std::filesystem::path& own);
-    void keep_former(const Keep& keep, std::stop_token stop);
-    Result<void> detach_former(Batch& batch);
+    void account_for_former(const events::Progress& progress);
     Batch drain_all();
     bool consume(Batch& batch);
     void consume_all(Batch& batch);
@@ -141,11 +121,9 @@ class Capture {
     std::unique_ptr<void, Unmap> variables_;  // the programs' .bss
     std::unique_ptr<RingReader> ring_;
     std::unique_ptr<Receiver> receiver_;
-    std::vector<PinnedSet> former_;                 // of other builds, still attached
+    PreviousBuilds previous_;
     std::vector<events::KeyEvent> adopted_events_;  // found on adopting: of the first batch
     std::vector<events::Loss> found_lost_;          // the same
-    spool::Progress progress_;  // of the former process, and of what was kept since
-    std::uint64_t kept_ = 0;
     std::vector<std::string> findings_;
     std::uint32_t ring_id_ = 0;
     bool adopted_ = false;

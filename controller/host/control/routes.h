@@ -6,15 +6,17 @@
 //   POST /v1/reload   puts the policy directory in force; 422 and the reasons where it is refused
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "controller/host/control/server.h"
-#include "controller/host/daemon/pump.h"
 #include "controller/host/status/status.h"
 
 namespace keyscribe::control {
 
-/// Both must outlive the server.
-std::vector<Route> routes(const status::SharedStatus& status, daemon::Pump& pump);
+/// `status`: returns what the daemon is doing now. `reload`: puts the policy directory in force and
+/// returns what came of it. Both are called from the server's threads, several at a time.
+std::vector<Route> routes(std::function<status::Status()> status,
+                          std::function<Result<status::Reloaded>()> reload);
 
 }  // namespace keyscribe::control

@@ -24,12 +24,14 @@
 #include "controller/host/capture/capture.h"
 #include "controller/host/control/routes.h"
 #include "controller/host/control/server.h"
-#include "controller/host/daemon/identity.h"
-#include "controller/host/daemon/pump.h"
+#include "controller/host/daemon/capture_loop.h"
+#include "controller/host/daemon/daemon_identity.h"
+#include "controller/host/daemon/policy_activation.h"
 #include "controller/host/daemon/security.h"
+#include "controller/host/daemon/snapshot.h"
 #include "controller/host/events/cgroup_path.h"
-#include "controller/host/measure/list_mender.h"
-#include "controller/host/measure/measurer.h"
+#include "controller/host/measure/recorder.h"
+#include "controller/host/measure/take_over_spool.h"
 #include "controller/host/settings/config.h"
 #include "controller/host/spool/spool.h"
 #include "controller/host/status/status.h"
@@ -98,16 +100,17 @@ int next_signal(const UniqueFd& signals) {
 }
 
 /// Once a second: what has no event of its own.
-void tick(Pump& pump, spool::Spool& spool, status::SharedStatus& status) {
+void tick(CaptureLoop& capture_loop, PolicyActivation& policies, spool::Spool& spool,
+          status::SharedStatus& status) {
     spool.expire();
-    pump.look_at_counters();
-    if (auto done = pump.settle_order(); !done) spdlog::warn("{}", to_string(done.error()));
+    capture_loop.look_at_counters();
+    policies.look_at_directory();
     status.update([&](status::Status& now) { now.spool = spool.totals(); });
     sd_notifyf(0, "WATCHDOG=1\nSTATUS=%s", status::summary(status.copy()).c_str());
 }
 
-Result<void> loop(Pump& pump, spool::Spool& spool, status::SharedStatus& status,
-                  const UniqueFd& signals) {
+Result<void> loop(CaptureLoop& capture_loop, PolicyActivation& policies, spool::Spool& spool,
+                  status::SharedStatus& status, const UniqueFd& signals) {
     // While records keep coming the ring is looked at every few milliseconds, instead of being
     // woken for each: that is cheaper for whoever adds the keys.
     constexpr auto kNap = 5ms;
@@ -124,30 +127,35 @@ Result<void> loop(Pump& pump, spool::Spool& spool, status::SharedStatus& status,
                                        std::to_string((now - before) / 1s) + " seconds"});
         before = now;
         if (now >= next_tick) {
-            tick(pump, spool, status);
+            tick(capture_loop, policies, spool, status);
             next_tick = now + kTick;
         }
-        const auto until_tick =
-            std::chrono::duration_cast<std::chrono::milliseconds>(next_tick - now) + 1ms;
+        const auto wake_at = std::min(next_tick, capture_loop.refresh_due().value_or(next_tick));
+        const auto until_next =
+            std::max(0ms, std::chrono::duration_cast<std::chrono::milliseconds>(wake_at - now)) +
+            1ms;
         const auto pause = found == Drained::kSome  ? 0ms
                            : found == Drained::kAll ? kNap
-                                                    : until_tick;
+                                                    : until_next;
         std::array<pollfd, 3> polls = {
-            pollfd{found == Drained::kNothing ? pump.ring_fd() : -1, POLLIN, 0},
-            pollfd{signals.get(), POLLIN, 0}, pollfd{pump.reload_fd(), POLLIN, 0}};
+            pollfd{found == Drained::kNothing ? capture_loop.ring_fd() : -1, POLLIN, 0},
+            pollfd{signals.get(), POLLIN, 0}, pollfd{policies.reload_fd(), POLLIN, 0}};
         ::poll(polls.data(), polls.size(), static_cast<int>(pause.count()));
 
-        auto moved = pump.drain();
+        auto moved = capture_loop.drain();
         if (!moved) return std::unexpected(moved.error());
         found = *moved;
-        if (polls[2].revents != 0) pump.reload_on_request();
+        if (found == Drained::kNothing)
+            if (auto done = capture_loop.refresh_baseline(); !done)
+                spdlog::warn("{}", to_string(done.error()));
+        if (polls[2].revents != 0) policies.reload_on_request();
         if (polls[1].revents != 0) {
             const int signal = next_signal(signals);
             if (signal == SIGHUP) {
-                pump.reload();
+                policies.reload();
             } else if (signal != 0) {
                 for (int round = 0; round < kLastRounds && found == Drained::kSome; ++round) {
-                    auto last = pump.drain();
+                    auto last = capture_loop.drain();
                     if (!last) return std::unexpected(last.error());
                     found = *last;
                 }
@@ -157,34 +165,13 @@ Result<void> loop(Pump& pump, spool::Spool& spool, status::SharedStatus& status,
     }
 }
 
-/// What the former process of this boot left waits in a file beside the list, and the list says how
-/// much of it is measured. Returns the list's size; nothing where that is not known.
-std::optional<std::uint64_t> take_over_spool(spool::Spool& spool,
-                                             const std::filesystem::path& directory) {
-    auto file = spool::SpoolFile::open(directory / "spool");
-    if (!file) {
-        // Capturing goes on, without a spool that outlives the process.
-        spdlog::error("{}", to_string(file.error()));
-        return std::nullopt;
-    }
-    const auto& state = file->state();
-    auto list = measure::mend_list(directory, state.list_before, state.list_after);
-    if (!list) {
-        spdlog::error("{}", to_string(list.error()));
-        return std::nullopt;
-    }
-    spool.keep_in(std::move(*file), list->size, settings::last_policy(directory));
-    for (std::string& what : list->findings) spool.push(spool::Tampered{std::move(what)});
-    return list->size;
-}
-
 struct Attached {
     capture::KernelFeatures kernel;
     capture::HookPlan plan;
     capture::Capture programs;
 };
 
-Result<Attached> attach_programs(const settings::Config& config, const spool::Progress& progress,
+Result<Attached> attach_programs(const settings::Config& config, const events::Progress& progress,
                                  const capture::Keep& keep) {
     auto kernel = capture::probe_kernel();
     if (!kernel) return std::unexpected(kernel.error());
@@ -214,7 +201,7 @@ Result<void> run(const settings::Config& config) {
     if (!signals) return std::unexpected(signals.error());
 
     spool::Spool spool(config.spool.max_size, config.spool.deadline);
-    const auto list_size = take_over_spool(spool, config.list.directory);
+    const auto list_size = measure::take_over_spool(spool, config.list.directory);
     const auto keep =
         [&spool, cgroups = events::CgroupPaths()](std::vector<events::KeyEvent> events) mutable {
             for (events::KeyEvent& event : events) {
@@ -236,15 +223,18 @@ Result<void> run(const settings::Config& config) {
         now = initial_status(kernel, plan, config.tpm.pcr);
         now.spool = spool.totals();
     });
-    Pump pump(std::move(attached->programs), config, spool, status);
-    pump.reload();
-    if (auto done = pump.retire_former(); !done) return done;
+    CaptureLoop capture_loop(std::move(attached->programs), spool, status);
+    PolicyActivation policies(capture_loop, config, spool, status);
+    policies.reload();
+    if (auto done = capture_loop.detach_previous_build(); !done) return done;
 
-    auto server = control::Server::start(config.control.socket, config.control.group,
-                                         control::routes(status, pump));
+    auto server = control::Server::start(
+        config.control.socket, config.control.group,
+        control::routes([&] { return take_snapshot(capture_loop, spool, status); },
+                        [&] { return policies.request_reload(); }));
     if (!server) return std::unexpected(server.error());
-    std::jthread measurer([&](std::stop_token stop) {
-        measure::run_measurer({config, spool, status, describe_speaker(kernel, plan), list_size},
+    std::jthread recorder([&](std::stop_token stop) {
+        measure::run_recorder({config, spool, status, describe_daemon(kernel, plan), list_size},
                               stop);
     });
     log_event(LogLevel::kInfo, (adopted ? "adopted: " : "attached: ") + plan.front().attach_point,
@@ -252,10 +242,10 @@ Result<void> run(const settings::Config& config) {
     give_back_startup_pages();
     sd_notify(0, "READY=1");
 
-    auto ended = loop(pump, spool, status, *signals);
+    auto ended = loop(capture_loop, policies, spool, status, *signals);
     sd_notify(0, "STOPPING=1");
-    pump.refuse_requests();
-    if (ended && config.capture.detach_on_stop) return pump.detach();
+    policies.refuse_requests();
+    if (ended && config.capture.detach_on_stop) return capture_loop.detach();
     return ended;
 }
 

@@ -12,20 +12,18 @@ namespace {
 
 constexpr std::string_view kKeyringType = "keyring";
 
-/// A keyring has no two keys of one type and description: struct keyring_index_key in
-/// <linux/key.h>.
-std::size_t index_of(std::string_view type, std::string_view description) {
-    std::string both(type);
-    both += '\0';
-    both += description;
-    return std::hash<std::string>()(both);
-}
-
 bool contains_bytes(const WipedBytes& payload, const std::vector<std::uint8_t>& part) {
     return std::search(payload.begin(), payload.end(), part.begin(), part.end()) != payload.end();
 }
 
 }  // namespace
+
+std::size_t key_index(std::string_view type, std::string_view description) {
+    std::string both(type);
+    both += '\0';
+    both += description;
+    return std::hash<std::string>()(both);
+}
 
 void KeyTable::complete(KeyEvent& event) const {
     if (!(event.flags & KS_EVENT_SERIAL_ONLY)) return;
@@ -117,7 +115,7 @@ void KeyTable::put(const KeyEvent& event, const KeyringName& keyring) {
 
     Keyring& place = keyrings_[keyring.serial];
     place.name = keyring.name;
-    const std::size_t index = index_of(event.key_type, event.description);
+    const std::size_t index = key_index(event.key_type, event.description);
     if (const auto former = place.members.find(index);
         former != place.members.end() && former->second != event.key_serial)
         remove(former->second, keyring.serial);
@@ -132,7 +130,7 @@ void KeyTable::remove(std::int32_t serial, std::int32_t keyring) {
     if (found == keys_.end()) return;
     Key& key = found->second;
     if (const auto place = keyrings_.find(keyring); place != keyrings_.end()) {
-        const auto member = place->second.members.find(index_of(key.type, key.description));
+        const auto member = place->second.members.find(key_index(key.type, key.description));
         if (member != place->second.members.end() && member->second == serial)
             place->second.members.erase(member);
     }
@@ -198,12 +196,12 @@ void KeyTable::take(const KeyEvent& event) {
     }
 }
 
-KeyTable::Change KeyTable::difference(const Baseline& baseline) const {
+Difference KeyTable::difference(const Baseline& baseline) const {
     std::map<std::int32_t, std::set<std::int32_t>> now;
     for (const KeyringName& keyring : baseline.keyrings) now[keyring.serial];
     for (const KeyEvent& key : baseline.keys)
         if (key.keyring.serial != 0) now[key.keyring.serial].insert(key.key_serial);
-    Change change;
+    Difference change;
     for (const auto& [serial, members] : now) {
         std::set<std::int32_t> before;
         if (const auto keyring = keyrings_.find(serial); keyring != keyrings_.end())
@@ -212,6 +210,13 @@ KeyTable::Change KeyTable::difference(const Baseline& baseline) const {
         for (const std::int32_t key : before) change.vanished += !members.contains(key);
     }
     return change;
+}
+
+std::int32_t KeyTable::key_at(std::int32_t keyring, std::size_t index) const {
+    const auto found = keyrings_.find(keyring);
+    if (found == keyrings_.end()) return 0;
+    const auto member = found->second.members.find(index);
+    return member == found->second.members.end() ? 0 : member->second;
 }
 
 void KeyTable::take(const Baseline& baseline) {

@@ -10,17 +10,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "controller/host/events/baseline.h"
 #include "controller/host/events/key_event.h"
 
 namespace keyscribe::events {
-
-/// A baseline: keys as they stand, nested keyrings included.
-struct Baseline {
-    std::string reason;                 ///< "start", "restart", "policy", "order", "loss"
-    std::uint64_t boot_time_ns = 0;     ///< when it began, CLOCK_BOOTTIME
-    std::vector<KeyringName> keyrings;  ///< that were looked at
-    std::vector<KeyEvent> keys;         ///< KS_OP_BASELINE; a keyring itself has no keyring
-};
 
 class KeyTable {
   public:
@@ -44,12 +37,12 @@ class KeyTable {
     void take(const KeyEvent& event);
     void take(const Baseline& baseline);
 
-    /// What the baseline has and the table has not, and the other way round, in its keyrings.
-    struct Change {
-        std::uint64_t appeared = 0;
-        std::uint64_t vanished = 0;
-    };
-    Change difference(const Baseline& baseline) const;
+    /// Returns how many keys the baseline's keyrings hold that the table has not there, and the
+    /// other way round.
+    Difference difference(const Baseline& baseline) const;
+
+    /// Returns the serial of the key that stands there; 0: none does.
+    std::int32_t key_at(std::int32_t keyring, std::size_t index) const;
 
     std::size_t keys() const { return keys_.size(); }
 
@@ -65,7 +58,7 @@ class KeyTable {
     };
     struct Keyring {
         std::string name;
-        // By hash of type and description, which no two of its keys have in common.
+        // By key_index().
         std::unordered_map<std::size_t, std::int32_t> members;
     };
     struct Material {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/host/measure/covered_prefix.h"
 
-#include "controller/host/measure/measurement_log.h"
+#include "controller/host/measure/replay_entry.h"
 #include "controller/list/list_reader.h"
 
 namespace keyscribe::measure {
@@ -23,7 +23,7 @@ std::optional<CoveredPrefix> find_covered(Bytes list, Algorithm digests, unsigne
         now.bytes = reader.offset();
         if ((*entry)->pcr != pcr) continue;
         if (told)
-            now.values = after(now.values, **entry);
+            now.values = replay_entry(now.values, **entry);
         else
             for (auto& [bank, value] : now.values)
                 value = list::extended(bank, value, list::extend_value(**entry, bank));

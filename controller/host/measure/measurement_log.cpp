@@ -5,6 +5,7 @@
 
 #include "controller/base/fault_point.h"
 #include "controller/host/measure/list_mender.h"
+#include "controller/host/measure/replay_entry.h"
 #include "controller/host/records/records.h"
 #include "controller/list/template_data.h"
 
@@ -20,25 +21,7 @@ tpm::PcrValues zeros(const std::vector<Algorithm>& banks) {
     return values;
 }
 
-/// What a keyscribe:foreign entry says the PCR had before the entry itself was extended.
-std::optional<tpm::PcrValues> told_by(const list::Entry& entry) {
-    const auto fields = list::decode_fields(entry.template_name, entry.template_data);
-    if (!fields || fields->name != "keyscribe:foreign" || !fields->third) return std::nullopt;
-    auto values = records::foreign_values(*fields->third);
-    return values ? std::optional(*values) : std::nullopt;
-}
-
 }  // namespace
-
-tpm::PcrValues after(const tpm::PcrValues& values, const list::Entry& entry) {
-    const auto told = told_by(entry);
-    tpm::PcrValues next;
-    for (const auto& [bank, value] : values) {
-        const Digest& from = told && told->contains(bank) ? told->at(bank) : value;
-        next[bank] = list::extended(bank, from, list::extend_value(entry, bank));
-    }
-    return next;
-}
 
 Result<MeasurementLog> MeasurementLog::open(const std::filesystem::path& directory, tpm::Tpm& tpm,
                                             unsigned pcr, Recovery& recovery,
@@ -92,11 +75,11 @@ Result<void> MeasurementLog::recover(unsigned pcr, const std::vector<list::Entry
     if (value == *found) reached = 0;
     for (std::size_t i = 0; i < mine.size(); ++i) {
         // Or what the PCR had when a foreign record, whose own extend is owed, was written.
-        if (const auto told = told_by(*mine[i])) {
+        if (const auto told = values_before(*mine[i])) {
             told_at = i;
             if (*told == *found) reached = i;
         }
-        value = after(value, *mine[i]);
+        value = replay_entry(value, *mine[i]);
         if (value == *found) reached = i + 1;
     }
     values_[pcr] = value;

@@ -18,10 +18,6 @@
 
 namespace keyscribe::measure {
 
-/// A PCR's values after `entry`, in the banks of `values`. A keyscribe:foreign entry says itself
-/// what the PCR had before it.
-tpm::PcrValues after(const tpm::PcrValues& values, const list::Entry& entry);
-
 /// What opening found, and mended.
 struct Recovery {
     std::uint64_t entries = 0;  ///< in the list

@@ -108,13 +108,14 @@ Digest policy_digest(const std::vector<PolicyFile>& files) {
     return hash(Algorithm::kSha256, all);
 }
 
-Record start_record(const Speaker& speaker, const TpmState& tpm, std::uint64_t entries_before) {
-    json fields = {{"version", speaker.version},
-                   {"controller", list::cbor_bytes(speaker.controller_digest)},
-                   {"bpf", list::cbor_bytes(speaker.bpf_digest)},
-                   {"kernel", speaker.kernel},
-                   {"boot_id", speaker.boot_id},
-                   {"hooks", speaker.hooks},
+Record start_record(const DaemonIdentity& identity, const TpmState& tpm,
+                    std::uint64_t entries_before) {
+    json fields = {{"version", identity.version},
+                   {"controller", list::cbor_bytes(identity.controller_digest)},
+                   {"bpf", list::cbor_bytes(identity.bpf_digest)},
+                   {"kernel", identity.kernel},
+                   {"boot_id", identity.boot_id},
+                   {"hooks", identity.hooks},
                    {"tpm", tpm_fields(tpm)}};
     if (entries_before == 0) return make("start", fields);
     fields["entries"] = entries_before;
@@ -135,7 +136,7 @@ Record event_record(const events::KeyEvent& event, std::string_view operation,
     json fields = key_fields(event, keyring);
     fields["seq"] = event.sequence;
     if (event.payload_length != 0) fields["length"] = event.payload_length;
-    if (proof.plain) fields["plain"] = true;
+    if (proof.whole_payload) fields["plain"] = true;
     if (proof.payload != nullptr)
         fields["sha256"] = list::cbor_bytes(hash(Algorithm::kSha256, *proof.payload));
     else if (event.public_key)
@@ -177,7 +178,7 @@ Record baseline_record(const events::KeyEvent& event) {
 }
 
 Record baseline_end_record(std::uint64_t boot_time_ns, std::uint64_t keyrings, std::uint64_t keys,
-                           const std::optional<Difference>& changed) {
+                           const std::optional<events::Difference>& changed) {
     json fields = {{"time", boot_time_ns}, {"keyrings", keyrings}, {"keys", keys}};
     if (changed) {
         fields["appeared"] = changed->appeared;

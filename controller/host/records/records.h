@@ -11,6 +11,7 @@
 
 #include "controller/base/digest.h"
 #include "controller/base/error.h"
+#include "controller/host/events/baseline.h"
 #include "controller/host/events/key_event.h"
 #include "controller/host/tpm/tpm.h"
 
@@ -24,8 +25,8 @@ struct Record {
     std::vector<std::uint8_t> buf;
 };
 
-/// Who is speaking.
-struct Speaker {
+/// The daemon and the programs that write the list.
+struct DaemonIdentity {
     std::string version;
     std::vector<std::uint8_t> controller_digest;  ///< SHA-256 of the daemon's executable
     std::vector<std::uint8_t> bpf_digest;         ///< SHA-256 of the BPF object
@@ -52,7 +53,8 @@ Digest policy_digest(const std::vector<PolicyFile>& files);
 
 /// keyscribe:start: the list begins, or (`entries_before` > 0) goes on under a new daemon
 /// (keyscribe:restart).
-Record start_record(const Speaker& speaker, const TpmState& tpm, std::uint64_t entries_before);
+Record start_record(const DaemonIdentity& identity, const TpmState& tpm,
+                    std::uint64_t entries_before);
 
 /// keyscribe:policy: from here on events are judged by this policy.
 Record policy_record(const std::vector<PolicyFile>& files, std::uint32_t generation);
@@ -63,7 +65,7 @@ std::string kind_of(const events::Actor& actor);
 
 /// What a record says of a payload.
 struct Proof {
-    bool plain = false;                   ///< the entry before this one has it
+    bool whole_payload = false;           ///< the entry before this one has it
     const WipedBytes* payload = nullptr;  ///< its digest goes into the record; nullptr: none does
     bool wanted = false;                  ///< the rule asked for it: say why it is not there
 };
@@ -83,12 +85,8 @@ Record baseline_record(const events::KeyEvent& event);
 
 /// keyscribe:baseline-end. `changed`, after a restart: keys that the list did not expect there, and
 /// those that it did and that are gone.
-struct Difference {
-    std::uint64_t appeared = 0;
-    std::uint64_t vanished = 0;
-};
 Record baseline_end_record(std::uint64_t boot_time_ns, std::uint64_t keyrings, std::uint64_t keys,
-                           const std::optional<Difference>& changed);
+                           const std::optional<events::Difference>& changed);
 
 /// keyscribe:loss: events with these sequence numbers were never received.
 Record loss_record(std::uint64_t first, std::uint64_t last, std::uint64_t count);

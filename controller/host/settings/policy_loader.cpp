@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <fstream>
 
-#include "controller/host/measure/list_writer.h"
-#include "controller/list/list_reader.h"
-#include "controller/list/template_data.h"
+#include "controller/host/tpm/tpm.h"
 #include "policy/limits.h"
 #include "policy/parser.h"
 
@@ -78,25 +76,6 @@ Result<std::optional<LoadedPolicy>> load_policy(const std::filesystem::path& dir
     auto loaded = load_policy_files(files);
     if (!loaded) return std::unexpected(loaded.error());
     return std::move(*loaded);
-}
-
-std::shared_ptr<const LoadedPolicy> last_policy(const std::filesystem::path& directory) {
-    auto files = measure::ListFiles::open(directory);
-    if (!files) return nullptr;
-    const auto list = files->read();
-    if (!list) return nullptr;
-    std::shared_ptr<const LoadedPolicy> last;
-    list::ListReader reader(*list);
-    std::optional<Bytes> record;
-    for (auto entry = reader.next(); entry && *entry; entry = reader.next()) {
-        const auto fields = list::decode_fields((*entry)->template_name, (*entry)->template_data);
-        if (fields && fields->name == "keyscribe:policy") record = fields->third;
-    }
-    if (!record) return nullptr;
-    auto texts = records::policy_files(*record);
-    if (!texts) return nullptr;
-    auto loaded = policy_of(std::move(*texts));
-    return loaded ? std::make_shared<const LoadedPolicy>(std::move(*loaded)) : nullptr;
 }
 
 Result<void> check_policy_pcrs(const LoadedPolicy& loaded, bool force) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,10 +33,7 @@ Result<LoadedPolicy> policy_of(std::vector<records::PolicyFile> files);
 /// Whether load_policy() would find a file at all.
 bool has_policy_file(const std::filesystem::path& directory);
 
-/// The last one that the list in `directory` has. Nullptr: none, or none that can be read.
-std::shared_ptr<const LoadedPolicy> last_policy(const std::filesystem::path& directory);
-
-/// Refuses a policy whose rules name a PCR that measure::check_pcr() refuses.
+/// Refuses a policy whose rules name a PCR that tpm::check_pcr() refuses.
 Result<void> check_policy_pcrs(const LoadedPolicy& loaded, bool force);
 
 }  // namespace keyscribe::settings

@@ -223,7 +223,7 @@ void Spool::account_for(std::uint32_t ring, std::uint64_t received) {
     if (file_) file_->set_progress(progress_);
 }
 
-Progress Spool::progress() const {
+events::Progress Spool::progress() const {
     const std::lock_guard lock(mutex_);
     return progress_;
 }
@@ -235,9 +235,9 @@ void Spool::set_progress(std::uint32_t ring, std::uint64_t settled) {
     if (file_) file_->set_progress(progress_);
 }
 
-void Spool::push(Relook relook) {
+void Spool::push(BaselineRefresh refresh) {
     const std::lock_guard lock(mutex_);
-    add(std::move(relook));
+    add(std::move(refresh));
 }
 
 void Spool::push(PolicyChange change) {
@@ -297,9 +297,15 @@ void Spool::end_commit() {
     if (file_) file_->end_commit();
 }
 
-void Spool::release(std::uint64_t taken) {
+void Spool::settle() {
     const std::lock_guard lock(mutex_);
-    if (file_) file_->release(taken);
+    if (file_) file_->release(taken_);
+    settled_ = true;
+}
+
+bool Spool::is_settled() const {
+    const std::lock_guard lock(mutex_);
+    return settled_ && entries_.empty() && drops_.empty();
 }
 
 /// Somebody removed the file, or cut it: everything that waits goes into a new one.
@@ -345,12 +351,14 @@ std::optional<SpoolItem> Spool::pop(Clock::duration timeout) {
         if (entries_.empty() || entries_.front().frame == 0 ||
             entries_.front().frame >= drop.next_frame)
             taken_ = std::max(taken_, drop.next_frame);
+        settled_ = false;
         return drop;
     }
     if (entries_.empty()) return std::nullopt;
     SpoolItem item = std::move(entries_.front().item);
     if (entries_.front().frame != 0) taken_ = entries_.front().frame + 1;
     entries_.pop_front();
+    settled_ = false;
     if (const auto* event = std::get_if<events::KeyEvent>(&item)) {
         --totals_.waiting;
         totals_.waiting_bytes -= bytes_of(*event);

@@ -14,8 +14,8 @@
 #include <variant>
 #include <vector>
 
+#include "controller/host/events/baseline.h"
 #include "controller/host/events/key_event.h"
-#include "controller/host/events/key_table.h"
 #include "controller/host/events/loss_tracker.h"
 #include "controller/host/settings/policy_loader.h"
 #include "controller/host/spool/spool_file.h"
@@ -64,13 +64,16 @@ struct Detached {
     std::string what;
 };
 
-/// What keyrings hold, looked at anew: see Pump::settle_order().
-struct Relook {
+/// What keyrings hold, asked for anew: see CaptureLoop::refresh_baseline().
+struct BaselineRefresh {
     std::shared_ptr<const events::Baseline> baseline;
+    /// The list is told only where one of these places holds another key than the events before
+    /// this item say. Empty: in any case.
+    std::vector<events::PlaceInDoubt> doubts = {};
 };
 
 using SpoolItem = std::variant<events::KeyEvent, PolicyChange, events::Loss, Missed, Drop, Resume,
-                               Tampered, Detached, Relook>;
+                               Tampered, Detached, BaselineRefresh>;
 
 struct SpoolTotals {
     std::uint64_t waiting = 0;        ///< events in the spool
@@ -110,10 +113,10 @@ class Spool {
     /// So many more numbers of that ring need not be received: what they stand for was.
     void account_for(std::uint32_t ring, std::uint64_t received);
     /// How far the ring is read, as of what was pushed.
-    Progress progress() const;
+    events::Progress progress() const;
     /// From here on the ring is another one, or its numbers are settled up to `settled`.
     void set_progress(std::uint32_t ring, std::uint64_t settled);
-    void push(Relook relook);
+    void push(BaselineRefresh refresh);
 
     /// What was pushed reaches the file, if there is one. An error is shown in the totals.
     void flush();
@@ -122,14 +125,16 @@ class Spool {
     /// policy is there; drops are told as soon as there is one.
     std::optional<SpoolItem> pop(Clock::duration timeout);
 
-    /// Stands for everything that pop() has given out up to now; 0: nothing of it is in the file.
+    /// Token for everything that pop() has given out up to now; 0: nothing of it is in the file.
     std::uint64_t taken() const;
-    /// The list is about to grow from `before` to `after` bytes and then tells of everything that
-    /// `taken` stands for; end_commit(): it has. Begun again where it failed.
+    /// The list is about to grow from `before` to `after` bytes, and then has everything up to the
+    /// token `taken`; end_commit(): it has. Begun again where it failed.
     void begin_commit(std::uint64_t taken, std::uint64_t before, std::uint64_t after);
     void end_commit();
-    /// What `taken` stands for is in the list, or nothing for it.
-    void release(std::uint64_t taken);
+    /// Frees everything that pop() has given out: each item is in the list, or needed no entry.
+    void settle();
+    /// Nothing waits, and settle() was called since pop() gave something out.
+    bool is_settled() const;
 
     /// Drops events that are older than the deadline, and looks after the file. Once a second.
     void expire(Clock::time_point now = Clock::now());
@@ -162,7 +167,8 @@ class Spool {
     SpoolTotals totals_;
     std::optional<SpoolFile> file_;
     std::uint64_t taken_ = 0;
-    Progress progress_;
+    bool settled_ = true;  // settle() was called since pop() gave something out
+    events::Progress progress_;
     bool open_ = false;  // there is a policy
     bool closed_ = false;
 };

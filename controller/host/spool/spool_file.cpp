@@ -28,8 +28,8 @@ struct FrameHeader {
     std::uint32_t crc = 0;  // of all that follows, padding included
     std::uint64_t number = 0;
     std::uint32_t kind = 0;
-    std::uint32_t length = 0;  // of the content
-    Progress progress;         // with this frame
+    std::uint32_t length = 0;   // of the content
+    events::Progress progress;  // with this frame
 };
 constexpr std::size_t kCrcEnd = 8;  // the CRC is over what stands behind it, in State as well
 
@@ -58,7 +58,7 @@ Result<void> write_at(int fd, std::span<const std::uint8_t> bytes, std::uint64_t
 }
 
 /// Of two, the one that is larger is the later one. Maps' ids grow.
-auto order(const Progress& progress) {
+auto order(const events::Progress& progress) {
     return std::tuple(progress.ring, progress.position, progress.received, progress.reported,
                       progress.settled, progress.missed);
 }
@@ -298,7 +298,7 @@ void SpoolFile::note_dropped(std::uint64_t sequence) {
     state_changed_ = true;
 }
 
-void SpoolFile::set_progress(const Progress& progress) { state_.progress = progress; }
+void SpoolFile::set_progress(const events::Progress& progress) { state_.progress = progress; }
 
 void SpoolFile::continue_at(std::uint64_t number) {
     state_.head_number = state_.next_number = next_number_ = number;

@@ -22,6 +22,7 @@
 #include "controller/base/error.h"
 #include "controller/base/unique_fd.h"
 #include "controller/base/wiped_bytes.h"
+#include "controller/host/events/progress.h"
 
 namespace keyscribe::spool {
 
@@ -38,17 +39,6 @@ struct Dropped {
     std::uint64_t first = 0, last = 0;  ///< sequence numbers
 };
 
-/// How far the kernel's ring is read: what it had before `position` is in the spool or done with.
-struct Progress {
-    std::uint32_t ring = 0;  ///< id of its map; 0: none yet
-    std::uint32_t reserved = 0;
-    std::uint64_t position = 0;
-    std::uint64_t received = 0;  ///< events of this ring, those that found no room included
-    std::uint64_t reported = 0;  ///< sequence numbers of this ring reported as lost
-    std::uint64_t settled = 0;   ///< up to here, every number was received or reported
-    std::uint64_t missed = 0;    ///< runs that the kernel skipped, as reported
-};
-
 class SpoolFile {
   public:
     /// What the first page has, twice.
@@ -61,7 +51,7 @@ class SpoolFile {
         std::uint64_t list_before = 0, list_after = 0;   // bytes
         // Events that found no room and are not recorded; the same, once the list has list_after.
         Dropped dropped, next_dropped;
-        Progress progress;  // where no frame has a later one
+        events::Progress progress;  // where no frame has a later one
     };
 
     /// What a former process left.
@@ -83,7 +73,7 @@ class SpoolFile {
     Found settle(std::uint64_t list_size);
 
     /// Goes into every frame from now on, and into the next state.
-    void set_progress(const Progress& progress);
+    void set_progress(const events::Progress& progress);
 
     /// Puts a frame behind the others; flush() writes it. Returns its number.
     std::uint64_t append(FrameKind kind, std::span<const std::uint8_t> content);

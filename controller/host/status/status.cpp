@@ -59,7 +59,7 @@ std::string summary(const Status& status) {
 nlohmann::json to_json(const Status& status) {
     using nlohmann::json;
     json hooks = json::array();
-    for (const capture::Hook& hook : status.hooks)
+    for (const Hook& hook : status.hooks)
         hooks.push_back({{"operations", hook.operations},
                          {"attach_point", hook.attach_point},
                          {"why", hook.why}});
@@ -70,6 +70,7 @@ nlohmann::json to_json(const Status& status) {
         {"version", status.version},
         {"state", state_name(status)},
         {"waiting_for", waiting_for(status)},
+        {"idle", status.idle},
         {"degraded", status.degraded},
         {"kernel", status.kernel},
         {"boot_id", status.boot_id},

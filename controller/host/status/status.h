@@ -12,10 +12,17 @@
 #include <string>
 #include <vector>
 
-#include "controller/host/capture/capture.h"
+#include "controller/host/events/kernel_counters.h"
 #include "controller/host/spool/spool.h"
 
 namespace keyscribe::status {
+
+/// Where one kind of operation is observed.
+struct Hook {
+    std::string operations;    ///< "create, update (add_key)"
+    std::string attach_point;  ///< "lsm:key_post_create_or_update"
+    std::string why;           ///< why there: a sentence
+};
 
 struct PolicyStatus {
     bool loaded = false;
@@ -25,6 +32,15 @@ struct PolicyStatus {
     std::size_t skipped = 0;  ///< rules for IMA's other functions
     std::vector<std::string> files;
     std::string error;  ///< why the newest attempt to load was refused; empty: it was not
+};
+
+/// What a reload of the policy directory put in force.
+struct Reloaded {
+    std::uint32_t generation = 0;
+    std::string digest;
+    std::size_t rules = 0;
+    std::size_t skipped = 0;
+    std::vector<std::string> warnings;
 };
 
 struct TpmStatus {
@@ -42,6 +58,7 @@ struct MeasureCounters {
     std::uint64_t unmatched = 0;       ///< of these, no rule or dont_measure decided
     std::uint64_t measured = 0;        ///< of the matched, in the list and extended
     std::uint64_t lost = 0;            ///< sequence numbers that never arrived
+    std::uint64_t missed = 0;          ///< runs that the kernel skipped, as reported to the list
     std::uint64_t list_entries = 0;    ///< all kinds, boot_aggregate included
     std::uint64_t extends = 0;         ///< TPM2_PCR_Extend commands
     std::uint64_t journal_failed = 0;  ///< lines that the event journal could not take
@@ -52,15 +69,21 @@ struct Status {
     std::string kernel;
     std::string boot_id;
     std::string since;  ///< when the programs were attached, RFC 3339
-    capture::HookPlan hooks;
+    std::vector<Hook> hooks;
     PolicyStatus policy;
     TpmStatus tpm;
     std::string list_error;             ///< why the list cannot be written; empty: it can
     std::string journal_error;          ///< the same of the event journal
     std::vector<std::string> degraded;  ///< what makes the list less than a proof; a sentence each
     MeasureCounters counters;
-    capture::KernelCounters kernel_counters;
+    events::KernelCounters kernel_counters;
     spool::SpoolTotals spool;
+    /// The kernel is still to be asked what some keyrings hold (CaptureLoop::refresh_baseline).
+    bool refresh_pending = false;
+    /// The recorder owes no extend and no record of its own; `tpm.values` are the PCR's.
+    bool recorder_settled = false;
+    /// Nothing waits and nothing is under way: list, PCR and counters agree. Of a snapshot alone.
+    bool idle = false;
 };
 
 /// Why the TPM is not ready: it failed, or it has not answered for a while. Empty: it is.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/host/measure/recall.h"
+#include "controller/host/measure/restore_key_table.h"
 
 #include "controller/keyrings/keyring_model.h"
 #include "controller/list/unfold.h"
@@ -23,15 +23,10 @@ events::KeyEvent as_it_stands(const keyrings::Key& key, events::KeyringName keyr
 
 }  // namespace
 
-std::optional<records::TpmState> recall(Bytes list, events::KeyTable& table) {
+void restore_key_table(Bytes list, events::KeyTable& table) {
     keyrings::KeyringModel model(keyrings::KeyringModel::History::kForget);
-    std::optional<records::TpmState> tpm;
-    (void)list::for_each_record(list, [&](const list::LogicalRecord& record) {
-        (void)model.feed(record);
-        if (record.name == "keyscribe:start" || record.name == "keyscribe:restart" ||
-            record.name == "keyscribe:tpm")
-            tpm = records::tpm_state(record.buf);
-    });
+    (void)list::for_each_record(
+        list, [&](const list::LogicalRecord& record) { (void)model.feed(record); });
     for (const keyrings::KeyId id : model.keyrings()) {
         const keyrings::Key& keyring = model.key(id);
         if (keyring.serial == 0) continue;
@@ -41,6 +36,15 @@ std::optional<records::TpmState> recall(Bytes list, events::KeyTable& table) {
                 table.take(as_it_stands(key, {keyring.serial, keyring.description}));
         }
     }
+}
+
+std::optional<records::TpmState> recorded_tpm_state(Bytes list) {
+    std::optional<records::TpmState> tpm;
+    (void)list::for_each_record(list, [&](const list::LogicalRecord& record) {
+        if (record.name == "keyscribe:start" || record.name == "keyscribe:restart" ||
+            record.name == "keyscribe:tpm")
+            tpm = records::tpm_state(record.buf);
+    });
     return tpm;
 }
 

@@ -14,16 +14,16 @@
 
 namespace keyscribe::measure {
 
-struct MeasurerContext {
+struct RecorderContext {
     const settings::Config& config;
     spool::Spool& spool;
     status::SharedStatus& status;
-    records::Speaker speaker;
+    records::DaemonIdentity identity;
     std::optional<std::uint64_t> list_size = {};  ///< that the list must have, where it is known
 };
 
 /// Runs until asked to stop. What the spool holds then is still measured if policy and TPM are
 /// ready. Every failure is shown in the status and tried again; none ends the thread.
-void run_measurer(const MeasurerContext& context, std::stop_token stop);
+void run_recorder(const RecorderContext& context, std::stop_token stop);
 
 }  // namespace keyscribe::measure

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/host/daemon/identity.h"
+#include "controller/host/daemon/daemon_identity.h"
 
 #include <ctime>
 #include <fstream>
@@ -16,20 +16,20 @@ std::string boot_id() {
     return id;
 }
 
-records::Speaker describe_speaker(const capture::KernelFeatures& kernel,
-                                  const capture::HookPlan& plan) {
+records::DaemonIdentity describe_daemon(const capture::KernelFeatures& kernel,
+                                        const capture::HookPlan& plan) {
     std::ifstream executable("/proc/self/exe", std::ios::binary);
     const std::string bytes(std::istreambuf_iterator<char>(executable), {});
     const Digest digest = hash(Algorithm::kSha256, as_bytes(bytes));
-    records::Speaker speaker{
+    records::DaemonIdentity identity{
         .version = KEYSCRIBE_VERSION,
         .controller_digest = {digest.bytes.begin(), digest.bytes.begin() + digest.size},
         .bpf_digest = capture::object_digest(),
         .kernel = kernel.release,
         .boot_id = boot_id(),
         .hooks = {}};
-    for (const capture::Hook& hook : plan) speaker.hooks[hook.operations] = hook.attach_point;
-    return speaker;
+    for (const capture::Hook& hook : plan) identity.hooks[hook.operations] = hook.attach_point;
+    return identity;
 }
 
 status::Status initial_status(const capture::KernelFeatures& kernel, const capture::HookPlan& plan,
@@ -38,7 +38,8 @@ status::Status initial_status(const capture::KernelFeatures& kernel, const captu
     status.version = KEYSCRIBE_VERSION;
     status.kernel = kernel.release;
     status.boot_id = boot_id();
-    status.hooks = plan;
+    for (const capture::Hook& hook : plan)
+        status.hooks.push_back({hook.operations, hook.attach_point, hook.why});
     status.tpm.pcr = pcr;
     const std::time_t now = std::time(nullptr);
     char text[32];

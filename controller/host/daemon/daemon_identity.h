@@ -14,8 +14,8 @@ namespace keyscribe::daemon {
 std::string boot_id();
 
 /// Reads and hashes the whole executable.
-records::Speaker describe_speaker(const capture::KernelFeatures& kernel,
-                                  const capture::HookPlan& plan);
+records::DaemonIdentity describe_daemon(const capture::KernelFeatures& kernel,
+                                        const capture::HookPlan& plan);
 
 status::Status initial_status(const capture::KernelFeatures& kernel, const capture::HookPlan& plan,
                               unsigned pcr);

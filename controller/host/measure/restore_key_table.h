@@ -12,7 +12,9 @@ namespace keyscribe::measure {
 
 /// Tells the table which keyrings hold which keys after the last entry of `list`. Entries that make
 /// no sense are passed over: whoever reads the list has to judge them.
-/// Returns what the TPM was; nothing where the list does not say.
-std::optional<records::TpmState> recall(Bytes list, events::KeyTable& table);
+void restore_key_table(Bytes list, events::KeyTable& table);
+
+/// Returns the TPM's state that the list says last; nothing where it says none.
+std::optional<records::TpmState> recorded_tpm_state(Bytes list);
 
 }  // namespace keyscribe::measure

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/host/events/concern.h"
+#include "controller/host/events/affected_keyrings.h"
 
 namespace keyscribe::events {
 namespace {
@@ -16,26 +16,26 @@ bool changes_key(ks_operation operation) {
 
 }  // namespace
 
-std::vector<Concern> concerns_of(const KeyEvent& event, const KeyTable& table) {
-    std::vector<Concern> concerns;
+std::vector<AffectedKeyring> affected_keyrings(const KeyEvent& event, const KeyTable& table) {
+    std::vector<AffectedKeyring> keyrings;
     const bool material = has_material(event.operation);
     if (event.keyring.serial != 0) {
-        concerns.push_back({event.keyring, event.keyring.name, material});
+        keyrings.push_back({event.keyring, event.keyring.name, material});
         if (event.operation == KS_OP_MOVE)
-            concerns.push_back({event.keyring, event.from.name, false});
+            keyrings.push_back({event.keyring, event.from.name, false});
     }
     if (event.keyring.serial == 0 || changes_key(event.operation))
         for (KeyringName& holder : table.holders(event.key_serial))
             if (holder.serial != event.keyring.serial)
-                concerns.push_back({holder, holder.name, material});
+                keyrings.push_back({holder, holder.name, material});
     const bool itself = event.keyring.serial == event.key_serial;  // cleared, restricted
     if (event.key_type == "keyring" && !itself)
-        concerns.push_back({event.keyring.serial != 0
+        keyrings.push_back({event.keyring.serial != 0
                                 ? event.keyring
                                 : KeyringName{event.key_serial, event.description},
                             event.description, false});
-    if (concerns.empty()) concerns.push_back({{}, "", material});
-    return concerns;
+    if (keyrings.empty()) keyrings.push_back({{}, "", material});
+    return keyrings;
 }
 
 }  // namespace keyscribe::events

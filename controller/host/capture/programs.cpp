@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/host/capture/programs.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <openssl/evp.h>
+#include <spdlog/spdlog.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdio>
+#include <memory>
+#include <string_view>
+#include <thread>
+
+#include "controller/host/capture/capture.h"
+#include "controller/host/capture/variables.h"
+
+namespace keyscribe::capture {
+namespace {
+
+int log_libbpf(enum libbpf_print_level level, const char* format, va_list arguments) {
+    if (level == LIBBPF_DEBUG) return 0;
+    char line[1024];
+    std::vsnprintf(line, sizeof(line), format, arguments);
+    std::string_view text(line);
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    spdlog::warn("{}", text);
+    return 0;
+}
+
+/// libbpf looks for a function that the kernel's BTF lacks (bpf_rdonly_cast, before Linux 6.2) in
+/// the BTF of modules, which takes CAP_SYS_ADMIN, and fails the load without it. It opens them at
+/// most once an object: trigger that attempt early, with a name that does not exist, where failing
+/// does no harm.
+void skip_module_btf(bpf_object* object) {
+    libbpf_set_print(nullptr);
+    bpf_program__set_attach_target(bpf_object__next_program(object, nullptr), 0, "keyscribe_none");
+    libbpf_set_print(log_libbpf);
+}
+
+struct SkeletonCloser {
+    void operator()(keyscribe_bpf* object) const { keyscribe_bpf__destroy(object); }
+};
+
+using Skeleton = std::unique_ptr<keyscribe_bpf, SkeletonCloser>;
+
+/// The programs of the plan, not attached; numbers begin behind `first`.
+Result<Skeleton> load_object(const HookPlan& plan, std::uint32_t ring_size, std::uint64_t first) {
+    libbpf_set_print(log_libbpf);
+    Skeleton bpf(keyscribe_bpf__open());
+    if (!bpf) return fail_errno("cannot open the built-in BPF object", "libbpf");
+    bpf_map__set_max_entries(bpf->maps.ring, ring_size);
+    bpf->bss->sequence = first;
+
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, bpf->obj) {
+        bool wanted = false;
+        for (const Hook& hook : plan) wanted |= hook.program == bpf_program__name(program);
+        bpf_program__set_autoload(program, wanted);
+    }
+    skip_module_btf(bpf->obj);
+    if (const int error = keyscribe_bpf__load(bpf.get()); error != 0)
+        return fail_errno("the kernel refused the BPF programs", "bpf(2)",
+                          "run `keyscribe doctor`; as root, with CAP_BPF and CAP_PERFMON", -error);
+    return bpf;
+}
+
+UniqueFd duplicate(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
+
+Result<PinnedSet> attach_object(const keyscribe_bpf& bpf, std::uint32_t ring_size,
+                                std::uint64_t first) {
+    PinnedSet set;
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, bpf.obj) {
+        if (!bpf_program__autoload(program)) continue;
+        bpf_link* link = bpf_program__attach(program);
+        if (link == nullptr)
+            return fail_errno("cannot attach the BPF programs", bpf_program__section_name(program),
+                              "run `keyscribe doctor`");
+        const std::string name = bpf_program__name(program);
+        set.links.emplace(name, duplicate(bpf_link__fd(link)));
+        set.programs.emplace(name, duplicate(bpf_program__fd(program)));
+        bpf_link__destroy(link);
+    }
+    set.ring = duplicate(bpf_map__fd(bpf.maps.ring));
+    set.variables = duplicate(bpf_map__fd(bpf.maps.bss));
+    set.about = {.event_version = KS_EVENT_VERSION,
+                 .ring_size = ring_size,
+                 .variables_size = sizeof(Variables),
+                 .sequence = offsetof(Variables, sequence),
+                 .lost = offsetof(Variables, counters) + KS_COUNT_LOST * sizeof(__u64),
+                 .first = first};
+    auto about = make_about_map(set.about);
+    if (!about) return std::unexpected(about.error());
+    set.about_map = std::move(*about);
+    return set;
+}
+
+}  // namespace
+
+/// They run inside RCU read sections, and MEMBARRIER_CMD_GLOBAL waits for those
+/// (kernel/sched/membarrier.c). A kernel booted with nohz_full= does not offer it; there a program,
+/// which takes microseconds, gets a second.
+void wait_for_programs() {
+    if (::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0) return;
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+}
+
+std::uint32_t map_id(int fd) {
+    bpf_map_info info{};
+    __u32 size = sizeof(info);
+    return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
+}
+
+/// What the programs are: those with the same name are the same.
+std::filesystem::path pin_directory_of(const HookPlan& plan, std::uint32_t ring_size) {
+    std::string what(reinterpret_cast<const char*>(object_digest().data()), 32);
+    for (const Hook& hook : plan) what += '\n' + hook.program;
+    what += '\n' + std::to_string(ring_size);
+    std::array<unsigned char, 32> digest;
+    EVP_Digest(what.data(), what.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
+    std::string name;
+    for (int i = 0; i < 8; ++i) {
+        char hex[3];
+        std::snprintf(hex, sizeof(hex), "%02x", digest[i]);
+        name += hex;
+    }
+    return std::filesystem::path(kPinDirectory) / name;
+}
+
+std::optional<PinnedSet> adopt_programs(const std::filesystem::path& directory,
+                                        const HookPlan& plan, std::vector<std::string>& findings) {
+    std::error_code error;
+    if (!std::filesystem::exists(directory, error)) return std::nullopt;
+    auto set = open_pinned(directory);
+    for (const Hook& hook : plan)
+        if (set && !set->links.contains(hook.program))
+            set = fail("the link of " + hook.program + " is missing", directory.string());
+    if (set && set->about.variables_size == sizeof(Variables)) return std::move(*set);
+    findings.push_back("the programs that a former process left are not complete: " +
+                       to_string(set ? Error{"other variables"} : set.error()));
+    // What they recorded is still worth having.
+    const auto aside = std::filesystem::path(directory) += "_incomplete";
+    if (::rename(directory.c_str(), aside.c_str()) != 0) (void)unpin(directory);
+    return std::nullopt;
+}
+
+Result<PinnedSet> load_programs(const HookPlan& plan, std::uint32_t ring_size, std::uint64_t first,
+                                const std::function<void()>& loaded) {
+    const auto bpf = load_object(plan, ring_size, first);
+    loaded();
+    if (!bpf) return std::unexpected(bpf.error());
+    return attach_object(**bpf, ring_size, first);
+}
+
+std::vector<std::uint8_t> object_digest() {
+    std::size_t size = 0;
+    const void* object = keyscribe_bpf__elf_bytes(&size);
+    std::vector<std::uint8_t> digest(32);
+    EVP_Digest(object, size, digest.data(), nullptr, EVP_sha256(), nullptr);
+    return digest;
+}
+
+}  // namespace keyscribe::capture

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asks the kernel what watched keyrings hold.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/base/error.h"
+#include "controller/host/capture/capture.h"
+#include "controller/host/events/baseline.h"
+#include "policy/rule.h"
+
+namespace keyscribe::daemon {
+
+/// Returns whether a rule measures what happens in a keyring of this name.
+bool is_watched(const policy::Policy& policy, const std::string& keyring);
+
+/// Returns what every keyring holds that a rule names, and every keyring in those, and so on.
+/// Events that the ring has meanwhile go to `meanwhile`.
+Result<events::Baseline> take_baseline(capture::Capture& programs, const policy::Policy& policy,
+                                       std::string_view reason, capture::Batch& meanwhile);
+
+/// Returns the same of these keyrings alone, as far as they are watched and still exist.
+Result<events::Baseline> take_baseline_of(capture::Capture& programs,
+                                          const std::vector<events::KeyringName>& keyrings,
+                                          const policy::Policy& policy, std::string_view reason,
+                                          capture::Batch& meanwhile);
+
+}  // namespace keyscribe::daemon

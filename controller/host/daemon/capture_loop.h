@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Carries events from the programs' ring to the spool. Lives on the main thread; counters() alone
+// is called from others.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "controller/host/capture/capture.h"
+#include "controller/host/daemon/order_watch.h"
+#include "controller/host/events/cgroup_path.h"
+#include "controller/host/spool/spool.h"
+#include "controller/host/status/status.h"
+
+namespace keyscribe::daemon {
+
+/// What a look at the ring found: nothing, all that there was, or some of it.
+enum class Drained { kNothing, kAll, kSome };
+
+class CaptureLoop {
+  public:
+    using Clock = std::chrono::steady_clock;
+
+    CaptureLoop(capture::Capture programs, spool::Spool& spool, status::SharedStatus& status);
+
+    capture::Capture& programs() { return programs_; }
+    int ring_fd() const { return programs_.ring_fd(); }
+
+    /// Moves a bounded number of events from the ring to the spool.
+    Result<Drained> drain();
+    /// Puts a batch into the spool and gives its room in the ring back.
+    void forward(capture::Batch batch);
+
+    /// Programs of another build go, where no policy could be loaded that would have replaced them.
+    Result<void> detach_previous_build();
+    /// The programs go with this process.
+    Result<void> detach() { return programs_.detach(); }
+
+    /// Once a second: what the programs counted, and whether somebody interfered with them.
+    void look_at_counters();
+    /// The list says so: `what` is a sentence.
+    void report_interference(std::string what);
+
+    /// The policy whose keyrings are asked for where what they hold is not known.
+    void watch(std::shared_ptr<const settings::LoadedPolicy> policy);
+
+    /// Asks the kernel what those keyrings hold of which the records do not say it: since records
+    /// were lost, or since their order need not be that of the operations (order_watch.h). To be
+    /// called when the ring is empty. The list is told the latter only where it proves wrong.
+    Result<void> refresh_baseline();
+    /// Returns when refresh_baseline() has something to do; nothing: not before the next event.
+    std::optional<Clock::time_point> refresh_due() const;
+
+    /// Returns the programs' counters as they are now. From any thread.
+    events::KernelCounters counters() const { return programs_.counters(); }
+
+  private:
+    bool needs_refresh() const { return lost_some_ || order_.has_doubts(); }
+
+    capture::Capture programs_;
+    spool::Spool& spool_;
+    status::SharedStatus& status_;
+    std::uint64_t missed_ = 0;
+    events::CgroupPaths cgroups_;
+    OrderWatch order_;
+    bool lost_some_ = false;  // since the watched keyrings were looked at
+    Clock::time_point last_event_;
+    Clock::time_point next_refresh_;
+    std::shared_ptr<const settings::LoadedPolicy> policy_;
+};
+
+}  // namespace keyscribe::daemon

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace keyscribe::events {
+
+/// What the programs count, since they were loaded; `numbered` alone is of this process.
+struct KernelCounters {
+    std::uint64_t filtered = 0;  ///< operations that no rule can match: not sent
+    std::uint64_t numbered = 0;  ///< sequence numbers that this process has to receive or report
+    std::uint64_t lost = 0;      ///< events that the ring had no room for
+    std::uint64_t no_room = 0;   ///< events sent without their payload, for want of room
+    std::uint64_t missed = 0;    ///< runs that the kernel skipped (bpf_prog_info, recursion_misses)
+};
+
+}  // namespace keyscribe::events
