@@ -546,6 +546,9 @@ Result<Batch> Capture::activate(const ks_filter& filter) {
 Result<std::vector<events::KeyEvent>> Capture::ask(std::uint32_t mode, std::int32_t keyring,
                                                    Batch& batch) {
     ks_baseline& request = VARIABLES.baseline;
+    // Makes the kernel keep a keyring of users' keyrings, where the programs begin to look for
+    // keys.
+    (void)touch(KEY_SPEC_USER_KEYRING);
     std::vector<events::KeyEvent> found;
     request = {.tgid = static_cast<ks_u32>(::getpid()), .serial = keyring};
     receiver_->baseline = &found;
@@ -590,8 +593,10 @@ KernelCounters Capture::counters() const {
     for (const auto& [name, program] : set_.programs) {
         bpf_prog_info info{};
         __u32 size = sizeof(info);
-        if (bpf_obj_get_info_by_fd(program.get(), &info, &size) == 0)
-            counters.missed += info.recursion_misses;
+        if (bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0 || info.recursion_misses == 0)
+            continue;
+        counters.missed += info.recursion_misses;
+        counters.missed_of[name] = info.recursion_misses;
     }
     return counters;
 }

@@ -6,8 +6,10 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stop_token>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,14 +32,15 @@ struct KernelCounters {
     std::uint64_t numbered = 0;  ///< given out, and for this process to receive or to report
     std::uint64_t lost = 0;      ///< the ring was full
     std::uint64_t no_room = 0;   ///< sent without the payload, since the ring was full
-    std::uint64_t missed = 0;    ///< the kernel skipped the program (bpf_prog_info, recursion)
+    std::uint64_t missed = 0;    ///< the kernel skipped a program (bpf_prog_info, recursion)
+    std::map<std::string, std::uint64_t> missed_of;  ///< of each program that it skipped, by name
 };
 
 /// What one look at the ring gave.
 struct Batch {
     std::vector<events::KeyEvent> events;  ///< in the order of the ring
     std::vector<events::Loss> losses;      ///< gaps in the sequence that nothing can fill any more;
-                                       ///< records that did not parse are among them
+                                           ///< records that did not parse are among them
     std::uint64_t twice = 0;  ///< numbers of this ring whose operations `events` has from the
                               ///< ring of another build
     bool more = false;        ///< there is more in the ring
