@@ -16,12 +16,75 @@
 #define IS_SHORTCUT 2ul
 #define POINTER_BITS 3ul
 
+/* Through all members of a keyring. */
 struct walk_members {
-    __u64 keyring;
     __u64 node;
     __u32 slot;
-    __u32 seen;
+    __u32 done; /* the last one was given */
 };
+
+static __always_inline void begin_members(struct walk_members *walk, __u64 keyring)
+{
+    struct assoc_array_ptr *root = 0;
+    __u64 pointer;
+
+    bpf_core_read(&root, sizeof(root), &((const struct key *)keyring)->keys.root);
+    pointer = (__u64)root;
+    if (pointer & IS_SHORTCUT) {
+        const struct assoc_array_shortcut *shortcut = (const void *)(pointer & ~POINTER_BITS);
+
+        bpf_core_read(&root, sizeof(root), &shortcut->next_node);
+        pointer = (__u64)root;
+    }
+    walk->node = pointer & ~POINTER_BITS;
+    walk->slot = unknown_zero;
+    walk->done = !(pointer & IS_META);
+}
+
+/* One slot of the tree: the key that stands there, or 0. */
+static __always_inline const struct key *next_member(struct walk_members *walk)
+{
+    const struct assoc_array_node *node = (const void *)walk->node;
+    struct assoc_array_ptr *next = 0;
+    __u64 pointer;
+
+    if (walk->done) return 0;
+    if (walk->slot < 16) {
+        __u32 slot = walk->slot++;
+
+        bpf_core_read(&next, sizeof(next), &node->slots[slot]);
+        pointer = (__u64)next;
+        if (!(pointer & IS_META)) return (const struct key *)(pointer & ~POINTER_BITS);
+        if (pointer & IS_SHORTCUT) {
+            const struct assoc_array_shortcut *shortcut = (const void *)(pointer & ~POINTER_BITS);
+
+            bpf_core_read(&next, sizeof(next), &shortcut->next_node);
+            pointer = (__u64)next;
+        }
+        walk->node = pointer & ~POINTER_BITS;
+        walk->slot = 0;
+        return 0;
+    }
+    /* Back to where the walk came down. */
+    __u8 parent_slot = 0;
+
+    bpf_core_read(&next, sizeof(next), &node->back_pointer);
+    bpf_core_read(&parent_slot, sizeof(parent_slot), &node->parent_slot);
+    pointer = (__u64)next;
+    if (pointer & IS_SHORTCUT) {
+        const struct assoc_array_shortcut *shortcut = (const void *)(pointer & ~POINTER_BITS);
+        int slot = 0;
+
+        bpf_core_read(&slot, sizeof(slot), &shortcut->parent_slot);
+        parent_slot = slot;
+        bpf_core_read(&next, sizeof(next), &shortcut->back_pointer);
+        pointer = (__u64)next;
+    }
+    walk->done = !pointer;
+    walk->node = pointer & ~POINTER_BITS;
+    walk->slot = parent_slot + 1;
+    return 0;
+}
 
 /* 0: the ring has no room. Global functions, here and below: see filter.bpf.h. */
 __noinline int send_as_it_stands(__u64 key, __u64 keyring)
@@ -45,84 +108,35 @@ static __always_inline _Bool was_sent(__u32 *seen)
     return (*seen)++ < baseline.start;
 }
 
-/* One slot of the tree; 1 ends the walk. */
-static long visit_slot(__u32 step, struct walk_members *walk)
+struct sent_members {
+    struct walk_members members;
+    __u64 keyring;
+    __u32 seen;
+};
+
+/* 1 ends the walk. */
+static long send_member(__u32 step, struct sent_members *walk)
 {
-    const struct assoc_array_node *node = (const void *)walk->node;
-    struct assoc_array_ptr *next = 0;
-    __u64 pointer;
+    const struct key *key = next_member(&walk->members);
 
-    if (walk->slot < 16) {
-        __u32 slot = walk->slot++;
-
-        bpf_core_read(&next, sizeof(next), &node->slots[slot]);
-        pointer = (__u64)next;
-        if (!pointer) return 0;
-        if (pointer & IS_META) {
-            if (pointer & IS_SHORTCUT) {
-                const struct assoc_array_shortcut *shortcut =
-                    (const void *)(pointer & ~POINTER_BITS);
-
-                bpf_core_read(&next, sizeof(next), &shortcut->next_node);
-                pointer = (__u64)next;
-            }
-            walk->node = pointer & ~POINTER_BITS;
-            walk->slot = 0;
-            return 0;
-        }
-        if (was_sent(&walk->seen)) return 0;
-        if (!send_as_it_stands(pointer & ~POINTER_BITS, walk->keyring)) {
-            walk->seen--;
-            baseline.more = 1;
-            return 1;
-        }
-        return 0;
-    }
-    /* Back to where the walk came down. */
-    __u8 parent_slot = 0;
-
-    bpf_core_read(&next, sizeof(next), &node->back_pointer);
-    bpf_core_read(&parent_slot, sizeof(parent_slot), &node->parent_slot);
-    pointer = (__u64)next;
-    if (pointer & IS_SHORTCUT) {
-        const struct assoc_array_shortcut *shortcut = (const void *)(pointer & ~POINTER_BITS);
-        int slot = 0;
-
-        bpf_core_read(&slot, sizeof(slot), &shortcut->parent_slot);
-        parent_slot = slot;
-        bpf_core_read(&next, sizeof(next), &shortcut->back_pointer);
-        pointer = (__u64)next;
-    }
-    if (!pointer) return 1;
-    walk->node = pointer & ~POINTER_BITS;
-    walk->slot = parent_slot + 1;
-    return 0;
+    if (!key) return walk->members.done & 1;
+    if (was_sent(&walk->seen) || send_as_it_stands((__u64)key, walk->keyring)) return 0;
+    walk->seen--;
+    baseline.more = 1;
+    return 1;
 }
 
 __noinline int send_members(__u64 keyring)
 {
-    struct walk_members walk = {
-        .keyring = keyring, .slot = unknown_zero, .seen = unknown_zero};
-    struct assoc_array_ptr *root = 0;
-    __u64 pointer;
+    struct sent_members walk = {.keyring = keyring, .seen = unknown_zero};
 
     baseline.found = 1;
     if (!was_sent(&walk.seen) && !send_as_it_stands(keyring, 0)) {
         baseline.more = 1;
         return 0;
     }
-    bpf_core_read(&root, sizeof(root), &((const struct key *)keyring)->keys.root);
-    pointer = (__u64)root;
-    if (pointer & IS_SHORTCUT) {
-        const struct assoc_array_shortcut *shortcut = (const void *)(pointer & ~POINTER_BITS);
-
-        bpf_core_read(&root, sizeof(root), &shortcut->next_node);
-        pointer = (__u64)root;
-    }
-    if (pointer & IS_META) {
-        walk.node = pointer & ~POINTER_BITS;
-        bpf_loop(STEPS_MAX, visit_slot, &walk, 0);
-    }
+    begin_members(&walk.members, keyring);
+    bpf_loop(STEPS_MAX, send_member, &walk, 0);
     baseline.sent = walk.seen;
     return 0;
 }
@@ -176,6 +190,7 @@ static __always_inline void send_baseline(const struct key *asked)
         (const void *)space + bpf_core_field_offset(struct user_namespace, keyring_name_list);
     struct list_head *next = 0;
 
+    key_that_stays = (__u64)BPF_CORE_READ(space, user_keyring_register);
     baseline.found = 0;
     baseline.more = 0;
     if (baseline.mode == KS_BASELINE_MEMBERS && READ_KEY(asked, 0, serial) == baseline.serial) {

@@ -58,7 +58,7 @@ enum ks_operation {
     KS_OP_RESTRICT, /* key and its keyring are the same; extra: type, or type:restriction, or "" */
     KS_OP_TIMEOUT, /* key_expiry is the new one */
     KS_OP_SETPERM, /* key_perm is the new one */
-    KS_OP_CHOWN, /* argument: uid << 32 | gid as given to keyctl(2), 0xffffffff: left as it was */
+    KS_OP_CHOWN, /* key_uid and key_gid are the new ones */
     KS_OP_DESTROY, /* the last reference is gone */
     KS_OP_COUNT, /* those above are what a policy can ask for */
 
@@ -97,7 +97,7 @@ enum ks_event_flag {
     /* The payload is a struct ks_public_key: the key is linked, moved or old, and what it was made
      * from is no longer in the kernel. */
     KS_EVENT_PUBLIC_KEY = 1u << 5,
-    /* The key is known by its serial alone (KEYCTL_SETPERM, KEYCTL_CHOWN). */
+    /* The key was not found: it is known by what KEYCTL_SETPERM or KEYCTL_CHOWN were given alone. */
     KS_EVENT_SERIAL_ONLY = 1u << 6,
 };
 

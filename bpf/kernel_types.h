@@ -43,6 +43,11 @@ struct list_head {
     struct list_head *next, *prev;
 } KERNEL_TYPE;
 
+struct rb_node {
+    unsigned long __rb_parent_color;
+    struct rb_node *rb_right, *rb_left;
+} KERNEL_TYPE;
+
 struct assoc_array_ptr;
 
 struct assoc_array {
@@ -51,6 +56,7 @@ struct assoc_array {
 
 struct key {
     __s32 serial;
+    struct rb_node serial_node;
     __s64 expiry;
     kuid_t uid;
     kgid_t gid;
@@ -111,6 +117,7 @@ struct ns_common {
 struct user_namespace {
     struct ns_common ns;
     struct list_head keyring_name_list;
+    struct key *user_keyring_register;
 } KERNEL_TYPE;
 
 struct mnt_namespace {
@@ -131,6 +138,10 @@ struct nsproxy {
     struct net *net_ns;
 } KERNEL_TYPE;
 
+struct user_struct {
+    kuid_t uid;
+} KERNEL_TYPE;
+
 struct cred {
     kuid_t uid;
     kgid_t gid;
@@ -140,6 +151,8 @@ struct cred {
     struct key *session_keyring;
     struct key *process_keyring;
     struct key *thread_keyring;
+    struct key *request_key_auth;
+    struct user_struct *user;
 } KERNEL_TYPE;
 
 struct super_block {

@@ -11,6 +11,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "baseline.bpf.h"
+#include "key_lookup.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -314,27 +315,11 @@ PROGRAM("fentry/security_key_free", destroy)
     record_once(ctx, KS_OP_DESTROY, 0);
 }
 
-/* The keyrings of the task that can be named without their serial: KEY_SPEC_* in <linux/keyctl.h>. */
-static __always_inline __s32 serial_of(__s32 id)
-{
-    struct task_struct *task = bpf_get_current_task_btf();
-    const struct key *key = 0;
-    __s32 serial = 0;
-
-    if (id == -1) key = BPF_CORE_READ(task, cred, thread_keyring);
-    else if (id == -2) key = BPF_CORE_READ(task, cred, process_keyring);
-    else if (id == -3) key = BPF_CORE_READ(task, cred, session_keyring);
-    if (key) bpf_core_read(&serial, sizeof(serial), &key->serial);
-    return serial ? serial : id;
-}
-
-/* These two never show the key, but for its serial. */
-static __always_inline void record_serial(context *ctx, enum ks_operation operation, __u32 perm,
-                                          __s64 value)
+/* Of a key that key_of_id() has not found: known by what keyctl(2) was given. */
+static __always_inline void record_serial(enum ks_operation operation, __s32 serial, __u32 perm)
 {
     __u32 generation = *(volatile __u32 *)&active_generation;
     const struct ks_filter *filter = &filters[generation & 1];
-    __s32 serial = serial_of((__s32)argument(ctx, 0));
     __u64 rules = filter->operations[operation];
     struct ks_actor actor = {};
     struct ks_event *event;
@@ -362,7 +347,6 @@ static __always_inline void record_serial(context *ctx, enum ks_operation operat
     event->key_serial = serial;
     event->key_perm = perm;
     event->keyring_uid = event->from_uid = -1;
-    event->argument = value;
     event->size = sizeof(*event);
     event->actor = actor;
     bpf_ringbuf_submit(event, 0);
@@ -371,15 +355,25 @@ static __always_inline void record_serial(context *ctx, enum ks_operation operat
 /* (id, perm) */
 PROGRAM("fexit/keyctl_setperm_key", setperm)
 {
-    if (!failed(ctx)) record_serial(ctx, KS_OP_SETPERM, (__u32)argument(ctx, 1), 0);
+    __s32 id = (__s32)argument(ctx, 0);
+    struct change change = {.operation = KS_OP_SETPERM};
+
+    if (failed(ctx)) return;
+    change.key = key_of_id(id);
+    if (change.key) record(&change);
+    else record_serial(KS_OP_SETPERM, id, (__u32)argument(ctx, 1));
 }
 
-/* (id, user, group) */
+/* (id, user, group): ids of the caller's user namespace; the key has those of the first one by now. */
 PROGRAM("fexit/keyctl_chown_key", chown)
 {
-    if (!failed(ctx))
-        record_serial(ctx, KS_OP_CHOWN, 0,
-                      (__u64)(__u32)argument(ctx, 1) << 32 | (__u32)argument(ctx, 2));
+    __s32 id = (__s32)argument(ctx, 0);
+    struct change change = {.operation = KS_OP_CHOWN};
+
+    if (failed(ctx)) return;
+    change.key = key_of_id(id);
+    if (change.key) record(&change);
+    else record_serial(KS_OP_CHOWN, id, 0);
 }
 
 /* (key, buffer): called by keyctl(KEYCTL_GET_SECURITY), and by the controller for this program. */

@@ -33,6 +33,9 @@ struct ks_executable executables[1u << KS_EXECUTABLES_BITS];
 /* Address of key_type_asymmetric, learnt from the first such key: it never moves. */
 const void *asymmetric_type;
 
+/* The keyring in which those of the first user namespace's users stand: never freed. */
+__u64 key_that_stays;
+
 /*
  * Zero, but the verifier does not know. Those before 6.7 look at bpf_loop's function once, with
  * what it is given first, and remove what cannot be reached then.

@@ -88,25 +88,20 @@ TEST(KeyTable, CompletesWhatHasTheSerialAlone) {
     chown.operation = KS_OP_CHOWN;
     chown.flags = KS_EVENT_SERIAL_ONLY;
     chown.key_serial = 10;
-    chown.argument = static_cast<std::int64_t>(7ull << 32 | 0xffffffffull);
     table.complete(chown);
     EXPECT_EQ(chown.description, "key 10");
     EXPECT_EQ(chown.key_type, "user");
-    EXPECT_EQ(chown.key_uid, 7u);
-    EXPECT_EQ(chown.key_gid, 0u);
+    EXPECT_EQ(chown.key_uid, UINT32_MAX) << "not known";
     EXPECT_EQ(chown.key_perm, 0x3f010000u);
 
-    events::KeyEvent user_keyring = in_keyring(KS_OP_CREATE, 30, {}, "keyring");
-    user_keyring.description = "_uid.1000";
-    table.take(user_keyring);
     events::KeyEvent setperm;
     setperm.operation = KS_OP_SETPERM;
     setperm.flags = KS_EVENT_SERIAL_ONLY;
-    setperm.key_serial = KEY_SPEC_USER_KEYRING;
-    setperm.actor.uid = 1000;
+    setperm.key_serial = 10;
+    setperm.key_perm = 0x3f3f0000;
     table.complete(setperm);
-    EXPECT_EQ(setperm.key_serial, 30);
-    EXPECT_EQ(setperm.description, "_uid.1000");
+    EXPECT_EQ(setperm.key_uid, 5u);
+    EXPECT_EQ(setperm.key_perm, 0x3f3f0000u);
 }
 
 TEST(KeyTable, KeepsWhatKeysWereMadeFromWithinBounds) {

@@ -311,8 +311,10 @@ events::KernelCounters Capture::counters() const {
     for (const auto& [name, program] : set_.programs) {
         bpf_prog_info info{};
         __u32 size = sizeof(info);
-        if (bpf_obj_get_info_by_fd(program.get(), &info, &size) == 0)
-            counters.missed += info.recursion_misses;
+        if (bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0 || info.recursion_misses == 0)
+            continue;
+        counters.missed += info.recursion_misses;
+        counters.missed_of[name] = info.recursion_misses;
     }
     return counters;
 }

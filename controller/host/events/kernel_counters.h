@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 namespace keyscribe::events {
 
@@ -12,6 +14,7 @@ struct KernelCounters {
     std::uint64_t lost = 0;      ///< events that the ring had no room for
     std::uint64_t no_room = 0;   ///< events sent without their payload, for want of room
     std::uint64_t missed = 0;    ///< runs that the kernel skipped (bpf_prog_info, recursion_misses)
+    std::map<std::string, std::uint64_t> missed_of;  ///< of each program that has any, by name
 };
 
 }  // namespace keyscribe::events

@@ -27,29 +27,19 @@ std::size_t key_index(std::string_view type, std::string_view description) {
 
 void KeyTable::complete(KeyEvent& event) const {
     if (!(event.flags & KS_EVENT_SERIAL_ONLY)) return;
-    // Of the special serials these two are not found in the task: they are found by their names.
-    std::string name;
-    if (event.key_serial == KEY_SPEC_USER_KEYRING) name = "_uid.";
-    if (event.key_serial == KEY_SPEC_USER_SESSION_KEYRING) name = "_uid_ses.";
-    if (!name.empty()) {
-        name += std::to_string(event.actor.uid);
-        for (const auto& [serial, keyring] : keyrings_)
-            if (keyring.name == name) event.key_serial = serial;
-    }
     const auto found = keys_.find(event.key_serial);
     if (found == keys_.end()) return;
     const Key& key = found->second;
     event.key_type = key.type;
     event.description = key.description;
-    event.key_uid = key.uid;
-    event.key_gid = key.gid;
     event.key_expiry = key.expiry;
-    if (event.operation != KS_OP_CHOWN) return;
-    event.key_perm = key.perm;
-    const auto uid = static_cast<std::uint32_t>(static_cast<std::uint64_t>(event.argument) >> 32);
-    const auto gid = static_cast<std::uint32_t>(event.argument);
-    if (uid != UINT32_MAX) event.key_uid = uid;
-    if (gid != UINT32_MAX) event.key_gid = gid;
+    if (event.operation == KS_OP_CHOWN) {
+        event.key_perm = key.perm;
+        event.key_uid = event.key_gid = UINT32_MAX;  // the caller's user namespace knows
+    } else {
+        event.key_uid = key.uid;
+        event.key_gid = key.gid;
+    }
 }
 
 std::vector<KeyringName> KeyTable::holders(std::int32_t key) const {
