@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/unit/appraise_support.h"
+#include "tests/support/host.h"
 
 using namespace keyscribe;
 using namespace keyscribe::testing;

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <functional>
 
-#include "tests/unit/report_hosts.h"
+#include "tests/support/report_hosts.h"
 
 using namespace keyscribe;
 using namespace keyscribe::testing;

@@ -4,9 +4,9 @@
 
 #include <array>
 
-#include "appraise_support.h"
 #include "controller/service/appraise/tpm2_quote_files.h"
 #include "support.h"
+#include "tests/support/host.h"
 
 namespace keyscribe::appraise {
 namespace appraise_tpm_test {

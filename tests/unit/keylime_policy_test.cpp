@@ -7,7 +7,7 @@
 
 #include <regex>
 
-#include "appraise_support.h"
+#include "tests/support/host.h"
 
 namespace keyscribe::appraise {
 namespace keylime_policy_test {

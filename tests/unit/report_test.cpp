@@ -6,13 +6,12 @@
 #include <regex>
 #include <set>
 
-#include "appraise_support.h"
 #include "controller/service/report/graph_layout.h"
 #include "controller/service/report/html.h"
 #include "controller/service/report/page.h"
 #include "controller/service/report/signers.h"
 #include "controller/service/report/words.h"
-#include "report_hosts.h"
+#include "tests/support/report_hosts.h"
 
 namespace keyscribe::report {
 namespace report_test {

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hosts that a report is written about, for the unit tests and for tests/report.
-#pragma once
-
-#include <string>
-#include <vector>
-
-#include "appraise_support.h"
+#include "tests/support/report_hosts.h"
 
 namespace keyscribe::testing {
 
-inline std::vector<std::string> hostile_texts() {
+std::vector<std::string> hostile_texts() {
     return {
         "</script><img src=x onerror=document.title='taken'>",
         "\" onmouseover=\"document.title='taken'",
@@ -27,7 +21,7 @@ inline std::vector<std::string> hostile_texts() {
     };
 }
 
-inline nlohmann::json actor(std::string_view comm, std::string_view exe, unsigned uid = 0) {
+nlohmann::json actor(std::string_view comm, std::string_view exe, unsigned uid) {
     return {{"pid", 4711},
             {"tid", 4711},
             {"ppid", 1},
@@ -44,9 +38,8 @@ inline nlohmann::json actor(std::string_view comm, std::string_view exe, unsigne
             {"namespaces", {{"mnt", 1}, {"pid", 1}, {"net", 1}, {"user", 1}}}};
 }
 
-/// A key that comes into a keyring of that serial, with who did it, so long after the boot.
-inline void add(Host& host, const char* ring, int ring_serial, const Buffer& payload, int serial,
-                const char* description, std::uint64_t seconds) {
+void add(Host& host, const char* ring, int ring_serial, const Buffer& payload, int serial,
+         const char* description, std::uint64_t seconds) {
     host.list.buf(ring, payload);
     nlohmann::json fields = host.key_fields("create", serial, ring, ring_serial, description);
     fields["time"] = seconds * 1'000'000'000 + 125'000'000;
@@ -57,8 +50,7 @@ inline void add(Host& host, const char* ring, int ring_serial, const Buffer& pay
     host.list.record("create", fields);
 }
 
-/// The texts as descriptions, keyrings, types, names in certificates, programs, and reasons.
-inline void make_hostile(Host& host) {
+void make_hostile(Host& host) {
     host.good();
     int serial = 400;
     for (const std::string& text : hostile_texts()) {

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// A host that makes evidence.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "controller/list/cbor.h"
+#include "tests/support/list_maker.h"
+#include "tests/support/quote_maker.h"
+
+namespace keyscribe::testing {
+
+/// A host with the keyrings that every kernel has, and what it measured. A test changes what it
+/// likes and asks for the evidence.
+struct Host {
+    static constexpr unsigned kPcr = 13;
+    static constexpr const char* kBootId = "c0ffee00-0000-4000-8000-000000000001";
+
+    std::shared_ptr<EVP_PKEY> builtin_key, ima_key;
+    Buffer builtin, ima;  ///< certificates
+    QuoteMaker quote;
+    ListMaker list{kPcr};
+    ListMaker kernel{10};
+    bool with_ima = false;
+    evidence::PcrSet first_pcrs, second_pcrs;  ///< in place of the right ones, where not empty
+    std::uint64_t from_entry = 0;
+    std::optional<unsigned> pcr;
+    std::string boot_id = kBootId;
+    std::uint64_t seq = 0;
+
+    /// Keys take a while to make; all hosts share these.
+    static std::shared_ptr<EVP_PKEY> shared_key(int which);
+
+    Host();
+
+    static nlohmann::json bytes(std::string_view text) { return list::cbor_bytes(as_bytes(text)); }
+    static nlohmann::json speaker();
+    void begin();
+    nlohmann::json key_fields(const std::string& kind, int serial, std::string_view ring,
+                              int ring_serial, std::string_view description,
+                              std::string_view type = "asymmetric");
+    void event(const std::string& kind, int serial, std::string_view ring,
+               std::string_view description);
+    /// The payload, and the record that says whose it is.
+    void key(std::string_view ring, Bytes payload, int serial, std::string_view description,
+             std::string_view type = "asymmetric");
+    /// A host as it should be.
+    void good();
+
+    /// As `evmctl sign`: struct signature_v2_hdr, and the signature over the digest.
+    static Buffer ima_signature(EVP_PKEY* key, Bytes digest);
+    void file(std::string_view name, std::string_view content, EVP_PKEY* signer);
+
+    evidence::PcrSet firmware() const;
+    static Digest aggregate_of(const evidence::PcrSet& pcrs);
+
+    /// Views into this object's buffers, which it fills.
+    evidence::Evidence evidence();
+    Buffer encoded() { return evidence::encode_cbor(evidence()); }
+
+  private:
+    void add_quote(evidence::Evidence& made, const evidence::PcrSet& pcrs, int which);
+    Buffer ak_;
+    std::array<Buffer, 2> attests_, signatures_;
+};
+
+}  // namespace keyscribe::testing
