@@ -255,7 +255,7 @@ class Appraiser {
                              "an entry of what is kept that nothing vouches for", in_list(number));
                 continue;
             }
-            if (const auto fields = take_apart(one.template_name, one.template_data))
+            if (const auto fields = list::take_apart(one.template_name, one.template_data))
                 judge_.entry(number, one, *fields);
         }
     }
@@ -333,7 +333,7 @@ class Appraiser {
                           place);
             return;
         }
-        if (!first && !hashed.payload_digest_right) {
+        if (!first && hashed.payload != PayloadCheck::kRight) {
             findings_.add(codes::kListPayloadDigest, "the digest is not that of the payload",
                           place);
             return;
@@ -356,8 +356,9 @@ class Appraiser {
         check_aggregate(claims.aggregate_algorithm, claims.aggregate, in_list(0));
     }
 
-    /// boot_aggregate against PCR 0 to 9 (of SHA-1: 0 to 7), where a quote is over them.
-    void check_aggregate(std::string_view algorithm, Bytes aggregate, Place place) {
+    /// boot_aggregate against PCR 0 to 9 (of SHA-1: 0 to 7), where a quote is over them. Returns
+    /// whether one is.
+    bool check_aggregate(std::string_view algorithm, Bytes aggregate, Place place) {
         const auto bank = algorithm_named(algorithm);
         const bool required = basis_.policy.evidence.require_boot_aggregate;
         for (const evidence::Quote& quote : evidence_.quotes) {
@@ -378,11 +379,12 @@ class Appraiser {
                 content_.add(codes::kBootAggregate,
                              "boot_aggregate is not that of the quoted PCRs of the firmware",
                              place);
-            return;
+            return true;
         }
         if (required)
             content_.add(codes::kBootAggregate,
                          "boot_aggregate cannot be compared: its PCRs are not quoted", place);
+        return required;
     }
 
     void check_ima() {
@@ -468,14 +470,14 @@ class Appraiser {
         if (!hashed.violation && !hashed.stored_digest_right)
             findings_.add(codes::kImaTemplateDigest,
                           "the template digest is not that of the entry's content", place);
-        if (!hashed.violation && hashed.entry.template_name == "ima-buf" &&
-            !hashed.payload_digest_right) {
+        if (!hashed.violation && hashed.payload == PayloadCheck::kWrong) {
             findings_.add(codes::kImaPayloadDigest, "the digest is not that of the payload", place);
             return;
         }
-        if (hashed.number == 0 && !hashed.violation && hashed.fields)
-            check_aggregate(hashed.fields->algorithm, hashed.fields->digest, place);
-        judge.entry(hashed);
+        const bool begins =
+            !hashed.violation && hashed.fields && hashed.fields->name == "boot_aggregate";
+        judge.entry(hashed, begins && check_aggregate(hashed.fields->algorithm,
+                                                      hashed.fields->digest, place));
     }
 
     void keep() {

@@ -4,26 +4,10 @@
 #include <algorithm>
 
 #include "controller/service/appraise/codes.h"
+#include "controller/service/appraise/ima_signature.h"
 
 namespace keyscribe::appraise {
 namespace {
-
-// enum evm_ima_xattr_type, security/integrity/integrity.h.
-constexpr std::uint8_t kDigSig = 3, kVerityDigSig = 6;
-
-/// struct signature_v2_hdr, without its signature: type, version, hash_algo, keyid, sig_size.
-constexpr std::size_t kHeader = 9;
-
-/// include/uapi/linux/hash_info.h; SHA-1 and shorter ones prove nothing.
-struct HashAlgorithm {
-    std::uint8_t kernel;
-    std::string_view name;
-    const char* openssl;
-};
-constexpr HashAlgorithm kHashes[] = {{4, "sha256", "SHA256"},
-                                     {5, "sha384", "SHA384"},
-                                     {6, "sha512", "SHA512"},
-                                     {7, "sha224", "SHA224"}};
 
 std::uint32_t load_be32(Bytes from) {
     return std::uint32_t{from[0]} << 24 | std::uint32_t{from[1]} << 16 |
@@ -52,19 +36,14 @@ std::vector<std::uint32_t> key_ids(const Material& material) {
     return ids;
 }
 
-bool verifies(EVP_PKEY* key, const HashAlgorithm& hash, Bytes digest, Bytes signature) {
-    Owned<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new(key, nullptr));
-    const EVP_MD* md = EVP_get_digestbyname(hash.openssl);
-    if (!context || md == nullptr || EVP_PKEY_verify_init(context.get()) != 1) return false;
-    if (EVP_PKEY_is_a(key, "RSA") &&
-        EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) != 1)
-        return false;
-    const bool good = EVP_PKEY_CTX_set_signature_md(context.get(), md) == 1 &&
-                      static_cast<std::size_t>(EVP_MD_get_size(md)) == digest.size() &&
-                      EVP_PKEY_verify(context.get(), signature.data(), signature.size(),
-                                      digest.data(), digest.size()) == 1;
-    ERR_clear_error();
-    return good;
+/// "sha256", or of d-ngv2 "verity:sha256".
+std::string digest_name(const TemplateFields& fields) {
+    return (fields.type.empty() ? "" : printable(fields.type) + ':') + printable(fields.algorithm);
+}
+
+bool is_kernel_digest(const TemplateFields& fields) {
+    const KernelHash* hash = kernel_hash(fields.algorithm);
+    return fields.algorithm.empty() || (hash != nullptr && hash->size == fields.digest.size());
 }
 
 }  // namespace
@@ -86,32 +65,49 @@ ImaJudge::ImaJudge(const AppraisalPolicy& policy, const KeyLedger& ledger,
     find_late_signers(list);
 }
 
-void ImaJudge::entry(const HashedEntry& hashed) {
+void ImaJudge::entry(const HashedEntry& hashed, bool compared) {
+    const Place place = in_ima(hashed.number);
     if (hashed.violation) {
         findings_.add(codes::kImaViolation, policy_.ima.allow_violations,
                       "a file was open for writing while it was measured" +
                           (hashed.fields ? ": " + printable(hashed.fields->name) : std::string()),
-                      in_ima(hashed.number));
+                      place);
         return;
     }
-    if (!hashed.fields) {
-        findings_.add(codes::kImaTemplate,
+    if (!hashed.fields || !is_kernel_digest(*hashed.fields)) {
+        findings_.add(codes::kImaTemplate, policy_.ima.allow_templates,
                       "an entry that cannot be understood, of template " +
                           printable(hashed.entry.template_name),
-                      in_ima(hashed.number));
+                      place);
         return;
     }
-    const std::string_view name = hashed.entry.template_name;
-    if (name == "ima-buf") return;
-    if (hashed.number == 0 && hashed.fields->name == "boot_aggregate") return;
+    if (hashed.payload == PayloadCheck::kNotPossible)
+        findings_.add(codes::kImaPayloadUnchecked,
+                      "whether the digest of " + printable(hashed.fields->name) +
+                          " is that of its content is not known: this OpenSSL does not have " +
+                          printable(hashed.fields->algorithm),
+                      place);
+    if (hashed.fields->buf) return;
+    if (hashed.fields->name == "boot_aggregate") return aggregate(hashed, compared);
     file_digest(hashed);
-    // Template ima-modsig has an appended signature in fields of its own; it is not read here.
-    if ((name == "ima-sig" || name == "ima-sigv2" || name == "ima-modsig") &&
-        !hashed.fields->more[0].empty())
-        return file_signature(hashed, hashed.fields->more[0]);
-    if (policy_.ima.require_signatures)
-        findings_.add(codes::kImaUnsigned, printable(hashed.fields->name) + " has no signature",
-                      in_ima(hashed.number));
+    file_signature(hashed);
+}
+
+/// The kernel measures it when it starts. A list that was carried over a kexec has one of each
+/// kernel, and the firmware's PCRs are the same.
+void ImaJudge::aggregate(const HashedEntry& hashed, bool compared) {
+    const TemplateFields& fields = *hashed.fields;
+    if (hashed.number == 0) {
+        aggregate_ = fields;
+        return;
+    }
+    if (compared || (aggregate_ && aggregate_->algorithm == fields.algorithm &&
+                     std::ranges::equal(aggregate_->digest, fields.digest)))
+        return;
+    findings_.add(codes::kBootAggregate,
+                  "a later boot_aggregate (of a kexec) is not the first one again, and the "
+                  "firmware's PCRs are not quoted in its bank",
+                  in_ima(hashed.number));
 }
 
 /// The kernel measures keys as well: where it says that a signer came, nothing before can be signed
@@ -122,12 +118,12 @@ void ImaJudge::find_late_signers(const ListPass& list) {
     for (std::uint64_t number = 0;; ++number) {
         const auto entry = reader.next();
         if (!entry || !*entry) return;
-        if ((*entry)->template_name != "ima-buf" || (*entry)->pcr != list.pcr) continue;
-        const auto fields = take_apart("ima-buf", (*entry)->template_data);
-        if (!fields || !matches_any(policy_.ima.signers, fields->name)) continue;
+        if ((*entry)->pcr != list.pcr) continue;
+        const auto fields = list::take_apart((*entry)->template_name, (*entry)->template_data);
+        if (!fields || !fields->buf || !matches_any(policy_.ima.signers, fields->name)) continue;
         for (Signer& signer : signers_)
             if (!signer.always && signer.since == 0 &&
-                std::ranges::equal(ledger_.material(signer.material).certificate, fields->more[0]))
+                std::ranges::equal(ledger_.material(signer.material).certificate, *fields->buf))
                 signer.since = number;
     }
 }
@@ -135,70 +131,94 @@ void ImaJudge::find_late_signers(const ListPass& list) {
 void ImaJudge::file_digest(const HashedEntry& hashed) {
     if (blocked_.empty()) return;
     const TemplateFields& fields = *hashed.fields;
-    if (blocked_.contains(fields.digest)) {
+    if (fields.type != "verity" && blocked_.contains(fields.algorithm, fields.digest)) {
         findings_.add(codes::kFileBlocked,
                       printable(fields.name) + " is a blocked file: " +
                           printable(fields.algorithm) + ':' + to_hex(fields.digest),
                       in_ima(hashed.number));
-    } else if (!blocked_.has_size(fields.digest.size()) || fields.type == "verity") {
-        findings_.add(codes::kFileUncomparable,
-                      printable(fields.name) + " was measured with " + printable(fields.type) +
-                          printable(fields.algorithm) + ", in which no blocked file is given",
+    } else if (!blocked_.has_algorithm(fields.algorithm) || fields.type == "verity") {
+        findings_.add(codes::kFileUncomparable, policy_.ima.allow_uncomparable,
+                      printable(fields.name) +
+                          (fields.algorithm.empty() ? " was measured without a digest"
+                                                    : " was measured with " + digest_name(fields)) +
+                          ", in which no blocked file is given",
                       in_ima(hashed.number));
     }
 }
 
-void ImaJudge::file_signature(const HashedEntry& hashed, Bytes signature) {
+void ImaJudge::file_signature(const HashedEntry& hashed) {
+    const TemplateFields& fields = *hashed.fields;
+    const Place place = in_ima(hashed.number);
+    const bool required = policy_.ima.require_signatures;
+    // Where a file has no signature of its own the kernel puts security.evm into sig.
+    const bool evm = (fields.evmsig && !fields.evmsig->empty()) ||
+                     (fields.sig && is_of_type(*fields.sig, XattrType::kEvmPortable));
+    if (fields.sig && !fields.sig->empty() && !is_of_type(*fields.sig, XattrType::kEvmPortable))
+        return verify_signature(hashed, *fields.sig);
+    if (fields.modsig && !fields.modsig->empty())
+        findings_.add(codes::kImaAppended, !required || policy_.ima.allow_appended,
+                      printable(fields.name) +
+                          " has an appended signature (modsig), which is not verified here",
+                      place);
+    else if (required)
+        findings_.add(codes::kImaUnsigned, evm && policy_.ima.allow_evm_signatures,
+                      printable(fields.name) +
+                          (evm ? " has no signature but one for EVM, which is over its metadata"
+                               : " has no signature"),
+                      place);
+}
+
+void ImaJudge::verify_signature(const HashedEntry& hashed, Bytes xattr) {
     const TemplateFields& fields = *hashed.fields;
     const std::string file = printable(fields.name);
     const auto tell = [&](const Code& code, const std::string& sentence) {
-        findings_.add(code, sentence, in_ima(hashed.number));
+        findings_.add(code,
+                      code.name == codes::kImaUnverifiable.name && policy_.ima.allow_unverifiable,
+                      sentence, in_ima(hashed.number));
     };
-    const bool sized =
-        signature.size() > kHeader &&
-        (signature[7] << 8 | signature[8]) == static_cast<int>(signature.size() - kHeader);
-    const auto hash = sized ? std::ranges::find(kHashes, signature[2], &HashAlgorithm::kernel)
-                            : std::end(kHashes);
-    const bool v2 =
-        sized && signature[0] == kDigSig && signature[1] == 2 && fields.type != "verity";
-    const bool v3 = sized && signature[1] == 3 &&
-                    signature[0] == (fields.type == "verity" ? kVerityDigSig : kDigSig);
-    if ((!v2 && !v3) || hash == std::end(kHashes))
+    const auto signature = parse_ima_signature(xattr);
+    if (!signature)
         return tell(codes::kImaSignatureMalformed,
-                    file + " has a signature of a form that is not known or too weak");
-    if (fields.algorithm != hash->name)
+                    "the signature of " + file + ' ' + signature.error());
+    const bool of_verity = is_of_type(xattr, XattrType::kVeritySignature);
+    if (of_verity != (fields.type == "verity"))
+        return tell(codes::kImaSignatureMalformed,
+                    "the signature of " + file + " is of another kind than its digest");
+    if (kernel_hash(fields.algorithm) != signature->hash)
         return tell(codes::kImaSignature,
-                    file +
-                        " was measured with another digest than it was signed "
-                        "with, so its signature proves nothing");
-    // Version 3 signs struct ima_file_id: type, algorithm, digest.
-    std::vector<std::uint8_t> id{signature[0], signature[2]};
-    id.insert(id.end(), fields.digest.begin(), fields.digest.end());
-    const auto digest_algorithm = algorithm_named(hash->name);
-    if (v3 && !digest_algorithm)
-        return tell(codes::kImaSignatureMalformed, file + " has a signature over SHA-224");
-    const Digest of_id = v3 ? base::hash(*digest_algorithm, id) : Digest{};
-    const Bytes digest = v3 ? Bytes(of_id) : fields.digest;
+                    file + " was measured with " + digest_name(fields) + " and signed with " +
+                        std::string(signature->hash->name) + ", so its signature proves nothing");
+    const auto digest = signed_digest(*signature, fields);
+    if (!digest)
+        return tell(codes::kImaUnverifiable, "the signature of " + file + ' ' + digest.error());
 
-    const std::uint32_t key_id = load_be32(signature.subspan(3, 4));
+    const std::string key_id = key_id_text(signature->key_id);
+    std::string not_possible;
     bool named = false, later = false;
     for (const Signer& signer : signers_) {
-        if (std::ranges::find(signer.key_ids, key_id) == signer.key_ids.end()) continue;
+        if (std::ranges::find(signer.key_ids, signature->key_id) == signer.key_ids.end()) continue;
         named = true;
         EVP_PKEY* key = keys_.get(signer.material);
-        if (key == nullptr || !verifies(key, *hash, digest, signature.subspan(kHeader))) continue;
+        const SignatureCheck check = check_signature(key, *signature, *digest);
+        if (check == SignatureCheck::kNotPossible)
+            not_possible = key_algorithm(ledger_.material(signer.material).certificate, key);
+        if (check != SignatureCheck::kGood) continue;
         later = signer.since > hashed.number;
         if (later) continue;
         ++verified_;
         return;
     }
     if (later)
-        tell(codes::kImaSignerLater, file + " is signed by key " + key_id_text(key_id) +
+        tell(codes::kImaSignerLater, file + " is signed by key " + key_id +
                                          ", which came into its keyring only after that");
+    else if (!not_possible.empty())
+        tell(codes::kImaUnverifiable, file + " is signed with " + not_possible + " and " +
+                                          std::string(signature->hash->name) +
+                                          ", which this OpenSSL cannot verify");
     else if (named)
         tell(codes::kImaSignature, "the signature of " + file + " does not verify");
     else
-        tell(codes::kImaSignatureKey, file + " is signed by key " + key_id_text(key_id) +
+        tell(codes::kImaSignatureKey, file + " is signed by key " + key_id +
                                           ", which never stood among the keys that sign files");
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel's own measurement list: whose signatures the measured files have, and which of them
-// are known bad. Sources: the kernel's Documentation/security/IMA-templates.rst,
-// security/integrity/integrity.h (signature_v2_hdr, ima_file_id), digsig_asymmetric.c, and
-// include/uapi/linux/hash_info.h.
+// are known bad. Source: the kernel's Documentation/security/IMA-templates.rst.
 #pragma once
 
 #include <unordered_map>
@@ -20,7 +18,8 @@ class ImaJudge {
     ImaJudge(const AppraisalPolicy& policy, const KeyLedger& ledger, const BlockedFiles& blocked,
              const ListPass& list, Findings& findings);
 
-    void entry(const HashedEntry& hashed);
+    /// `compared`: of a boot_aggregate, that it was compared with the firmware's quoted PCRs.
+    void entry(const HashedEntry& hashed, bool compared);
     /// How many signatures were verified, and good.
     std::uint64_t verified() const { return verified_; }
 
@@ -34,12 +33,15 @@ class ImaJudge {
         bool always = false;  ///< it was in the baseline: it may have come before anything
     };
     void find_late_signers(const ListPass& list);
+    void aggregate(const HashedEntry& hashed, bool compared);
     void file_digest(const HashedEntry& hashed);
-    void file_signature(const HashedEntry& hashed, Bytes signature);
+    void file_signature(const HashedEntry& hashed);
+    void verify_signature(const HashedEntry& hashed, Bytes xattr);
 
     const AppraisalPolicy& policy_;
     const KeyLedger& ledger_;
     const BlockedFiles& blocked_;
+    std::optional<TemplateFields> aggregate_;  ///< the first
     Findings& findings_;
     PublicKeys keys_;
     std::vector<Signer> signers_;

@@ -13,30 +13,28 @@
 
 #include "controller/base/error.h"
 #include "controller/list/list_reader.h"
+#include "controller/list/template_format.h"
 
 namespace keyscribe::appraise {
 
-/// Template data, taken apart. Source: Documentation/security/IMA-templates.rst.
-struct TemplateFields {
-    std::string_view type;       ///< of d-ngv2: "ima", "verity"; of d-ng empty
-    std::string_view algorithm;  ///< "sha256"; of the template "ima" "sha1"
-    Bytes digest;
-    std::string_view name;      ///< n-ng, without the NUL
-    std::array<Bytes, 4> more;  ///< the fields behind it, by the template's name
-    std::size_t count = 0;      ///< of those
-};
+using TemplateFields = list::TemplateParts;
 
-/// Nothing where a template is not known or its data does not add up to the last byte.
-std::optional<TemplateFields> take_apart(std::string_view template_name, Bytes data);
+/// Whether an entry's digest is that of the buffer that it carries.
+enum class PayloadCheck {
+    kNone,  ///< it carries none
+    kRight,
+    kWrong,
+    kNotPossible,  ///< this OpenSSL does not have the algorithm
+};
 
 struct HashedEntry {
     list::Entry entry;
     std::uint64_t number = 0;  ///< in the list, from 0
     std::optional<TemplateFields> fields;
-    bool violation = false;             ///< nothing vouches for what it says
-    bool stored_digest_right = false;   ///< the digest that stands in the list
-    bool payload_digest_right = false;  ///< of ima-buf: its d-ng is that of its buf
-    std::array<Digest, 4> values;       ///< what it extends, in the order of the pass's banks
+    bool violation = false;            ///< nothing vouches for what it says
+    bool stored_digest_right = false;  ///< the digest that stands in the list
+    PayloadCheck payload = PayloadCheck::kNone;
+    std::array<Digest, 4> values;  ///< what it extends, in the order of the pass's banks
 };
 
 using PcrBanks = std::vector<std::pair<Algorithm, Digest>>;

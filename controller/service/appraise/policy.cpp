@@ -148,6 +148,12 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
          {flag("required", policy.ima.required),
           flag("require_signatures", policy.ima.require_signatures),
           flag("allow_violations", policy.ima.allow_violations),
+          flag("allow_templates", policy.ima.allow_templates),
+          flag("allow_uncomparable", policy.ima.allow_uncomparable),
+          flag("allow_evm_signatures", policy.ima.allow_evm_signatures),
+          flag("allow_appended", policy.ima.allow_appended),
+          flag("allow_unverifiable", policy.ima.allow_unverifiable),
+          flag("allow_other_pcrs", policy.ima.allow_other_pcrs),
           names("signers", policy.ima.signers)}},
     };
 }

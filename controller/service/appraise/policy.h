@@ -52,6 +52,12 @@ struct AppraisalPolicy {
         bool required = false;
         bool require_signatures = false;
         bool allow_violations = false;
+        bool allow_templates = false;       ///< entries that cannot be understood
+        bool allow_uncomparable = false;    ///< files in digests in which no blocked one is given
+        bool allow_evm_signatures = false;  ///< in place of a required one, unverified
+        bool allow_appended = false;        ///< the same of modsig
+        bool allow_unverifiable = false;    ///< signatures that this OpenSSL cannot verify
+        bool allow_other_pcrs = false;      ///< entries of PCRs that are not quoted
         Names signers{".ima", "._ima", "_ima"};  ///< keyrings whose keys sign files
     } ima;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "controller/base/mapped_file.h"
+#include "controller/service/appraise/kernel_hashes.h"
 #include "controller/service/appraise/openssl.h"
 
 namespace keyscribe::appraise {
@@ -197,20 +198,22 @@ Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::strin
     BlockedFiles files;
     auto read = each_line(text, file, "a file's digest in hex, as sha256sum writes it",
                           [&](std::string_view word) {
-                              std::optional<Algorithm> algorithm;
-                              if (const auto colon = word.find(':'); colon != word.npos) {
-                                  algorithm = algorithm_named(word.substr(0, colon));
-                                  if (!algorithm) return false;
+                              const KernelHash* hash = nullptr;
+                              const auto colon = word.find(':');
+                              const bool named = colon != word.npos;
+                              if (named) {
+                                  hash = kernel_hash(word.substr(0, colon));
                                   word.remove_prefix(colon + 1);
                               }
                               const auto bytes = bytes_of_hex(word);
                               if (!bytes) return false;
-                              const std::size_t size = bytes->size();
-                              if (algorithm ? size != size_of(*algorithm)
-                                            : size != 20 && size != 32 && size != 48 && size != 64)
-                                  return false;
-                              files.digests_.emplace(bytes->begin(), bytes->end());
-                              files.sizes_.insert(size);
+                              if (!named)
+                                  for (const char* name : {"sha1", "sha256", "sha384", "sha512"})
+                                      if (kernel_hash(name)->size == bytes->size())
+                                          hash = kernel_hash(name);
+                              if (hash == nullptr || hash->size != bytes->size()) return false;
+                              files.digests_.insert(std::string(hash->name) + ':' + to_hex(*bytes));
+                              files.algorithms_.emplace(hash->name);
                               return true;
                           });
     if (!read) return std::unexpected(read.error());

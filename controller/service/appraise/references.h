@@ -89,16 +89,19 @@ class BlockedFiles {
     /// Lines as sha256sum(1) writes them, or "ALGORITHM:HEX", or HEX alone (whose length says the
     /// algorithm); empty lines and `# comments`.
     static Result<BlockedFiles> parse(std::string_view text, const std::string& file);
-    bool contains(Bytes digest) const {
-        return digests_.contains(std::string(digest.begin(), digest.end()));
+    /// `algorithm` as IMA names it.
+    bool contains(std::string_view algorithm, Bytes digest) const {
+        return digests_.contains(std::string(algorithm) + ':' + to_hex(digest));
+    }
+    /// Whether any digest is of this algorithm: otherwise there is nothing to compare with.
+    bool has_algorithm(std::string_view algorithm) const {
+        return algorithms_.contains(std::string(algorithm));
     }
     bool empty() const { return digests_.empty(); }
-    /// Whether any digest has this size: otherwise there is nothing to compare with.
-    bool has_size(std::size_t size) const { return sizes_.contains(size); }
 
   private:
-    std::unordered_set<std::string> digests_;
-    std::unordered_set<std::size_t> sizes_;
+    std::unordered_set<std::string> digests_;  ///< "sha256:HEX"
+    std::unordered_set<std::string> algorithms_;
 };
 
 }  // namespace keyscribe::appraise
