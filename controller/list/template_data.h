@@ -3,6 +3,7 @@
 // Documentation/security/IMA-templates.rst and security/integrity/ima/ima_template_lib.c.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,16 +26,24 @@ WipedBytes encode_ima_buf(std::string_view name, Bytes buf);
 /// The template data of ima-ng (d-ng|n-ng), for boot_aggregate.
 WipedBytes encode_ima_ng(Algorithm algorithm, Bytes digest, std::string_view name);
 
-/// Views into template data.
+/// Template data, taken apart. Views.
 struct TemplateFields {
-    std::string_view algorithm;  ///< of d-ng: "sha256"
-    Bytes digest;                ///< of d-ng
-    std::string_view name;       ///< n-ng, without the NUL
-    std::optional<Bytes> third;  ///< buf, or sig: by the template's name
+    std::string_view type;       ///< of d-ngv2: "ima", "verity"; of d-ng empty
+    std::string_view algorithm;  ///< "sha256"; of the template "ima" "sha1"
+    Bytes digest;
+    std::string_view name;        ///< n-ng, without the NUL
+    std::array<Bytes, 4> more{};  ///< the fields behind it, by the template's name
+    std::size_t count = 0;        ///< of those
+
+    /// buf, or sig: by the template's name.
+    std::optional<Bytes> third() const {
+        return count == 0 ? std::nullopt : std::optional(more[0]);
+    }
 };
 
-/// Takes ima-ng (two fields), ima-buf and ima-sig (three) apart.
-/// Error: a length that does not add up, a missing NUL, or bytes behind the last field.
+/// Takes ima, ima-ng, ima-ngv2, ima-buf, ima-sig, ima-sigv2 and ima-modsig apart.
+/// Error: another template, a length that does not add up, a missing NUL, or bytes behind the last
+/// field.
 Result<TemplateFields> decode_fields(std::string_view template_name, Bytes data);
 
 }  // namespace keyscribe::list

@@ -29,7 +29,7 @@ TEST(Batch, IsWhatTheCborEncoderGives) {
     ASSERT_TRUE(fields);
     EXPECT_EQ(fields->name, "keyscribe:batch");
     const auto expected = list::to_cbor({{"entries", entries}});
-    EXPECT_TRUE(std::ranges::equal(fields->third.value(), expected));
+    EXPECT_TRUE(std::ranges::equal(fields->third().value(), expected));
 }
 
 TEST(Batch, NeighboursOfOnePcrShareOne) {

@@ -2,18 +2,9 @@
 #include "controller/host/events/concern.h"
 
 namespace keyscribe::events {
-namespace {
-
-bool has_material(ks_operation operation) {
-    return operation == KS_OP_CREATE || operation == KS_OP_UPDATE ||
-           operation == KS_OP_INSTANTIATE || operation == KS_OP_LINK || operation == KS_OP_MOVE;
-}
-
-}  // namespace
-
 std::vector<Concern> concerns_of(const KeyEvent& event, const KeyTable& table) {
     std::vector<Concern> concerns;
-    const bool material = has_material(event.operation);
+    const bool material = ((ks_operations_with(KS_MATERIAL) >> event.operation) & 1) != 0;
     if (event.keyring.serial != 0) {
         concerns.push_back({event.keyring, event.keyring.name, material});
         if (event.operation == KS_OP_MOVE)

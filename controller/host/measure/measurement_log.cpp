@@ -23,9 +23,12 @@ tpm::PcrValues zeros(const std::vector<Algorithm>& banks) {
 /// What a keyscribe:foreign entry says the PCR had before the entry itself was extended.
 std::optional<tpm::PcrValues> told_by(const list::Entry& entry) {
     const auto fields = list::decode_fields(entry.template_name, entry.template_data);
-    if (!fields || fields->name != "keyscribe:foreign" || !fields->third) return std::nullopt;
-    auto values = records::foreign_values(*fields->third);
-    return values ? std::optional(*values) : std::nullopt;
+    if (!fields || list::record_kind(fields->name) != list::kForeign || !fields->third())
+        return std::nullopt;
+    const auto record = list::parse_record(fields->name, *fields->third());
+    if (!record) return std::nullopt;
+    const auto& told = std::get<list::Foreign>(*record).values;
+    return tpm::PcrValues(told.begin(), told.end());
 }
 
 }  // namespace

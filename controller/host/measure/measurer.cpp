@@ -455,7 +455,7 @@ void Measurer::measure_event(const events::KeyEvent& event, const events::Concer
     const WipedBytes* payload = !asked_for ? nullptr
                                 : whole    ? &event.payload
                                            : table_.material(event);
-    const bool could_pass_for_a_record = concern.keyring.name.starts_with(records::kRecordPrefix);
+    const bool could_pass_for_a_record = list::record_kind(concern.keyring.name).has_value();
     const records::Proof proof{.plain = payload != nullptr && !could_pass_for_a_record &&
                                         rule.payload == policy::Payload::kFull,
                                .payload = payload,

@@ -28,9 +28,10 @@ std::optional<records::TpmState> recall(Bytes list, events::KeyTable& table) {
     std::optional<records::TpmState> tpm;
     (void)list::for_each_record(list, [&](const list::LogicalRecord& record) {
         (void)model.feed(record);
-        if (record.name == "keyscribe:start" || record.name == "keyscribe:restart" ||
-            record.name == "keyscribe:tpm")
-            tpm = records::tpm_state(record.buf);
+        const auto parsed = list::parse_record(record.name, record.buf);
+        if (!parsed) return;
+        if (const auto* start = std::get_if<list::Start>(&*parsed)) tpm = start->tpm;
+        if (const auto* change = std::get_if<list::TpmChange>(&*parsed)) tpm = change->tpm;
     });
     for (const keyrings::KeyId id : model.keyrings()) {
         const keyrings::Key& keyring = model.key(id);

@@ -6,7 +6,7 @@
 
 #include "controller/host/measure/list_writer.h"
 #include "controller/list/list_reader.h"
-#include "controller/list/template_data.h"
+#include "controller/list/unfold.h"
 #include "policy/limits.h"
 #include "policy/parser.h"
 
@@ -87,15 +87,20 @@ std::shared_ptr<const LoadedPolicy> last_policy(const std::filesystem::path& dir
     if (!list) return nullptr;
     std::shared_ptr<const LoadedPolicy> last;
     list::ListReader reader(*list);
-    std::optional<Bytes> record;
+    std::vector<list::PolicyFile> files_told;
+    bool told = false;
     for (auto entry = reader.next(); entry && *entry; entry = reader.next()) {
-        const auto fields = list::decode_fields((*entry)->template_name, (*entry)->template_data);
-        if (fields && fields->name == "keyscribe:policy") record = fields->third;
+        auto records = list::Unfolded::of(**entry, 0);
+        if (!records) continue;
+        while (const auto one = records->next())
+            if (list::record_kind(one->name) == "policy") {
+                auto record = list::parse_record(one->name, one->buf);
+                told = record.has_value();
+                if (told) files_told = std::get<list::Policy>(std::move(*record)).files;
+            }
     }
-    if (!record) return nullptr;
-    auto texts = records::policy_files(*record);
-    if (!texts) return nullptr;
-    auto loaded = policy_of(std::move(*texts));
+    if (!told) return nullptr;
+    auto loaded = policy_of(records::copied(files_told));
     return loaded ? std::make_shared<const LoadedPolicy>(std::move(*loaded)) : nullptr;
 }
 

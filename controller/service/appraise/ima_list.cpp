@@ -123,7 +123,7 @@ void ImaJudge::find_late_signers(const ListPass& list) {
         const auto entry = reader.next();
         if (!entry || !*entry) return;
         if ((*entry)->template_name != "ima-buf" || (*entry)->pcr != list.pcr) continue;
-        const auto fields = take_apart("ima-buf", (*entry)->template_data);
+        const auto fields = list::decode_fields("ima-buf", (*entry)->template_data);
         if (!fields || !matches_any(policy_.ima.signers, fields->name)) continue;
         for (Signer& signer : signers_)
             if (!signer.always && signer.since == 0 &&

@@ -8,51 +8,12 @@
 #include <span>
 #include <thread>
 
-#include "controller/base/little_endian.h"
-
 namespace keyscribe::appraise {
 namespace {
 
 constexpr std::size_t kWindow = 512;            // entries that are hashed ahead, half a KiB each
 constexpr std::size_t kChunk = 32;              // entries that a thread takes at once
 constexpr std::size_t kWorthThreads = 1 << 20;  // bytes
-
-std::optional<Bytes> take_field(Bytes& rest) {
-    if (rest.size() < 4) return std::nullopt;
-    const std::uint32_t length = load_le32(rest.data());
-    if (length > rest.size() - 4) return std::nullopt;
-    const Bytes field = rest.subspan(4, length);
-    rest = rest.subspan(4 + std::size_t{length});
-    return field;
-}
-
-/// The fields behind d-ng and n-ng; nothing for a template that is not known.
-std::optional<std::size_t> fields_behind(std::string_view name) {
-    if (name == "ima-buf" || name == "ima-sig" || name == "ima-sigv2") return 1;
-    if (name == "ima-ng" || name == "ima-ngv2") return 0;
-    if (name == "ima-modsig") return 3;  // sig|d-modsig|modsig
-    return std::nullopt;
-}
-
-/// d-ng "sha256:" NUL digest; d-ngv2 "ima:sha256:" NUL digest.
-bool take_digest(Bytes field, bool typed, TemplateFields& fields) {
-    const auto end = std::ranges::find(field, std::uint8_t{0});
-    if (end == field.end()) return false;
-    const std::size_t size = static_cast<std::size_t>(end - field.begin());
-    std::string_view prefix = as_text(field.first(size));
-    if (!prefix.ends_with(':')) return false;
-    prefix.remove_suffix(1);
-    if (typed) {
-        const auto colon = prefix.find(':');
-        if (colon == prefix.npos) return false;
-        fields.type = prefix.substr(0, colon);
-        prefix.remove_prefix(colon + 1);
-    }
-    if (prefix.find(':') != prefix.npos) return false;
-    fields.algorithm = prefix;
-    fields.digest = field.subspan(size + 1);
-    return true;
-}
 
 /// Payloads whose digest was computed before: a list says the same again and again, and comparing
 /// is ten times as fast as hashing.
@@ -98,7 +59,8 @@ bool has_reached(const PcrBanks& values, const PcrBanks& quoted) {
 void hash_entry(const ListPass& pass, HashedEntry& hashed, KnownPayloads& known) {
     const list::Entry& entry = hashed.entry;
     hashed.violation = entry.is_violation();
-    hashed.fields = take_apart(entry.template_name, entry.template_data);
+    if (auto fields = list::decode_fields(entry.template_name, entry.template_data))
+        hashed.fields = *fields;
     if (hashed.violation) {
         for (std::size_t i = 0; i < pass.start.size(); ++i)
             hashed.values[i] = filled(pass.start[i].first, 0xff);
@@ -206,37 +168,6 @@ void fill(list::ListReader& reader, std::vector<HashedEntry>& window, std::uint6
 }
 
 }  // namespace
-
-std::optional<TemplateFields> take_apart(std::string_view template_name, Bytes data) {
-    TemplateFields fields;
-    if (template_name == "ima") {
-        if (data.size() < 24) return std::nullopt;
-        fields.algorithm = "sha1";
-        fields.digest = data.first(20);
-        Bytes rest = data.subspan(20);
-        const auto name = take_field(rest);
-        if (!name || !rest.empty()) return std::nullopt;
-        fields.name = as_text(*name);
-        fields.name = fields.name.substr(0, fields.name.find('\0'));
-        return fields;
-    }
-    const auto behind = fields_behind(template_name);
-    if (!behind) return std::nullopt;
-    const auto digest = take_field(data);
-    if (!digest || !take_digest(*digest, template_name.ends_with("v2"), fields))
-        return std::nullopt;
-    const auto name = take_field(data);
-    if (!name || name->empty() || std::ranges::find(*name, std::uint8_t{0}) != name->end() - 1)
-        return std::nullopt;
-    fields.name = as_text(name->first(name->size() - 1));
-    for (; fields.count < *behind; ++fields.count) {
-        const auto field = take_field(data);
-        if (!field) return std::nullopt;
-        fields.more[fields.count] = *field;
-    }
-    if (!data.empty()) return std::nullopt;
-    return fields;
-}
 
 PassResult run(const ListPass& pass, const Visit& visit) {
     PassResult result{.entries = pass.first_entry, .values = pass.start};

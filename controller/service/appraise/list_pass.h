@@ -13,21 +13,11 @@
 
 #include "controller/base/error.h"
 #include "controller/list/list_reader.h"
+#include "controller/list/template_data.h"
 
 namespace keyscribe::appraise {
 
-/// Template data, taken apart. Source: Documentation/security/IMA-templates.rst.
-struct TemplateFields {
-    std::string_view type;       ///< of d-ngv2: "ima", "verity"; of d-ng empty
-    std::string_view algorithm;  ///< "sha256"; of the template "ima" "sha1"
-    Bytes digest;
-    std::string_view name;      ///< n-ng, without the NUL
-    std::array<Bytes, 4> more;  ///< the fields behind it, by the template's name
-    std::size_t count = 0;      ///< of those
-};
-
-/// Nothing where a template is not known or its data does not add up to the last byte.
-std::optional<TemplateFields> take_apart(std::string_view template_name, Bytes data);
+using list::TemplateFields;
 
 struct HashedEntry {
     list::Entry entry;
