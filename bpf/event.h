@@ -40,26 +40,61 @@ typedef long long ks_s64;
 /* key payloads are at most 1 MiB - 1 (security/keys/keyctl.c, add_key). */
 #define KS_PAYLOAD_MAX ((1u << 20) - 1)
 
+/* What is to be known of an operation, as bits. */
+enum ks_property {
+    KS_RENEWS = 1u << 0, /* the key gets a payload: what was known of the former one is over */
+    KS_MATERIAL = 1u << 1, /* key material comes into the keyring, or changes in it */
+    KS_PUTS = 1u << 2, /* afterwards the key stands in its keyring */
+    KS_TAKES = 1u << 3, /* afterwards it no longer stands: in its keyring; of a move: in `from` */
+    KS_EMPTIES = 1u << 4, /* afterwards the key, where it is a keyring, holds nothing */
+    KS_ABOUT_KEYRING = 1u << 5, /* what the keyring holds is meant: key_type= has no say */
+    /* Which keyrings hold a key changes with it: the programs report it of every keyring that a
+     * rule names, whatever op= says, so that it is known whom an operation on the key itself
+     * concerns. */
+    KS_HOLDERS = 1u << 6,
+};
+
 /*
- * Operations that succeeded. "Its keyring" is the one in `keyring`; where an operation is one on
- * the key itself, the record has none (serial 0), and the controller knows who holds the key.
+ * Operations that succeeded: X(enumerator, the same in camel case, name, properties). "Its keyring"
+ * is the one in `keyring`; where an operation is one on the key itself, the record has none
+ * (serial 0), and the controller knows who holds the key.
+ *
+ * create: a key was created in its keyring; or a keyring was, in one or in none
+ * update: a key got a new payload; by add_key(2) with its keyring, by keyctl(2) without
+ * instantiate: a key under construction got its payload; its keyring: see ks_event
+ * reject: a key under construction became a negative one; argument: the error
+ * link: a key was linked into its keyring
+ * unlink: a key was unlinked from its keyring
+ * move: a key came into its keyring; extra and from_serial: the keyring that it left
+ * clear: key and its keyring are the same: the keyring was emptied
+ * restrict: key and its keyring are the same; extra: type, or type:restriction, or ""
+ * timeout: key_expiry is the new one
+ * setperm: key_perm is the new one
+ * chown: key_uid and key_gid are the new ones
+ * destroy: the last reference is gone
  */
+#define KS_OPERATIONS(X)                                                             \
+    X(CREATE, Create, "create", KS_RENEWS | KS_MATERIAL | KS_PUTS | KS_HOLDERS)      \
+    X(UPDATE, Update, "update", KS_RENEWS | KS_MATERIAL | KS_PUTS)                   \
+    X(INSTANTIATE, Instantiate, "instantiate",                                       \
+      KS_RENEWS | KS_MATERIAL | KS_PUTS | KS_HOLDERS)                                \
+    X(REJECT, Reject, "reject", KS_PUTS)                                             \
+    X(LINK, Link, "link", KS_MATERIAL | KS_PUTS | KS_HOLDERS)                        \
+    X(UNLINK, Unlink, "unlink", KS_TAKES | KS_HOLDERS)                               \
+    X(MOVE, Move, "move", KS_MATERIAL | KS_PUTS | KS_TAKES | KS_HOLDERS)             \
+    X(CLEAR, Clear, "clear", KS_EMPTIES | KS_ABOUT_KEYRING | KS_HOLDERS)             \
+    X(REVOKE, Revoke, "revoke", KS_EMPTIES | KS_HOLDERS)                             \
+    X(INVALIDATE, Invalidate, "invalidate", KS_EMPTIES)                              \
+    X(RESTRICT, Restrict, "restrict", KS_ABOUT_KEYRING)                              \
+    X(TIMEOUT, Timeout, "timeout", 0)                                                \
+    X(SETPERM, Setperm, "setperm", 0)                                                \
+    X(CHOWN, Chown, "chown", 0)                                                      \
+    X(DESTROY, Destroy, "destroy", KS_EMPTIES | KS_HOLDERS)
+
 enum ks_operation {
-    KS_OP_CREATE = 0, /* a key was created in its keyring; or a keyring was, in one or in none */
-    KS_OP_UPDATE, /* a key got a new payload; by add_key(2) with its keyring, by keyctl(2) without */
-    KS_OP_INSTANTIATE, /* a key under construction got its payload; its keyring: see ks_event */
-    KS_OP_REJECT, /* a key under construction became a negative one; argument: the error */
-    KS_OP_LINK, /* a key was linked into its keyring */
-    KS_OP_UNLINK, /* a key was unlinked from its keyring */
-    KS_OP_MOVE, /* a key came into its keyring; extra and from_serial: the keyring that it left */
-    KS_OP_CLEAR, /* key and its keyring are the same: the keyring was emptied */
-    KS_OP_REVOKE,
-    KS_OP_INVALIDATE,
-    KS_OP_RESTRICT, /* key and its keyring are the same; extra: type, or type:restriction, or "" */
-    KS_OP_TIMEOUT, /* key_expiry is the new one */
-    KS_OP_SETPERM, /* key_perm is the new one */
-    KS_OP_CHOWN, /* key_uid and key_gid are the new ones */
-    KS_OP_DESTROY, /* the last reference is gone */
+#define KS_OPERATION_ENUMERATOR(upper, camel, name, properties) KS_OP_##upper,
+    KS_OPERATIONS(KS_OPERATION_ENUMERATOR)
+#undef KS_OPERATION_ENUMERATOR
     KS_OP_COUNT, /* those above are what a policy can ask for */
 
     /* Asked for by the controller: a key as it stands. keyring: the one that was
@@ -72,15 +107,23 @@ enum ks_operation {
     KS_OP_END
 };
 
-/*
- * Which keyrings hold a key changes with it: the programs report it of every keyring that a rule
- * names, whatever op= says, so that it is known whom an operation on the key itself concerns.
- */
+/* The operations that have the property, a bit for each. */
+#ifdef __cplusplus
+constexpr
+#else
+static inline
+#endif
+ks_u32 ks_operations_with(enum ks_property property)
+{
+#define KS_OPERATION_BIT(upper, camel, name, properties) \
+    | (((properties) & (unsigned int)property) ? 1u << KS_OP_##upper : 0u)
+    return 0u KS_OPERATIONS(KS_OPERATION_BIT);
+#undef KS_OPERATION_BIT
+}
+
 static inline int ks_changes_holders(int operation)
 {
-    return operation == KS_OP_CREATE || operation == KS_OP_INSTANTIATE ||
-           operation == KS_OP_LINK || operation == KS_OP_UNLINK || operation == KS_OP_MOVE ||
-           operation == KS_OP_CLEAR || operation == KS_OP_REVOKE || operation == KS_OP_DESTROY;
+    return (ks_operations_with(KS_HOLDERS) >> operation) & 1;
 }
 
 enum ks_event_flag {

@@ -17,8 +17,10 @@ namespace keyscribe::policy {
 
 /// The names of enum ks_operation, in its order.
 inline constexpr std::array<std::string_view, KS_OP_COUNT> kOperationNames{
-    "create", "update",     "instantiate", "reject",  "link",    "unlink", "move",   "clear",
-    "revoke", "invalidate", "restrict",    "timeout", "setperm", "chown",  "destroy"};
+#define KS_OPERATION_NAME(upper, camel, name, properties) name,
+    KS_OPERATIONS(KS_OPERATION_NAME)
+#undef KS_OPERATION_NAME
+};
 
 /// `operation` must be below KS_OP_COUNT.
 constexpr std::string_view operation_name(ks_operation operation) {
@@ -36,16 +38,14 @@ using Operations = std::uint32_t;
 constexpr Operations operation_bit(ks_operation operation) { return 1u << operation; }
 
 /// What a rule without op= is about: the operations that put key material into a keyring.
-inline constexpr Operations kDefaultOperations =
-    operation_bit(KS_OP_CREATE) | operation_bit(KS_OP_UPDATE) | operation_bit(KS_OP_INSTANTIATE) |
-    operation_bit(KS_OP_LINK) | operation_bit(KS_OP_MOVE);
+inline constexpr Operations kDefaultOperations = ks_operations_with(KS_MATERIAL);
 
 /// op=all
 inline constexpr Operations kAllOperations = (1u << KS_OP_COUNT) - 1;
 
 /// The operation is one on what the keyring holds: key_type= has no say.
 constexpr bool is_about_keyring(ks_operation operation) {
-    return operation == KS_OP_CLEAR || operation == KS_OP_RESTRICT;
+    return (ks_operations_with(KS_ABOUT_KEYRING) & operation_bit(operation)) != 0;
 }
 
 /// What a rule without key_type= is about: the only type that IMA's KEY_CHECK measures, and, where

@@ -24,7 +24,6 @@
 #include "controller/host/settings/policy_loader.h"
 #include "controller/keyrings/certificate.h"
 #include "controller/keyrings/keyring_model.h"
-#include "controller/list/cbor.h"
 #include "controller/list/unfold.h"
 
 namespace keyscribe::cli {
@@ -59,28 +58,6 @@ struct View {
     std::int64_t now = std::time(nullptr);
 };
 
-/// The policy in a keyscribe:policy record.
-Result<policy::Policy> policy_of_record(Bytes buf) {
-    const auto record = list::from_cbor(buf);
-    if (!record) return std::unexpected(record.error());
-    std::vector<records::PolicyFile> files;
-    const auto text = [](const json& value) {
-        const auto& bytes = value.get_binary();
-        return std::string(bytes.begin(), bytes.end());
-    };
-    const auto found = record->find("files");
-    if (found == record->end() || !found->is_array()) return fail("a policy record without files");
-    for (const json& file : *found) {
-        if (!file.is_object() || !file.contains("name") || !file.contains("text") ||
-            !file["name"].is_binary() || !file["text"].is_binary())
-            return fail("a policy record with a file that is malformed");
-        files.push_back({text(file["name"]), text(file["text"])});
-    }
-    auto loaded = settings::policy_of(std::move(files));
-    if (!loaded) return std::unexpected(loaded.error());
-    return std::move(loaded->policy);
-}
-
 Result<void> read_list(const std::string& path, View& view) {
     std::ifstream file(path, std::ios::binary);
     if (!file)
@@ -95,10 +72,10 @@ std::string_view as_text(Bytes bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-void remember_ids(const list::Change& change, View& view) {
-    for (const Bytes id : change.ids)
+void remember_ids(const list::KeyFacts& key, View& view) {
+    for (const Bytes id : key.ids)
         view.bare_keys.emplace(as_text(id),
-                               BareKey{change.algorithm, change.description, change.public_key});
+                               BareKey{key.algorithm, key.description, key.public_key});
 }
 
 /// Feeds the records up to the one with the sequence number `at`.
@@ -106,27 +83,29 @@ Result<void> feed_list(std::uint64_t at, View& view) {
     Result<void> outcome;
     bool done = false;
     const auto fed =
-        list::for_each_record(Bytes(view.list), [&](const list::LogicalRecord& record) {
+        list::for_each_record(Bytes(view.list), [&](const list::LogicalRecord& source) {
             if (done || !outcome) return;
-            view.entries = record.entry + 1;
-            if (record.name == "keyscribe:policy") {
-                auto policy = policy_of_record(record.buf);
-                if (policy)
-                    view.policy = std::move(*policy);
-                else
-                    outcome = std::unexpected(policy.error());
+            const auto record = list::parse_record(source.name, source.buf);
+            if (!record) {
+                outcome = std::unexpected(record.error());
                 return;
             }
-            if (record.name.starts_with("keyscribe:"))
-                if (const auto change = list::parse_change(record.name, record.buf);
-                    change && *change) {
-                    if ((*change)->sequence > at) {
-                        done = true;
-                        return;
-                    }
-                    remember_ids(**change, view);
-                }
-            outcome = view.model.feed(record);
+            if (const auto* event = std::get_if<list::Event>(&*record)) {
+                done = event->sequence > at;
+                if (done) return;
+                remember_ids(event->key, view);
+            }
+            view.entries = source.entry + 1;
+            if (const auto* baseline = std::get_if<list::Baseline>(&*record))
+                remember_ids(baseline->key, view);
+            if (const auto* told = std::get_if<list::Policy>(&*record)) {
+                auto loaded = settings::policy_of(records::copied(told->files));
+                if (loaded)
+                    view.policy = std::move(loaded->policy);
+                else
+                    outcome = std::unexpected(loaded.error());
+            }
+            if (outcome) outcome = view.model.apply(*record, source);
         });
     view.model.finish();
     if (!fed) return std::unexpected(fed.error());

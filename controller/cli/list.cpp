@@ -21,7 +21,7 @@
 #include "controller/list/cbor.h"
 #include "controller/list/cel.h"
 #include "controller/list/list_reader.h"
-#include "controller/list/template_data.h"
+#include "controller/list/template_format.h"
 #include "controller/list/unfold.h"
 
 namespace keyscribe::cli {
@@ -65,7 +65,7 @@ json to_json(const list::Entry& entry, std::uint64_t number) {
     }
     line["digest"] = std::string(fields->algorithm) + ':' + to_hex(fields->digest);
     line["name"] = measure::kernel_string(fields->name);
-    if (fields->third) line["buf"] = to_hex(*fields->third);
+    if (fields->third()) line["buf"] = to_hex(*fields->third());
     return line;
 }
 
@@ -75,9 +75,8 @@ json to_json(const list::Entry& entry, const list::LogicalRecord& record) {
     line["index"] = record.index;
     line["digest"] = "sha256:" + to_hex(hash(Algorithm::kSha256, record.buf));
     line["name"] = measure::kernel_string(record.name);
-    const auto decoded = record.name.starts_with(records::kRecordPrefix)
-                             ? list::from_cbor(record.buf)
-                             : Result<json>(json());
+    const auto decoded =
+        list::record_kind(record.name) ? list::from_cbor(record.buf) : Result<json>(json());
     if (decoded && !decoded->is_null())
         line["record"] = readable(*decoded);
     else
@@ -120,7 +119,7 @@ void print(const list::Entry& entry, std::uint64_t number, const std::string& fo
     const auto fields = list::decode_fields(entry.template_name, entry.template_data);
     if (fields)
         print_text(entry, number, fields->algorithm, fields->digest,
-                   fields->third ? fields->third->size() : 0, fields->name);
+                   fields->third() ? fields->third()->size() : 0, fields->name);
     else
         fmt::print("{:>6}  PCR {:<2}  {}\n", number, entry.pcr, printable(entry.template_name));
 }

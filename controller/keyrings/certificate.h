@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "controller/list/change.h"
+#include "controller/base/digest.h"
 
 namespace keyscribe::keyrings {
 

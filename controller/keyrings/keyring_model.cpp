@@ -23,17 +23,6 @@ std::unique_ptr<const Actor> owned(const std::optional<list::ActorView>& actor) 
 
 Extent extent(std::size_t offset, std::size_t size) { return {.offset = offset, .size = size}; }
 
-/// These bring key material, so what was known of it is no longer true.
-bool brings_material(list::Operation operation) {
-    return operation == list::Operation::kCreate || operation == list::Operation::kUpdate ||
-           operation == list::Operation::kInstantiate;
-}
-
-bool puts(list::Operation operation) {
-    return brings_material(operation) || operation == list::Operation::kReject ||
-           operation == list::Operation::kLink || operation == list::Operation::kMove;
-}
-
 }  // namespace
 
 // What stands, by keyring, type and description.
@@ -150,56 +139,58 @@ KeyId KeyringModel::keyring_of(std::int32_t serial, std::string_view name) {
 }
 
 /// A serial that now means another key: the end of the former one was not told.
-KeyId KeyringModel::key_of(const list::Change& change, Place place) {
-    if (change.type == "keyring" && find(change.key) == kNone)
-        return keyring_of(change.key, change.description);
-    const KeyId known = find(change.key);
+KeyId KeyringModel::key_of(const list::KeyFacts& facts, Place place) {
+    if (facts.type == "keyring" && find(facts.serial) == kNone)
+        return keyring_of(facts.serial, facts.description);
+    const KeyId known = find(facts.serial);
     if (known != kNone) {
         const Key& key = keys_[known];
-        if (std::string_view(key.type) == change.type && key.description == change.description)
+        if (std::string_view(key.type) == facts.type && key.description == facts.description)
             return known;
         destroy(known, place);
     }
-    return new_key(change.key, change.type, change.description);
+    return new_key(facts.serial, facts.type, facts.description);
 }
 
-void KeyringModel::describe(Key& key, const list::Change& change, Extent payload,
-                            Extent public_key) {
-    key.time = change.time;
-    key.uid = change.uid;
-    key.gid = change.gid;
-    key.perm = change.perm;
-    key.expiry = change.expiry;
-    // One operation is told once for each keyring: what it brought is not forgotten again.
-    if (brings_material(change.operation) &&
-        (change.sequence == 0 || change.sequence != key.sequence)) {
-        key.sha256.reset();
-        key.payload = {};
-        key.public_key = {};
-        key.fingerprint.reset();
-        key.withheld = {};
-        key.error = 0;
-        key.marks &= static_cast<std::uint8_t>(~list::kNegative);
+void KeyringModel::describe(Key& key, const Told& told) {
+    key.time = told.key.time;
+    key.uid = told.key.uid;
+    key.gid = told.key.gid;
+    key.perm = told.key.perm;
+    key.expiry = told.key.expiry;
+    if (told.event != nullptr) {
+        const list::Event& event = *told.event;
+        // One operation is told once for each keyring: what it brought is not forgotten again.
+        if (has(event.operation, KS_RENEWS) && event.sequence != key.sequence) {
+            key.sha256.reset();
+            key.payload = {};
+            key.public_key = {};
+            key.fingerprint.reset();
+            key.withheld = {};
+            key.error = 0;
+            key.marks &= static_cast<std::uint8_t>(~(list::kNegative | list::kUnderConstruction));
+        }
+        key.sequence = event.sequence;
+        if (event.sha256 && event.sha256 != key.sha256) {
+            key.sha256 = event.sha256;
+            key.payload = {};
+        }
+        if (!event.withheld.empty()) key.withheld = intern(event.withheld);
     }
-    if (change.sequence != 0) key.sequence = change.sequence;
-    if (change.sha256 && change.sha256 != key.sha256) {
-        key.sha256 = change.sha256;
-        key.payload = {};
-    }
-    if (payload.size != 0) key.payload = payload;
-    if (!change.withheld.empty()) key.withheld = intern(change.withheld);
-    if (change.public_key.empty()) return;
-    key.fingerprint = std::make_unique<const Sha256>(sha256(change.public_key));
-    key.public_key = public_key;
-    key.algorithm = intern(change.algorithm);
+    if (told.payload.size != 0) key.payload = told.payload;
+    if (told.key.public_key.empty()) return;
+    key.fingerprint = std::make_unique<const Sha256>(sha256(told.key.public_key));
+    key.public_key = told.public_key;
+    key.algorithm = intern(told.key.algorithm);
 }
 
 bool KeyringModel::is_expired(const Key& key, std::int64_t now) {
-    return (key.marks & list::kExpired) != 0 || (key.expiry != 0 && key.expiry <= now);
+    return key.expiry != 0 && key.expiry <= now;
 }
 
 bool KeyringModel::is_dead(const Key& key, std::int64_t now) {
-    return (key.marks & (list::kRevoked | list::kInvalidated | list::kDestroyed)) != 0 ||
+    return (key.marks & (list::kRevoked | list::kInvalidated | list::kDead | list::kDestroyed)) !=
+               0 ||
            is_expired(key, now);
 }
 
@@ -211,15 +202,15 @@ LinkId KeyringModel::find_link(KeyId keyring, KeyId key) const {
     return found == standing_.end() || links_[*found].key != key ? kNone : *found;
 }
 
-LinkId KeyringModel::put(KeyId keyring, KeyId key, const list::Change& change, Place place) {
+LinkId KeyringModel::put(KeyId keyring, KeyId key, const Beginning& beginning, Place place) {
     Link wanted{.key = key, .keyring = keyring};
     if (const auto there = standing_.find(index_key(wanted)); there != standing_.end()) {
         if (links_[*there].key == key) return *there;
-        end(*there, change.operation, place);
+        end(*there, beginning.how, place);
     }
     if (const Key& known = keys_[key]; known.serial != 0 && known.sha256) {
         const auto there = standing_.find(IndexKey{keyring, {}, {}, &*known.sha256});
-        if (there != standing_.end()) end(*there, change.operation, place);
+        if (there != standing_.end()) end(*there, beginning.how, place);
     }
     LinkId id = static_cast<LinkId>(links_.size());
     if (!free_links_.empty()) {
@@ -230,10 +221,10 @@ LinkId KeyringModel::put(KeyId keyring, KeyId key, const list::Change& change, P
     }
     Link& link = links_[id] = std::move(wanted);
     link.since = place;
-    link.sequence = change.sequence;
-    link.time = change.time;
-    link.how = change.operation;
-    link.actor = owned(change.actor);
+    link.sequence = beginning.sequence;
+    link.time = beginning.time;
+    link.how = beginning.how;
+    if (beginning.actor != nullptr) link.actor = owned(*beginning.actor);
     link.stands = true;
     link.next_held = std::exchange(keys_[keyring].first_held, id);
     if (link.next_held != kNone) links_[link.next_held].previous_held = id;
@@ -292,72 +283,85 @@ void KeyringModel::destroy(KeyId id, Place place) {
 
 // Records.
 
-Result<void> KeyringModel::feed(const list::LogicalRecord& record) {
-    const auto where = [&] {
-        return "entry " + std::to_string(record.entry) +
-               (record.index != 0 ? ", record " + std::to_string(record.index) + " in it" : "");
-    };
-    auto change = list::parse_change(record.name, record.buf);
-    if (!change) {
-        finish();
-        return fail(change.error().what, where());
-    }
-    const Place place{static_cast<std::uint32_t>(record.entry), record.index};
-    if (!*change) {
-        finish();
-        return {};
-    }
-    Extent payload, public_key;
-    if ((*change)->operation == list::Operation::kPlain)
-        payload = extent(record.offset, record.buf.size());
-    if (const Bytes bytes = (*change)->public_key; !bytes.empty())
-        public_key =
-            extent(record.offset + static_cast<std::size_t>(bytes.data() - record.buf.data()),
-                   bytes.size());
-    auto done = apply(**change, place, payload, public_key);
-    if (!done) done.error().where = where();
-    return done;
+namespace {
+
+std::string where(const list::LogicalRecord& record) {
+    return "entry " + std::to_string(record.entry) +
+           (record.index != 0 ? ", record " + std::to_string(record.index) + " in it" : "");
+}
+
+const list::KeyFacts* facts_of(const list::Record& record) {
+    if (const auto* event = std::get_if<list::Event>(&record)) return &event->key;
+    if (const auto* baseline = std::get_if<list::Baseline>(&record)) return &baseline->key;
+    return nullptr;
+}
+
+}  // namespace
+
+Result<void> KeyringModel::feed(const list::LogicalRecord& source) {
+    const auto record = list::parse_record(source.name, source.buf);
+    if (record) return apply(*record, source);
+    finish();
+    return fail(record.error().what, where(source));
 }
 
 void KeyringModel::finish() {
     if (pending_) put_plain();
 }
 
-Result<void> KeyringModel::apply(const list::Change& change, Place place, Extent payload,
-                                 Extent public_key) {
-    now_ = change.time;
-    if (change.operation == list::Operation::kPlain) {
+Result<void> KeyringModel::apply(const list::Record& record, const list::LogicalRecord& source) {
+    const Place place{static_cast<std::uint32_t>(source.entry), source.index};
+    if (const auto* payload = std::get_if<list::Payload>(&record)) {
         finish();
-        pending_ = Pending{std::string(change.keyring_name), change.sha256.value_or(Sha256{}),
-                           place, payload};
+        pending_ = Pending{std::string(payload->keyring),
+                           payload->digest ? *payload->digest : sha256(payload->bytes), place,
+                           extent(source.offset, payload->bytes.size())};
         return {};
     }
-    if (change.plain && pending_) {
-        if (pending_->digest != change.sha256 ||
-            pending_->name != list::ima_event_name(change.keyring_name)) {
+    const auto* event = std::get_if<list::Event>(&record);
+    Extent payload;
+    if (event != nullptr && event->plain) {
+        auto taken = take_payload(*event);
+        if (!taken) {
             finish();
-            return fail("a record whose payload is not the entry before it");
+            taken.error().where = where(source);
+            return std::unexpected(taken.error());
         }
-        payload = pending_->payload;
-        pending_.reset();
-    } else if (change.plain && place != Place{}) {
-        return fail("a record without the payload before it");
+        payload = *taken;
     }
     finish();
-    switch (change.operation) {
-        case list::Operation::kBaselineBegin:
-            begin_baseline(change);
-            break;
-        case list::Operation::kBaseline:
-            apply_baseline(change, place, public_key);
-            break;
-        case list::Operation::kBaselineEnd:
-            end_baseline(change, place);
-            break;
-        default:
-            apply_event(change, place, payload, public_key);
-    }
+    if (const auto* begin = std::get_if<list::BaselineBegin>(&record)) begin_baseline(*begin);
+    if (std::holds_alternative<list::BaselineEnd>(record)) end_baseline(place);
+    const list::KeyFacts* facts = facts_of(record);
+    if (facts == nullptr) return {};
+    now_ = facts->time;
+    Extent public_key;
+    if (const Bytes bytes = facts->public_key; !bytes.empty())
+        public_key =
+            extent(source.offset + static_cast<std::size_t>(bytes.data() - source.buf.data()),
+                   bytes.size());
+    const Told told{.key = *facts,
+                    .operation = event != nullptr ? event->operation : list::Operation::kBaseline,
+                    .event = event,
+                    .place = place,
+                    .payload = payload,
+                    .public_key = public_key};
+    if (event != nullptr)
+        apply_event(*event, told);
+    else
+        apply_baseline(std::get<list::Baseline>(record), told);
     return {};
+}
+
+/// Where the list has the payload of a record that says that the entry before it is one.
+Result<Extent> KeyringModel::take_payload(const list::Event& event) {
+    if (!pending_) return fail("a record without the payload before it");
+    if (pending_->digest != event.sha256 ||
+        pending_->name != list::ima_event_name(event.key.keyring.name))
+        return fail("a record whose payload is not the entry before it");
+    const Extent payload = pending_->payload;
+    pending_.reset();
+    return payload;
 }
 
 /// The list does not tell whose payload it is: a key without a serial.
@@ -369,54 +373,57 @@ void KeyringModel::put_plain() {
     const KeyId id = new_key(0, {}, {});
     keys_[id].sha256 = waited.digest;
     keys_[id].payload = waited.payload;
-    put(keyring, id, list::Change{}, waited.place);
+    put(keyring, id, {}, waited.place);
 }
 
-void KeyringModel::apply_event(const list::Change& change, Place place, Extent payload,
-                               Extent public_key) {
-    const KeyId known = find(change.key);
-    if (change.operation == list::Operation::kDestroy) {
+void KeyringModel::apply_event(const list::Event& event, const Told& told) {
+    const Place place = told.place;
+    const list::KeyringName& in = event.key.keyring;
+    const KeyId known = find(event.key.serial);
+    if (event.operation == list::Operation::kDestroy) {
         if (known != kNone) destroy(known, place);
         return;
     }
-    if (change.operation == list::Operation::kClear) {
-        const KeyId keyring = change.keyring != 0 ? keyring_of(change.keyring, change.keyring_name)
-                                                  : keyring_of(change.key, change.description);
-        if (keyring != kNone) clear(keyring, change.operation, place);
+    if (event.operation == list::Operation::kClear) {
+        const KeyId keyring = in.serial != 0 ? keyring_of(in.serial, in.name)
+                                             : keyring_of(event.key.serial, event.key.description);
+        if (keyring != kNone) clear(keyring, event.operation, place);
         return;
     }
-    const KeyId id = key_of(change, place);
-    describe(keys_[id], change, payload, public_key);
-    const KeyId keyring = keyring_of(change.keyring, change.keyring_name);
-    if (change.operation == list::Operation::kMove && change.from != change.keyring)
-        if (const LinkId left = find_link(keyring_of(change.from, change.from_name), id);
+    const KeyId id = key_of(event.key, place);
+    describe(keys_[id], told);
+    const KeyId keyring = keyring_of(in.serial, in.name);
+    if (event.operation == list::Operation::kMove && event.from.serial != in.serial)
+        if (const LinkId left = find_link(keyring_of(event.from.serial, event.from.name), id);
             left != kNone)
-            end(left, change.operation, place);
-    if (keyring != kNone && keyring != id && puts(change.operation))
-        put(keyring, id, change, place);
+            end(left, event.operation, place);
+    if (keyring != kNone && keyring != id && has(event.operation, KS_PUTS))
+        put(keyring, id,
+            {.how = event.operation,
+             .sequence = event.sequence,
+             .time = event.key.time,
+             .actor = &event.actor},
+            place);
+    if (has(event.operation, KS_EMPTIES)) clear(id, event.operation, place);
     Key& key = keys_[id];
-    switch (change.operation) {
+    switch (event.operation) {
         case list::Operation::kUnlink:
             if (const LinkId left = find_link(keyring, id); left != kNone)
-                end(left, change.operation, place);
+                end(left, event.operation, place);
             break;
         case list::Operation::kRevoke:
             key.marks |= list::kRevoked;
-            clear(id, change.operation, place);
             break;
         case list::Operation::kInvalidate:
             key.marks |= list::kInvalidated;
             break;
         case list::Operation::kReject:
             key.marks |= list::kNegative;
-            key.error = change.error;
-            break;
-        case list::Operation::kTimeout:
-            key.marks &= static_cast<std::uint8_t>(~list::kExpired);
+            key.error = event.error;
             break;
         case list::Operation::kRestrict:
-            key.restriction = std::make_unique<const std::string>(
-                change.restriction.value_or(std::string_view()));
+            key.restriction =
+                std::make_unique<const std::string>(event.restriction.value_or(std::string_view()));
             break;
         default:
             break;
@@ -425,11 +432,11 @@ void KeyringModel::apply_event(const list::Change& change, Place place, Extent p
 
 // The baseline.
 
-void KeyringModel::begin_baseline(const list::Change& change) {
+void KeyringModel::begin_baseline(const list::BaselineBegin& begin) {
     for (const KeyId keyring : std::exchange(baseline_, {})) keys_[keyring].baselined = false;
     removed_.clear();
-    baseline_time_ = change.time;
-    for (const list::KeyringName& each : change.keyrings) {
+    now_ = baseline_time_ = begin.time;
+    for (const list::KeyringName& each : begin.keyrings) {
         const KeyId keyring = keyring_of(each.serial, each.name);
         if (keyring == kNone) continue;
         baseline_.push_back(keyring);
@@ -438,29 +445,33 @@ void KeyringModel::begin_baseline(const list::Change& change) {
     }
 }
 
-void KeyringModel::apply_baseline(const list::Change& change, Place place, Extent public_key) {
-    const KeyId id = key_of(change, place);
-    if (keys_[id].time <= change.time) {
-        describe(keys_[id], change, {}, public_key);
-        keys_[id].marks = change.marks;
+void KeyringModel::apply_baseline(const list::Baseline& baseline, const Told& told) {
+    const list::KeyFacts& facts = baseline.key;
+    const KeyId id = key_of(facts, told.place);
+    if (keys_[id].time <= facts.time) {
+        describe(keys_[id], told);
+        keys_[id].marks = baseline.marks;
     }
-    const KeyId keyring = keyring_of(change.keyring, change.keyring_name);
+    const KeyId keyring = keyring_of(facts.keyring.serial, facts.keyring.name);
     if (keyring == kNone || keyring == id) return;
     // An event that came after it was looked at knows better.
     const auto removed = removed_.find(pair_of(keys_[keyring].serial, keys_[id].serial));
-    if (removed != removed_.end() && removed->second > change.time) return;
+    if (removed != removed_.end() && removed->second > facts.time) return;
     const auto there = standing_.find(index_key(Link{.key = id, .keyring = keyring}));
-    if (there != standing_.end() && links_[*there].key != id && links_[*there].time > change.time)
+    if (there != standing_.end() && links_[*there].key != id && links_[*there].time > facts.time)
         return;
-    links_[put(keyring, id, change, place)].confirmed = true;
+    const LinkId link =
+        put(keyring, id, {.how = list::Operation::kBaseline, .time = facts.time}, told.place);
+    links_[link].confirmed = true;
 }
 
-void KeyringModel::end_baseline(const list::Change& change, Place place) {
+void KeyringModel::end_baseline(Place place) {
     for (const KeyId keyring : std::exchange(baseline_, {})) {
         if (!std::exchange(keys_[keyring].baselined, false)) continue;
         for (const LinkId id : contents(keyring)) {
             const Link& link = links_[id];
-            if (!link.confirmed && link.time <= baseline_time_) end(id, change.operation, place);
+            if (!link.confirmed && link.time <= baseline_time_)
+                end(id, list::Operation::kBaseline, place);
         }
     }
     removed_.clear();

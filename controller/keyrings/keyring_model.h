@@ -18,7 +18,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "controller/list/change.h"
+#include "controller/list/record.h"
 #include "controller/list/unfold.h"
 
 namespace keyscribe::keyrings {
@@ -86,9 +86,9 @@ struct Link {
     std::uint64_t sequence = 0;          ///< of the event that put it there; 0: none
     std::uint64_t time = 0;              ///< then; CLOCK_BOOTTIME in ns; 0: the list does not tell
     std::unique_ptr<const Actor> actor;  ///< who put it there, where the record says so
-    list::Operation how = list::Operation::kPlain;  ///< kBaseline: it was there before
+    list::Operation how = list::Operation::kPayload;  ///< kBaseline: it was there before
     list::Operation end =
-        list::Operation::kPlain;  ///< what took it out; kCreate, ...: it was displaced
+        list::Operation::kPayload;  ///< what took it out; kCreate, ...: it was displaced
     bool stands = false;
     bool confirmed = false;                           // by the baseline that is being told
     LinkId next_held = kNone, previous_held = kNone;  // of the keyring
@@ -113,9 +113,8 @@ class KeyringModel {
     /// all the same.
     void finish();
 
-    /// The change itself, of whichever source. `payload` and `public_key`: where the list has them.
-    Result<void> apply(const list::Change& change, Place place = {}, Extent payload = {},
-                       Extent public_key = {});
+    /// The same of a record that was parsed already, views into `source`.
+    Result<void> apply(const list::Record& record, const list::LogicalRecord& source);
 
     const Key& key(KeyId id) const { return keys_[id]; }
     const Link& link(LinkId id) const { return links_[id]; }
@@ -164,6 +163,20 @@ class KeyringModel {
         Place place;
         Extent payload;
     };
+    /// What a record, of whichever kind, says of a key, and where the list has its bytes.
+    struct Told {
+        const list::KeyFacts& key;
+        list::Operation operation;
+        const list::Event* event;  // nullptr: a baseline
+        Place place;
+        Extent payload, public_key;
+    };
+    /// How and when a link began.
+    struct Beginning {
+        list::Operation how = list::Operation::kPayload;
+        std::uint64_t sequence = 0, time = 0;
+        const std::optional<list::ActorView>* actor = nullptr;
+    };
 
     IndexKey index_key(const Link& link) const;
     Interned intern(std::string_view text);
@@ -172,18 +185,19 @@ class KeyringModel {
     void bind(KeyId key);
     void unbind(KeyId key);
     KeyId keyring_of(std::int32_t serial, std::string_view name);
-    KeyId key_of(const list::Change& change, Place place);
-    void describe(Key& key, const list::Change& change, Extent payload, Extent public_key);
+    KeyId key_of(const list::KeyFacts& facts, Place place);
+    void describe(Key& key, const Told& told);
     LinkId find_link(KeyId keyring, KeyId key) const;
-    LinkId put(KeyId keyring, KeyId key, const list::Change& change, Place place);
+    LinkId put(KeyId keyring, KeyId key, const Beginning& beginning, Place place);
     void end(LinkId link, list::Operation how, Place place);
     void clear(KeyId keyring, list::Operation how, Place place);
     void destroy(KeyId key, Place place);
     void put_plain();
-    void apply_event(const list::Change& change, Place place, Extent payload, Extent public_key);
-    void begin_baseline(const list::Change& change);
-    void apply_baseline(const list::Change& change, Place place, Extent public_key);
-    void end_baseline(const list::Change& change, Place place);
+    Result<Extent> take_payload(const list::Event& event);
+    void apply_event(const list::Event& event, const Told& told);
+    void begin_baseline(const list::BaselineBegin& begin);
+    void apply_baseline(const list::Baseline& baseline, const Told& told);
+    void end_baseline(Place place);
     void remember_removal(const Link& link, std::uint64_t time);
 
     History history_;

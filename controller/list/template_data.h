@@ -3,12 +3,10 @@
 // Documentation/security/IMA-templates.rst and security/integrity/ima/ima_template_lib.c.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "controller/base/digest.h"
-#include "controller/base/error.h"
 #include "controller/base/wiped_bytes.h"
 
 namespace keyscribe::list {
@@ -24,17 +22,5 @@ WipedBytes encode_ima_buf(std::string_view name, Bytes buf);
 
 /// The template data of ima-ng (d-ng|n-ng), for boot_aggregate.
 WipedBytes encode_ima_ng(Algorithm algorithm, Bytes digest, std::string_view name);
-
-/// Views into template data.
-struct TemplateFields {
-    std::string_view algorithm;  ///< of d-ng: "sha256"
-    Bytes digest;                ///< of d-ng
-    std::string_view name;       ///< n-ng, without the NUL
-    std::optional<Bytes> third;  ///< buf, or sig: by the template's name
-};
-
-/// Takes ima-ng (two fields), ima-buf and ima-sig (three) apart.
-/// Error: a length that does not add up, a missing NUL, or bytes behind the last field.
-Result<TemplateFields> decode_fields(std::string_view template_name, Bytes data);
 
 }  // namespace keyscribe::list

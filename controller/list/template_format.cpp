@@ -62,7 +62,7 @@ std::optional<Bytes> take_field(Bytes& rest) {
 }
 
 /// d: a digest alone, of MD5 or SHA-1.
-bool read_bare_digest(Bytes field, TemplateParts& parts) {
+bool read_bare_digest(Bytes field, TemplateFields& parts) {
     if (field.size() != kMd5 && field.size() != kSha1) return false;
     if (!parts.algorithm.empty()) return true;  // d-ng says more
     parts.algorithm = field.size() == kMd5 ? "md5" : "sha1";
@@ -71,7 +71,7 @@ bool read_bare_digest(Bytes field, TemplateParts& parts) {
 }
 
 /// d-ng "sha256:" NUL digest; d-ngv2 "ima:sha256:" NUL digest.
-bool read_digest(Bytes field, bool typed, TemplateParts& parts) {
+bool read_digest(Bytes field, bool typed, TemplateFields& parts) {
     const auto end = std::ranges::find(field, std::uint8_t{0});
     if (end == field.end()) return false;
     const std::size_t size = static_cast<std::size_t>(end - field.begin());
@@ -90,13 +90,13 @@ bool read_digest(Bytes field, bool typed, TemplateParts& parts) {
     return true;
 }
 
-bool read_name(Bytes field, TemplateParts& parts) {
+bool read_name(Bytes field, TemplateFields& parts) {
     if (field.empty() || std::ranges::find(field, std::uint8_t{0}) != field.end() - 1) return false;
     parts.name = as_text(field.first(field.size() - 1));
     return true;
 }
 
-bool read_field(Field id, Bytes field, TemplateParts& parts) {
+bool read_field(Field id, Bytes field, TemplateFields& parts) {
     if (id == kD) return read_bare_digest(field, parts);
     if (id == kDNg || id == kDNgV2) return read_digest(field, id == kDNgV2, parts);
     if (id == kN || id == kNNg) return read_name(field, parts);
@@ -109,7 +109,7 @@ bool read_field(Field id, Bytes field, TemplateParts& parts) {
 }
 
 /// The first template, "ima": SHA-1 without its length, and the name, which need not end in a NUL.
-bool read_first_template(Bytes data, TemplateParts& parts) {
+bool read_first_template(Bytes data, TemplateFields& parts) {
     if (data.size() < kSha1) return false;
     parts.algorithm = "sha1";
     parts.digest = data.first(kSha1);
@@ -123,12 +123,12 @@ bool read_first_template(Bytes data, TemplateParts& parts) {
 
 }  // namespace
 
-Result<TemplateParts> take_apart(std::string_view template_name, Bytes data) {
+Result<TemplateFields> decode_fields(std::string_view template_name, Bytes data) {
     const auto refuse = [&](std::string_view why, std::string_view field) {
         return fail("template data of " + std::string(template_name) + ": " + std::string(why) +
                     std::string(field));
     };
-    TemplateParts parts;
+    TemplateFields parts;
     if (template_name == "ima") {
         if (!read_first_template(data, parts)) return refuse("its lengths do not add up", "");
         return parts;

@@ -14,7 +14,7 @@
 namespace keyscribe::list {
 
 /// Views into template data.
-struct TemplateParts {
+struct TemplateFields {
     std::string_view type;       ///< of d-ngv2: "ima", "verity"; else empty
     std::string_view algorithm;  ///< "sha256"; of the field d by its length; empty: no digest
     Bytes digest;
@@ -25,10 +25,15 @@ struct TemplateParts {
     std::optional<Bytes> modsig;  ///< a signature appended to the file: PKCS#7
     std::array<Bytes, 4> more{};  ///< the first fields that are neither digest nor name
     std::size_t count = 0;        ///< of those
+
+    /// The first field behind digest and name: buf, or sig.
+    std::optional<Bytes> third() const {
+        return count == 0 ? std::nullopt : std::optional(more[0]);
+    }
 };
 
 /// Error: a field that no kernel has, one that is there twice, a length that does not add up, a
 /// digest or name of another form, or bytes behind the last field.
-Result<TemplateParts> take_apart(std::string_view template_name, Bytes data);
+Result<TemplateFields> decode_fields(std::string_view template_name, Bytes data);
 
 }  // namespace keyscribe::list

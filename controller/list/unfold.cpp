@@ -4,14 +4,11 @@
 #include <string>
 
 #include "controller/list/cbor_reader.h"
-#include "controller/list/template_data.h"
+#include "controller/list/record.h"
+#include "controller/list/template_format.h"
 
 namespace keyscribe::list {
 namespace {
-
-constexpr std::string_view kBatch = "keyscribe:batch";
-// A replay goes on from its values, so it stands alone.
-constexpr std::string_view kForeign = "keyscribe:foreign";
 
 struct Member {
     std::string_view name;
@@ -30,18 +27,21 @@ std::optional<Member> member_of(const cbor::Item& pair) {
 /// The array's content, whose every member was looked at.
 Result<Bytes> batch_content(Bytes buf) {
     const auto outer = cbor::parse(buf);
-    if (!outer) return fail("keyscribe:batch: not deterministic CBOR");
+    const auto refuse = [](const std::string& why) {
+        return fail(record_name(kBatch) + ": " + why);
+    };
+    if (!outer) return refuse("not deterministic CBOR");
     const auto map = cbor::Map::of(*outer);
     const auto entries = map && map->size() == 1 ? (*map)["entries"] : std::nullopt;
     if (!entries || entries->kind != cbor::Kind::kArray)
-        return fail("keyscribe:batch: not a map with an array \"entries\" alone");
+        return refuse("not a map with an array \"entries\" alone");
     for (Bytes rest = entries->content; !rest.empty();) {
         const auto member = member_of(cbor::next(rest));
-        if (!member) return fail("keyscribe:batch: a member that is not [bstr, bstr]");
-        if (member->name.find('\0') != member->name.npos)
-            return fail("keyscribe:batch: a name with a NUL");
-        if (member->name == kBatch || member->name == kForeign)
-            return fail("keyscribe:batch: holds a " + std::string(member->name));
+        if (!member) return refuse("a member that is not [bstr, bstr]");
+        if (member->name.find('\0') != member->name.npos) return refuse("a name with a NUL");
+        // A replay goes on from a foreign extend's values, so that record stands alone.
+        if (const auto kind = record_kind(member->name); kind == kBatch || kind == kForeign)
+            return refuse("holds a " + std::string(member->name));
     }
     return entries->content;
 }
@@ -62,12 +62,12 @@ Result<Unfolded> Unfolded::of(const Entry& entry, std::uint64_t number) {
         entry.template_data.data() + entry.template_data.size() - (entry.offset + entry.size);
     unfolded.record_.entry = number;
     unfolded.done_ = false;
-    if (fields->name != kBatch) {
+    if (record_kind(fields->name) != kBatch) {
         unfolded.record_.name = fields->name;
-        unfolded.record_.buf = *fields->third;
+        unfolded.record_.buf = *fields->third();
         return unfolded;
     }
-    const auto content = batch_content(*fields->third);
+    const auto content = batch_content(*fields->third());
     if (!content) return refuse(content.error());
     unfolded.rest_ = *content;
     unfolded.batch_ = true;

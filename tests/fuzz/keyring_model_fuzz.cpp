@@ -43,12 +43,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)keyrings::parse_certificate(rest);
     keyrings::KeyringModel model, forgetful(keyrings::KeyringModel::History::kForget);
     for (std::uint64_t entry = 0; rest.size() >= 3; ++entry) {
-        const unsigned kind = rest[0] % 21;
+        constexpr unsigned kOperations = KS_OP_COUNT;
+        constexpr const char* kOthers[] = {"baseline-begin", "baseline", "baseline-end"};
+        const unsigned kind = rest[0] % (kOperations + 4);
         const std::size_t length = std::min<std::size_t>(rest[1] << 8 | rest[2], rest.size() - 3);
         const std::string name =
-            kind == 20 ? "ring"
-                       : "keyscribe:" +
-                             std::string(list::name_of(static_cast<list::Operation>(kind % 19)));
+            kind < kOperations
+                ? list::record_name(list::name_of(static_cast<list::Operation>(kind)))
+            : kind < kOperations + 3 ? list::record_name(kOthers[kind - kOperations])
+                                     : "ring";
         const keyscribe::list::LogicalRecord record{entry, 0, name, rest.subspan(3, length), 0};
         if (model.feed(record).has_value() != forgetful.feed(record).has_value()) std::abort();
         rest = rest.subspan(3 + length);

@@ -3,9 +3,9 @@
 #include <cstdlib>
 
 #include "controller/host/measure/list_writer.h"
-#include "controller/host/records/records.h"
 #include "controller/list/list_reader.h"
-#include "controller/list/template_data.h"
+#include "controller/list/record.h"
+#include "controller/list/template_format.h"
 
 using namespace keyscribe::measure;
 
@@ -15,12 +15,13 @@ void look_at(const list::Entry& entry) {
     (void)text_line(entry.pcr, entry.stored_digest, entry.template_name, entry.template_data);
     const auto fields = list::decode_fields(entry.template_name, entry.template_data);
     if (!fields) return;
-    const std::size_t third = fields->third ? 4 + fields->third->size() : 0;
-    if (4 + fields->algorithm.size() + 2 + fields->digest.size() + 4 + fields->name.size() + 1 +
-            third !=
-        entry.template_data.size())
-        std::abort();
-    if (fields->third) (void)records::foreign_values(*fields->third);
+    std::size_t size =
+        4 + fields->algorithm.size() + 2 + fields->digest.size() + 4 + fields->name.size() + 1;
+    if (entry.template_name.ends_with("v2")) size += fields->type.size() + 1;
+    for (std::size_t i = 0; i < fields->count; ++i) size += 4 + fields->more[i].size();
+    // The legacy template has no lengths.
+    if (entry.template_name != "ima" && size != entry.template_data.size()) std::abort();
+    if (fields->third()) (void)list::parse_record(fields->name, *fields->third());
 }
 
 void read(Bytes list, Algorithm digests) {

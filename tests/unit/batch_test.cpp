@@ -5,6 +5,7 @@
 
 #include "controller/list/cbor.h"
 #include "controller/list/template_data.h"
+#include "controller/list/template_format.h"
 
 namespace keyscribe::measure {
 namespace batch_test {
@@ -29,7 +30,7 @@ TEST(Batch, IsWhatTheCborEncoderGives) {
     ASSERT_TRUE(fields);
     EXPECT_EQ(fields->name, "keyscribe:batch");
     const auto expected = list::to_cbor({{"entries", entries}});
-    EXPECT_TRUE(std::ranges::equal(fields->third.value(), expected));
+    EXPECT_TRUE(std::ranges::equal(fields->third().value(), expected));
 }
 
 TEST(Batch, NeighboursOfOnePcrShareOne) {

@@ -348,15 +348,14 @@ TEST(KeyringModelMemory, AHundredThousandKeys) {
         const std::string description =
             "Example Corporation: a key of the usual length " + std::to_string(i);
         const std::string ring = "ring" + std::to_string(i % 100);
-        list::Change change{.operation = list::Operation::kCreate,
-                            .sequence = static_cast<std::uint64_t>(i) + 1,
-                            .key = 1000 + i,
-                            .type = "asymmetric",
-                            .description = description,
-                            .keyring = 1 + i % 100,
-                            .keyring_name = ring};
-        change.sha256 = digest_of(description);
-        ASSERT_TRUE(model.apply(change));
+        const list::Event event{.operation = list::Operation::kCreate,
+                                .sequence = static_cast<std::uint64_t>(i) + 1,
+                                .key = {.serial = 1000 + i,
+                                        .type = "asymmetric",
+                                        .description = description,
+                                        .keyring = {.serial = 1 + i % 100, .name = ring}},
+                                .sha256 = digest_of(description)};
+        ASSERT_TRUE(model.apply(event, {}));
     }
     const auto after = mallinfo2();
     const std::size_t bytes = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;

@@ -51,6 +51,14 @@ json speaker_fields() {
 
 const records::TpmState kTpm = {.banks = {Algorithm::kSha1, Algorithm::kSha256}, .resets = 3};
 
+/// What a record says of the TPM; nothing: it is malformed.
+std::optional<records::TpmState> tpm_of(std::string_view name, Bytes buf) {
+    const auto record = list::parse_record(name, buf);
+    if (!record) return std::nullopt;
+    if (const auto* start = std::get_if<list::Start>(&*record)) return start->tpm;
+    return std::get<list::TpmChange>(*record).tpm;
+}
+
 TEST(Records, Start) {
     const records::Record record = records::start_record(speaker(), kTpm, 0);
     EXPECT_EQ(record.name, "keyscribe:start");
@@ -72,12 +80,13 @@ TEST(Records, Tpm) {
     EXPECT_EQ(decoded(record), fields);
     for (const records::Record& one : {record, records::start_record(speaker(), kTpm, 0),
                                        records::start_record(speaker(), kTpm, 7)})
-        EXPECT_EQ(records::tpm_state(one.buf), kTpm);
-    EXPECT_FALSE(records::tpm_state(records::tampered_record(5, "x").buf));
+        EXPECT_EQ(tpm_of(one.name, one.buf), kTpm);
     for (const json& wrong :
          {json(1), json({{"banks", {"sha1"}}}), json({{"banks", {1}}, {"resets", 1}}),
           json({{"banks", {"md5"}}, {"resets", 1}}), json({{"banks", {"sha1"}}, {"resets", -1}})})
-        EXPECT_FALSE(records::tpm_state(list::to_cbor({{"tpm", wrong}}))) << wrong;
+        EXPECT_FALSE(tpm_of("keyscribe:tpm",
+                            list::to_cbor({{"time", 5}, {"what", "reset"}, {"tpm", wrong}})))
+            << wrong;
 }
 
 TEST(Records, Policy) {
@@ -289,14 +298,16 @@ TEST(Records, ForeignGoesThereAndBack) {
     for (const auto& [bank, digest] : values)
         told[std::string(name_of(bank))] = list::cbor_bytes(digest);
     EXPECT_EQ(decoded(record), (json{{"pcr", 13}, {"values", told}}));
-    const auto back = records::foreign_values(record.buf);
+    const auto back = list::parse_record(record.name, record.buf);
     ASSERT_TRUE(back) << to_string(back.error());
-    EXPECT_EQ(*back, values);
+    const auto& foreign = std::get<list::Foreign>(*back);
+    EXPECT_EQ(foreign.pcr, 13u);
+    EXPECT_EQ(tpm::PcrValues(foreign.values.begin(), foreign.values.end()), values);
 }
 
 TEST(Records, ForeignThatIsMalformedIsRefused) {
     const auto refused = [](const json& fields) {
-        return !records::foreign_values(list::to_cbor(fields));
+        return !list::parse_record("keyscribe:foreign", list::to_cbor(fields));
     };
     const json digest = of(std::string(32, 'x'));
     EXPECT_FALSE(refused({{"pcr", 13}, {"values", {{"sha256", digest}}}}));
@@ -309,8 +320,8 @@ TEST(Records, ForeignThatIsMalformedIsRefused) {
     EXPECT_TRUE(refused({{"pcr", 13}, {"values", {{"sha256", std::string(32, 'x')}}}}));
     EXPECT_TRUE(refused(json::array()));
     EXPECT_TRUE(refused(7));
-    EXPECT_FALSE(records::foreign_values({}));
-    EXPECT_FALSE(records::foreign_values(as_bytes("garbage")));
+    EXPECT_FALSE(list::parse_record("keyscribe:foreign", {}));
+    EXPECT_FALSE(list::parse_record("keyscribe:foreign", as_bytes("garbage")));
 }
 
 }  // namespace records_test

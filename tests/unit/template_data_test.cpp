@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/list/template_data.h"
+#include "controller/list/template_format.h"
 
 #include <gtest/gtest.h>
 
@@ -33,7 +34,7 @@ TEST(TemplateData, GoesThereAndBack) {
     EXPECT_EQ(fields->algorithm, "sha256");
     EXPECT_EQ(hex(fields->digest), hex(hash(Algorithm::kSha256, as_bytes(buf))));
     EXPECT_EQ(fields->name, name);
-    EXPECT_EQ(hex(*fields->third), "000102");
+    EXPECT_EQ(hex(*fields->third()), "000102");
 }
 
 TEST(TemplateData, EmptyNameAndBuf) {
@@ -41,14 +42,14 @@ TEST(TemplateData, EmptyNameAndBuf) {
     const auto fields = list::decode_fields("ima-buf", data);
     ASSERT_TRUE(fields);
     EXPECT_EQ(fields->name, "");
-    EXPECT_TRUE(fields->third->empty());
+    EXPECT_TRUE(fields->third()->empty());
 }
 
 TEST(TemplateData, ImaNgHasNoThirdField) {
     const auto data = list::encode_ima_ng(Algorithm::kSha256, filled(Algorithm::kSha256, 1), "x");
     const auto fields = list::decode_fields("ima-ng", data);
     ASSERT_TRUE(fields);
-    EXPECT_FALSE(fields->third);
+    EXPECT_FALSE(fields->third());
     EXPECT_FALSE(list::decode_fields("ima-buf", data));
     EXPECT_FALSE(list::decode_fields("ima-sig", data));
 }

@@ -40,61 +40,61 @@ TEST(TemplateFormat, EveryTemplateOfTheKernels) {
     };
     for (const auto& [name, fields] : all) {
         const auto data = data_of(fields);
-        const auto parts = take_apart(name, data);
+        const auto parts = decode_fields(name, data);
         ASSERT_TRUE(parts) << name << to_string(parts.error());
         EXPECT_EQ(parts->algorithm, "sha256") << name;
         EXPECT_EQ(as_text(parts->digest), kDigest) << name;
         EXPECT_EQ(parts->name, "/bin/x") << name;
         for (std::size_t cut = 0; cut < data.size(); cut++)
-            EXPECT_FALSE(take_apart(name, Bytes(data).first(cut))) << name << cut;
+            EXPECT_FALSE(decode_fields(name, Bytes(data).first(cut))) << name << cut;
         auto longer = data;
         longer.push_back(0);
-        EXPECT_FALSE(take_apart(name, longer)) << name;
+        EXPECT_FALSE(decode_fields(name, longer)) << name;
     }
     const auto evm = data_of(all.back().second);
-    EXPECT_EQ(as_text(*take_apart("evm-sig", evm)->evmsig), "e");
-    EXPECT_FALSE(take_apart("evm-sig", evm)->sig);
+    EXPECT_EQ(as_text(*decode_fields("evm-sig", evm)->evmsig), "e");
+    EXPECT_FALSE(decode_fields("evm-sig", evm)->sig);
     const auto modsig = data_of(all[5].second);
-    EXPECT_EQ(as_text(*take_apart("ima-modsig", modsig)->modsig), "m");
-    EXPECT_TRUE(take_apart("ima-modsig", modsig)->sig->empty());
+    EXPECT_EQ(as_text(*decode_fields("ima-modsig", modsig)->modsig), "m");
+    EXPECT_TRUE(decode_fields("ima-modsig", modsig)->sig->empty());
     const auto verity = data_of(all[4].second);
-    EXPECT_EQ(take_apart("ima-sigv2", verity)->type, "verity");
+    EXPECT_EQ(decode_fields("ima-sigv2", verity)->type, "verity");
 }
 
 TEST(TemplateFormat, TheFirstTemplateHasNoLengthBeforeItsDigest) {
     std::vector<std::uint8_t> data(20, 'd');
     const auto name = data_of({"boot_aggregate"});
     data.insert(data.end(), name.begin(), name.end());
-    const auto parts = take_apart("ima", data);
+    const auto parts = decode_fields("ima", data);
     ASSERT_TRUE(parts);
     EXPECT_EQ(parts->algorithm, "sha1");
     EXPECT_EQ(parts->name, "boot_aggregate");
-    EXPECT_FALSE(take_apart("ima", Bytes(data).first(19)));
+    EXPECT_FALSE(decode_fields("ima", Bytes(data).first(19)));
 }
 
 TEST(TemplateFormat, TemplatesOfImaTemplateFmtAreReadByTheirFields) {
     const std::string sha1(20, 'o');
     const auto data = data_of({kName, "s", sha1, "ima:" + kDNg, "1234"});
-    const auto parts = take_apart("n|sig|d|d-ngv2|iuid", data);
+    const auto parts = decode_fields("n|sig|d|d-ngv2|iuid", data);
     ASSERT_TRUE(parts) << to_string(parts.error());
     EXPECT_EQ(parts->name, "/bin/x");
     EXPECT_EQ(parts->algorithm, "sha256") << "d-ngv2 says more than d";
     EXPECT_EQ(as_text(*parts->sig), "s");
-    EXPECT_EQ(take_apart("d|n", data_of({sha1, kName}))->algorithm, "sha1");
-    EXPECT_EQ(take_apart("d|n", data_of({std::string(16, 'm'), kName}))->algorithm, "md5");
-    EXPECT_TRUE(take_apart("n-ng|sig", data_of({kName, "s"}))->algorithm.empty());
+    EXPECT_EQ(decode_fields("d|n", data_of({sha1, kName}))->algorithm, "sha1");
+    EXPECT_EQ(decode_fields("d|n", data_of({std::string(16, 'm'), kName}))->algorithm, "md5");
+    EXPECT_TRUE(decode_fields("n-ng|sig", data_of({kName, "s"}))->algorithm.empty());
 }
 
 TEST(TemplateFormat, WhatNoKernelWritesIsRefused) {
     for (const char* name : {"", "ima-new", "d-ng|", "|d-ng", "d-ng|n-ng|nonsense", "n-ng|n-ng"})
-        EXPECT_FALSE(take_apart(name, data_of({kDNg, kName, "s"}))) << name;
+        EXPECT_FALSE(decode_fields(name, data_of({kDNg, kName, "s"}))) << name;
     for (const std::string& digest :
          {"sha256"s + kDigest, "sha256:"s + kDigest, ":\0"s + kDigest, "ima:" + kDNg, ""s})
-        EXPECT_FALSE(take_apart("ima-ng", data_of({digest, kName})));
-    EXPECT_FALSE(take_apart("ima-ngv2", data_of({kDNg, kName})));
+        EXPECT_FALSE(decode_fields("ima-ng", data_of({digest, kName})));
+    EXPECT_FALSE(decode_fields("ima-ngv2", data_of({kDNg, kName})));
     for (const std::string& name : {""s, "x"s, "x\0y\0"s})
-        EXPECT_FALSE(take_apart("ima-ng", data_of({kDNg, name})));
-    EXPECT_FALSE(take_apart("d|n", data_of({std::string(32, 'x'), kName})));
+        EXPECT_FALSE(decode_fields("ima-ng", data_of({kDNg, name})));
+    EXPECT_FALSE(decode_fields("d|n", data_of({std::string(32, 'x'), kName})));
 }
 
 }  // namespace template_format_test

@@ -4,11 +4,6 @@
 namespace keyscribe::events {
 namespace {
 
-bool has_material(ks_operation operation) {
-    return operation == KS_OP_CREATE || operation == KS_OP_UPDATE ||
-           operation == KS_OP_INSTANTIATE || operation == KS_OP_LINK || operation == KS_OP_MOVE;
-}
-
 /// What the key is, in all keyrings that hold it.
 bool changes_key(ks_operation operation) {
     return operation == KS_OP_UPDATE || operation == KS_OP_INSTANTIATE || operation == KS_OP_REJECT;
@@ -18,7 +13,7 @@ bool changes_key(ks_operation operation) {
 
 std::vector<AffectedKeyring> affected_keyrings(const KeyEvent& event, const KeyTable& table) {
     std::vector<AffectedKeyring> keyrings;
-    const bool material = has_material(event.operation);
+    const bool material = ((ks_operations_with(KS_MATERIAL) >> event.operation) & 1) != 0;
     if (event.keyring.serial != 0) {
         keyrings.push_back({event.keyring, event.keyring.name, material});
         if (event.operation == KS_OP_MOVE)

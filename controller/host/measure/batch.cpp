@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <span>
 
+#include "controller/list/record.h"
 #include "controller/list/template_data.h"
 
 namespace keyscribe::measure {
@@ -76,8 +77,9 @@ std::vector<NewEntry> batch_entries(const std::vector<NamedBuf>& records) {
         if (together.size() == 1)
             entries.push_back(single(together.front()));
         else
-            entries.push_back({together.front().pcr, "ima-buf",
-                               list::encode_ima_buf("keyscribe:batch", encode(together))});
+            entries.push_back(
+                {together.front().pcr, "ima-buf",
+                 list::encode_ima_buf(list::record_name(list::kBatch), encode(together))});
     }
     return entries;
 }

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "controller/list/list_reader.h"
-#include "controller/list/template_data.h"
+#include "controller/list/template_format.h"
 
 namespace keyscribe::measure {
 
@@ -30,7 +30,7 @@ std::optional<NewEntry> kernels_aggregate(Bytes ima_list, unsigned pcr,
     const list::Entry& entry = entries->front();
     const auto fields = list::decode_fields(entry.template_name, entry.template_data);
     if (entry.pcr != pcr || !fields || fields->name != "boot_aggregate" ||
-        (fields->third && !fields->third->empty()))
+        (fields->third() && !fields->third()->empty()))
         return std::nullopt;
     for (const auto& [bank, value] : found)
         if (list::extended(bank, filled(bank, 0), list::extend_value(entry, bank)) != value)

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "controller/host/records/records.h"
+#include "controller/list/record.h"
 #include "controller/list/template_data.h"
 #include "policy/matcher.h"
 
@@ -51,7 +52,7 @@ std::vector<NamedBuf> write_event(const events::KeyEvent& event, const MeasuredI
     const WipedBytes* payload = !asked_for ? nullptr
                                 : is_whole ? &event.payload
                                            : table.material(event);
-    const bool could_pass_for_a_record = affected.keyring.name.starts_with(records::kRecordPrefix);
+    const bool could_pass_for_a_record = list::record_kind(affected.keyring.name).has_value();
     const records::Proof proof{.whole_payload = payload != nullptr && !could_pass_for_a_record &&
                                                 rule->payload == policy::Payload::kFull,
                                .payload = payload,

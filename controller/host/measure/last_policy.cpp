@@ -4,7 +4,8 @@
 #include "controller/host/measure/list_writer.h"
 #include "controller/host/records/records.h"
 #include "controller/list/list_reader.h"
-#include "controller/list/template_data.h"
+#include "controller/list/record.h"
+#include "controller/list/unfold.h"
 
 namespace keyscribe::measure {
 
@@ -13,18 +14,21 @@ std::shared_ptr<const settings::LoadedPolicy> last_policy(const std::filesystem:
     if (!files) return nullptr;
     const auto list = files->read();
     if (!list) return nullptr;
-    std::shared_ptr<const settings::LoadedPolicy> last;
     list::ListReader reader(*list);
-    std::optional<Bytes> record;
+    std::vector<list::PolicyFile> last;
+    bool found = false;
     for (auto entry = reader.next(); entry && *entry; entry = reader.next()) {
-        const auto fields = list::decode_fields((*entry)->template_name, (*entry)->template_data);
-        if (fields && fields->name == std::string(records::kRecordPrefix) + "policy")
-            record = fields->third;
+        auto records = list::Unfolded::of(**entry, 0);
+        if (!records) continue;
+        while (const auto one = records->next()) {
+            if (list::record_kind(one->name) != "policy") continue;
+            auto record = list::parse_record(one->name, one->buf);
+            found = record.has_value();
+            if (found) last = std::get<list::Policy>(std::move(*record)).files;
+        }
     }
-    if (!record) return nullptr;
-    auto texts = records::policy_files(*record);
-    if (!texts) return nullptr;
-    auto loaded = settings::policy_of(std::move(*texts));
+    if (!found) return nullptr;
+    auto loaded = settings::policy_of(records::copied(last));
     return loaded ? std::make_shared<const settings::LoadedPolicy>(std::move(*loaded)) : nullptr;
 }
 

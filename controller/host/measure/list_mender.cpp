@@ -12,6 +12,7 @@
 #include "controller/base/unique_fd.h"
 #include "controller/list/list_reader.h"
 #include "controller/list/template_data.h"
+#include "controller/list/template_format.h"
 
 namespace keyscribe::measure {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "controller/base/fault_point.h"
 #include "controller/base/little_endian.h"
-#include "controller/list/template_data.h"
+#include "controller/list/template_format.h"
 
 namespace keyscribe::measure {
 namespace {
@@ -108,10 +108,12 @@ std::string text_line(std::uint32_t pcr, Bytes template_digest, std::string_view
     if (line.size() < 2) line.insert(0, " ");
     line += ' ' + to_hex(template_digest) + ' ' + escape_name(template_name);
     if (const auto fields = list::decode_fields(template_name, template_data); fields) {
-        line += ' ' + escape_name(fields->algorithm) + ':' + to_hex(fields->digest) + ' ' +
+        line += ' ';
+        if (!fields->type.empty()) line += escape_name(fields->type) + ':';
+        line += escape_name(fields->algorithm) + ':' + to_hex(fields->digest) + ' ' +
                 escape_name(fields->name);
         // The kernel writes the blank before an empty third field as well.
-        if (fields->third) line += ' ' + to_hex(*fields->third);
+        for (std::size_t i = 0; i < fields->count; ++i) line += ' ' + to_hex(fields->more[i]);
     }
     line += '\n';
     return line;

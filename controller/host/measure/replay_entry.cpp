@@ -3,15 +3,18 @@
 
 #include <optional>
 
-#include "controller/host/records/records.h"
-#include "controller/list/template_data.h"
+#include "controller/list/record.h"
+#include "controller/list/template_format.h"
 
 namespace keyscribe::measure {
 std::optional<tpm::PcrValues> values_before(const list::Entry& entry) {
     const auto fields = list::decode_fields(entry.template_name, entry.template_data);
-    if (!fields || fields->name != "keyscribe:foreign" || !fields->third) return std::nullopt;
-    auto values = records::foreign_values(*fields->third);
-    return values ? std::optional(*values) : std::nullopt;
+    if (!fields || list::record_kind(fields->name) != list::kForeign || !fields->third())
+        return std::nullopt;
+    const auto record = list::parse_record(fields->name, *fields->third());
+    if (!record) return std::nullopt;
+    const auto& told = std::get<list::Foreign>(*record).values;
+    return tpm::PcrValues(told.begin(), told.end());
 }
 
 tpm::PcrValues replay_entry(const tpm::PcrValues& values, const list::Entry& entry) {

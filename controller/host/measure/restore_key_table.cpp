@@ -2,6 +2,7 @@
 #include "controller/host/measure/restore_key_table.h"
 
 #include "controller/keyrings/keyring_model.h"
+#include "controller/list/record.h"
 #include "controller/list/unfold.h"
 
 namespace keyscribe::measure {
@@ -41,9 +42,10 @@ void restore_key_table(Bytes list, events::KeyTable& table) {
 std::optional<records::TpmState> recorded_tpm_state(Bytes list) {
     std::optional<records::TpmState> tpm;
     (void)list::for_each_record(list, [&](const list::LogicalRecord& record) {
-        if (record.name == "keyscribe:start" || record.name == "keyscribe:restart" ||
-            record.name == "keyscribe:tpm")
-            tpm = records::tpm_state(record.buf);
+        const auto parsed = list::parse_record(record.name, record.buf);
+        if (!parsed) return;
+        if (const auto* start = std::get_if<list::Start>(&*parsed)) tpm = start->tpm;
+        if (const auto* change = std::get_if<list::TpmChange>(&*parsed)) tpm = change->tpm;
     });
     return tpm;
 }

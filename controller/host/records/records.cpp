@@ -3,10 +3,6 @@
 
 #include <sys/syscall.h>
 
-#include <algorithm>
-#include <array>
-
-#include "controller/base/little_endian.h"
 #include "controller/list/cbor.h"
 
 namespace keyscribe::records {
@@ -15,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 Record make(std::string_view kind, const json& fields) {
-    return {std::string(kRecordPrefix) + std::string(kind), list::to_cbor(fields)};
+    return {list::record_name(kind), list::to_cbor(fields)};
 }
 
 json bytes(std::string_view text) { return list::cbor_bytes(as_bytes(text)); }
@@ -93,19 +89,17 @@ std::string kind_of(const events::Actor& actor) {
     return "process";
 }
 
+std::vector<PolicyFile> copied(const std::vector<list::PolicyFile>& files) {
+    std::vector<PolicyFile> copies;
+    for (const list::PolicyFile& file : files)
+        copies.push_back({std::string(file.name), std::string(file.text)});
+    return copies;
+}
+
 Digest policy_digest(const std::vector<PolicyFile>& files) {
-    std::vector<std::uint8_t> all;
-    const auto add = [&all](const std::string& part) {
-        std::array<std::uint8_t, 4> length;
-        store_le32(length.data(), static_cast<std::uint32_t>(part.size()));
-        all.insert(all.end(), length.begin(), length.end());
-        all.insert(all.end(), part.begin(), part.end());
-    };
-    for (const PolicyFile& file : files) {
-        add(file.name);
-        add(file.text);
-    }
-    return hash(Algorithm::kSha256, all);
+    std::vector<list::PolicyFile> views;
+    for (const PolicyFile& file : files) views.push_back({file.name, file.text});
+    return list::policy_digest(views);
 }
 
 Record start_record(const DaemonIdentity& identity, const TpmState& tpm,
@@ -215,60 +209,6 @@ Record tpm_record(std::uint64_t time, const TpmState& tpm, const std::string& wh
 
 Record detached_record(std::uint64_t time, const std::string& what) {
     return make("detached", {{"time", time}, {"what", what}});
-}
-
-std::optional<TpmState> tpm_state(Bytes buf) {
-    const auto fields = list::from_cbor(buf);
-    if (!fields || !fields->is_object() || !fields->contains("tpm")) return std::nullopt;
-    const json& tpm = (*fields)["tpm"];
-    if (!tpm.is_object() || !tpm.contains("banks") || !tpm["banks"].is_array() ||
-        !tpm.contains("resets") || !tpm["resets"].is_number_unsigned())
-        return std::nullopt;
-    TpmState state{.resets = tpm["resets"].get<std::uint32_t>()};
-    for (const json& name : tpm["banks"]) {
-        const auto bank =
-            name.is_string() ? algorithm_named(name.get<std::string>()) : std::nullopt;
-        if (!bank) return std::nullopt;
-        state.banks.push_back(*bank);
-    }
-    return state;
-}
-
-Result<std::vector<PolicyFile>> policy_files(Bytes buf) {
-    const auto fields = list::from_cbor(buf);
-    if (!fields) return std::unexpected(fields.error());
-    const auto refuse = [] { return fail("a keyscribe:policy record that is malformed"); };
-    if (!fields->is_object() || !fields->contains("files") || !(*fields)["files"].is_array())
-        return refuse();
-    std::vector<PolicyFile> files;
-    for (const json& file : (*fields)["files"]) {
-        PolicyFile& read = files.emplace_back();
-        for (const auto& [name, to] :
-             {std::pair("name", &read.name), std::pair("text", &read.text)}) {
-            if (!file.is_object() || !file.contains(name) || !file[name].is_binary())
-                return refuse();
-            to->assign(file[name].get_binary().begin(), file[name].get_binary().end());
-        }
-    }
-    return files;
-}
-
-Result<tpm::PcrValues> foreign_values(Bytes buf) {
-    const auto fields = list::from_cbor(buf);
-    if (!fields) return std::unexpected(fields.error());
-    const auto refuse = [] { return fail("a keyscribe:foreign record that is malformed"); };
-    if (!fields->is_object() || !fields->contains("values") || !(*fields)["values"].is_object())
-        return refuse();
-    tpm::PcrValues values;
-    for (const auto& [name, value] : (*fields)["values"].items()) {
-        const auto bank = algorithm_named(name);
-        if (!bank || !value.is_binary() || value.get_binary().size() != size_of(*bank))
-            return refuse();
-        Digest digest{.size = size_of(*bank)};
-        std::ranges::copy(value.get_binary(), digest.bytes.begin());
-        values[*bank] = digest;
-    }
-    return values;
 }
 
 }  // namespace keyscribe::records

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The entries of the list that are not plain keys: template ima-buf, a name that begins with
-// "keyscribe:", and deterministic CBOR (cbor.h) as buf. RECORDS.md has them in CDDL (RFC 8610).
+// Makes the entries of the list that are not plain keys; list/record.h reads them, and
+// list/RECORDS.md has them in CDDL (RFC 8610).
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,9 @@
 #include "controller/host/events/baseline.h"
 #include "controller/host/events/key_event.h"
 #include "controller/host/tpm/tpm.h"
+#include "controller/list/record.h"
 
 namespace keyscribe::records {
-
-/// No keyring's name that begins so becomes an entry's name: it could pass for a record.
-inline constexpr std::string_view kRecordPrefix = "keyscribe:";
 
 struct Record {
     std::string name;
@@ -36,19 +34,16 @@ struct DaemonIdentity {
 };
 
 /// The TPM whose PCRs are extended.
-struct TpmState {
-    std::vector<Algorithm> banks;  ///< that have the PCR
-    std::uint32_t resets = 0;      ///< so far: each begins the PCRs anew
-    bool operator==(const TpmState&) const = default;
-};
+using TpmState = list::TpmFacts;
 
 struct PolicyFile {
     std::string name;  ///< without the directory
     std::string text;
 };
 
-/// What identifies a policy: SHA-256 over, for each file in order, the 32-bit little-endian length
-/// of its name, the name, the 32-bit little-endian length of its text, the text.
+std::vector<PolicyFile> copied(const std::vector<list::PolicyFile>& files);
+
+/// list::policy_digest() of them.
 Digest policy_digest(const std::vector<PolicyFile>& files);
 
 /// keyscribe:start: the list begins, or (`entries_before` > 0) goes on under a new daemon
@@ -111,15 +106,5 @@ Record tpm_record(std::uint64_t time, const TpmState& tpm, const std::string& wh
 
 /// keyscribe:detached: somebody interfered with what captures.
 Record detached_record(std::uint64_t time, const std::string& what);
-
-/// What a keyscribe:start, keyscribe:restart or keyscribe:tpm record says of the TPM; nothing: it
-/// says nothing of it, or is malformed.
-std::optional<TpmState> tpm_state(Bytes buf);
-
-/// The files of a keyscribe:policy record. Error: it is malformed.
-Result<std::vector<PolicyFile>> policy_files(Bytes buf);
-
-/// The values of a keyscribe:foreign record. Error: it is malformed.
-Result<tpm::PcrValues> foreign_values(Bytes buf);
 
 }  // namespace keyscribe::records

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "controller/list/cbor_reader.h"
+#include "controller/list/record.h"
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/ima_list.h"
 #include "controller/service/appraise/judge.h"
@@ -39,17 +39,12 @@ std::string text_of(const PcrBanks& values) {
 
 /// What the PCR had when a keyscribe:foreign record was written. False: malformed.
 bool read_foreign(const TemplateFields& fields, unsigned pcr, PcrBanks& values) {
-    const auto record = cbor::Map::parse(fields.more[0]);
-    const auto told = record ? (*record)["values"] : std::nullopt;
-    const auto banks = told ? cbor::Map::of(*told) : std::nullopt;
-    if (!banks || record->uint("pcr") != pcr) return false;
-    for (std::size_t i = 0; i < banks->size(); ++i) {
-        const auto& [name, item] = banks->at(i);
-        const auto bank = algorithm_named(name);
-        const auto bytes = item.bytes();
-        if (!bank || !bytes || bytes->size() != size_of(*bank)) return false;
-        const auto value = std::ranges::find(values, *bank, &PcrBanks::value_type::first);
-        if (value != values.end()) std::ranges::copy(*bytes, value->second.bytes.begin());
+    const auto record = list::parse_record(fields.name, fields.more[0]);
+    const auto* foreign = record ? std::get_if<list::Foreign>(&*record) : nullptr;
+    if (foreign == nullptr || foreign->pcr != pcr) return false;
+    for (const auto& [bank, digest] : foreign->values) {
+        const auto value = std::ranges::find(values, bank, &PcrBanks::value_type::first);
+        if (value != values.end()) value->second = digest;
     }
     return true;
 }
@@ -255,7 +250,7 @@ class Appraiser {
                              "an entry of what is kept that nothing vouches for", in_list(number));
                 continue;
             }
-            if (const auto fields = list::take_apart(one.template_name, one.template_data))
+            if (const auto fields = list::decode_fields(one.template_name, one.template_data))
                 judge_.entry(number, one, *fields);
         }
     }
@@ -338,7 +333,7 @@ class Appraiser {
                           place);
             return;
         }
-        if (hashed.fields->name == "keyscribe:foreign" &&
+        if (list::record_kind(hashed.fields->name) == list::kForeign &&
             !read_foreign(*hashed.fields, evidence_.pcr, values))
             content_.add(codes::kRecordMalformed, "a foreign extend's record that is malformed",
                          place);

@@ -119,7 +119,7 @@ void ImaJudge::find_late_signers(const ListPass& list) {
         const auto entry = reader.next();
         if (!entry || !*entry) return;
         if ((*entry)->pcr != list.pcr) continue;
-        const auto fields = list::take_apart((*entry)->template_name, (*entry)->template_data);
+        const auto fields = list::decode_fields((*entry)->template_name, (*entry)->template_data);
         if (!fields || !fields->buf || !matches_any(policy_.ima.signers, fields->name)) continue;
         for (Signer& signer : signers_)
             if (!signer.always && signer.since == 0 &&

@@ -52,7 +52,7 @@ std::expected<ImaSignature, std::string> parse_ima_signature(Bytes xattr) {
 }
 
 std::expected<std::vector<std::uint8_t>, std::string> signed_digest(
-    const ImaSignature& signature, const list::TemplateParts& measured) {
+    const ImaSignature& signature, const list::TemplateFields& measured) {
     const std::string name(signature.hash->name);
     if (signature.hash->collides)
         return std::unexpected("is over " + name +

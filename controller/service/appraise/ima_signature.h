@@ -35,7 +35,7 @@ std::expected<ImaSignature, std::string> parse_ima_signature(Bytes xattr);
 /// What it is over, which must have been measured with the signature's own algorithm. Error, a
 /// clause: why nobody can tell.
 std::expected<std::vector<std::uint8_t>, std::string> signed_digest(
-    const ImaSignature& signature, const list::TemplateParts& measured);
+    const ImaSignature& signature, const list::TemplateFields& measured);
 
 enum class SignatureCheck { kGood, kBad, kNotPossible };
 

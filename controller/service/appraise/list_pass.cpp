@@ -73,7 +73,7 @@ PayloadCheck check_payload(const TemplateFields& fields, KnownPayloads& known) {
 void hash_entry(const ListPass& pass, HashedEntry& hashed, KnownPayloads& known) {
     const list::Entry& entry = hashed.entry;
     hashed.violation = entry.is_violation();
-    if (const auto fields = list::take_apart(entry.template_name, entry.template_data))
+    if (const auto fields = list::decode_fields(entry.template_name, entry.template_data))
         hashed.fields = *fields;
     if (hashed.violation) {
         for (std::size_t i = 0; i < pass.start.size(); ++i)

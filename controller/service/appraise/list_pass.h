@@ -17,7 +17,7 @@
 
 namespace keyscribe::appraise {
 
-using TemplateFields = list::TemplateParts;
+using list::TemplateFields;
 
 /// Whether an entry's digest is that of the buffer that it carries.
 enum class PayloadCheck {

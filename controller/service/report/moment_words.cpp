@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/service/report/moment_words.h"
 
-#include "controller/list/cbor_reader.h"
+#include "controller/list/record.h"
 #include "controller/service/report/words.h"
 
 namespace keyscribe::report {
 namespace {
 
-using list::Change;
 using list::Operation;
-using list::cbor::Map;
-
-constexpr std::string_view kPrefix = "keyscribe:";
 
 Html words(std::string_view text) {
     Html html;
@@ -19,97 +15,117 @@ Html words(std::string_view text) {
     return html;
 }
 
-Html key_words(const Change& change) {
+Html key_words(const list::KeyFacts& key) {
     Html html;
-    if (!change.type.empty()) html.add(R"(<span class="type">{}</span> )", change.type);
-    html.add(R"(<b class="title">{}</b>)", name(change.description));
+    if (!key.type.empty()) html.add(R"(<span class="type">{}</span> )", key.type);
+    html.add(R"(<b class="title">{}</b>)", name(key.description));
     return html;
 }
 
-Html ring_words(const Change& change) {
+Html fact_words(const list::KeyFacts& key) {
     Html html;
-    if (change.keyring_name.empty()) return html;
-    const bool out = change.operation == Operation::kUnlink;
-    html.add(" {} {}", out ? "from" : "in", name(change.keyring_name));
-    if (change.operation == Operation::kMove) html.add(", from {}", name(change.from_name));
+    if (key.expiry != 0) html.add(", times out {}", utc(key.expiry));
+    if (!key.public_key.empty())
+        html.add(", public key {}", digest(hash(Algorithm::kSha256, key.public_key)));
     return html;
 }
 
-Html more_words(const Change& change, bool has_payload) {
-    Html html;
-    if (change.restriction)
-        html.add(", restricted to {}",
-                 name(change.restriction->empty() ? "nothing" : *change.restriction));
-    if (change.error != 0) html.add(", with error {}", change.error);
-    if (change.expiry != 0) html.add(", times out {}", utc(change.expiry));
-    if (change.sha256)
-        html.add(", {} {}", has_payload ? "content" : "content not measured,",
-                 digest(*change.sha256));
-    if (!change.withheld.empty()) html.add(" ({})", change.withheld);
-    if (!change.public_key.empty())
-        html.add(", public key {}", digest(hash(Algorithm::kSha256, change.public_key)));
-    if (change.actor) {
-        const list::ActorView& actor = *change.actor;
-        html.add(R"( <span class="actor">by {}, pid {}, uid {}</span>)",
-                 name(actor.exe.empty() ? actor.comm : actor.exe), actor.pid, actor.uid);
-    }
-    return html;
-}
+/// What a record says, in words; nothing of its kind's name.
+struct Words {
+    bool has_payload;
 
-Html change_words(const Change& change, bool has_payload) {
-    Html html;
-    if (change.operation == Operation::kBaselineBegin) {
-        html.add("what is there now, in {}: ", count(change.keyrings.size(), "keyring"));
-        constexpr std::size_t kNamed = 20;
-        for (std::size_t i = 0; i < std::min(kNamed, change.keyrings.size()); ++i)
-            html.add("{}{}", i == 0 ? "" : ", ", name(change.keyrings[i].name));
-        if (change.keyrings.size() > kNamed)
-            html.add(" and {} more", grouped(change.keyrings.size() - kNamed));
+    Html operator()(const list::Event& event) const {
+        Html html = key_words(event.key);
+        if (const std::string_view ring = event.key.keyring.name; !ring.empty()) {
+            const bool out = event.operation == Operation::kUnlink;
+            html.add(" {} {}", out ? "from" : "in", name(ring));
+            if (event.operation == Operation::kMove) html.add(", from {}", name(event.from.name));
+        }
+        if (event.restriction)
+            html.add(", restricted to {}",
+                     name(event.restriction->empty() ? "nothing" : *event.restriction));
+        if (event.error != 0) html.add(", with error {}", event.error);
+        if (event.sha256)
+            html.add(", {} {}", has_payload ? "content" : "content not measured,",
+                     digest(*event.sha256));
+        if (!event.withheld.empty()) html.add(" ({})", event.withheld);
+        html.add("{}", fact_words(event.key));
+        if (event.actor)
+            html.add(R"( <span class="actor">by {}, pid {}, uid {}</span>)",
+                     name(event.actor->exe.empty() ? event.actor->comm : event.actor->exe),
+                     event.actor->pid, event.actor->uid);
         return html;
     }
-    if (change.operation == Operation::kBaselineEnd) return words("that is all");
-    html.add("{}{}{}", key_words(change), ring_words(change), more_words(change, has_payload));
-    return html;
-}
+    Html operator()(const list::Baseline& baseline) const {
+        Html html = key_words(baseline.key);
+        if (const std::string_view ring = baseline.key.keyring.name; !ring.empty())
+            html.add(" in {}", name(ring));
+        html.add("{}", fact_words(baseline.key));
+        return html;
+    }
+    Html operator()(const list::BaselineBegin& begin) const {
+        Html html;
+        html.add("what is there now, in {}: ", count(begin.keyrings.size(), "keyring"));
+        constexpr std::size_t kNamed = 20;
+        for (std::size_t i = 0; i < std::min(kNamed, begin.keyrings.size()); ++i)
+            html.add("{}{}", i == 0 ? "" : ", ", name(begin.keyrings[i].name));
+        if (begin.keyrings.size() > kNamed)
+            html.add(" and {} more", grouped(begin.keyrings.size() - kNamed));
+        return html;
+    }
+    Html operator()(const list::BaselineEnd&) const { return words("that is all"); }
+    Html operator()(const list::Start& start) const {
+        Html html;
+        html.add("keyscribe {} on kernel {}, daemon {}, BPF object {}", name(start.version),
+                 name(start.kernel), digest(start.controller), digest(start.bpf));
+        return html;
+    }
+    Html operator()(const list::Policy& policy) const {
+        Html html;
+        html.add("in force from here on: {}", digest(policy.digest));
+        constexpr std::size_t kNamed = 20;
+        for (std::size_t i = 0; i < std::min(kNamed, policy.files.size()); ++i)
+            html.add(", {}", name(policy.files[i].name));
+        if (policy.files.size() > kNamed) html.add(", and more");
+        return html;
+    }
+    Html operator()(const list::Loss& loss) const {
+        return words(grouped(loss.count) + " key events were lost");
+    }
+    Html operator()(const list::Missed& missed) const {
+        return words("the kernel skipped " + grouped(missed.count) + " runs of a program");
+    }
+    Html operator()(const list::Drop& drop) const {
+        return words(grouped(drop.count) + " key events were given up while they waited");
+    }
+    Html operator()(const list::Foreign&) const { return words("somebody else extended the PCR"); }
+    Html operator()(const list::Tampered& one) const { return sentence(one.what); }
+    Html operator()(const list::TpmChange& one) const { return sentence(one.what); }
+    Html operator()(const list::Detached& one) const { return sentence(one.what); }
+    Html operator()(const list::Unknown&) const { return {}; }
+    Html operator()(const list::Payload& payload) const {
+        Html html;
+        html.add("content {} in {}", digest(hash(Algorithm::kSha256, payload.bytes)),
+                 name(payload.keyring));
+        return html;
+    }
 
-std::string number(const Map& fields, std::string_view member) {
-    const auto value = fields.uint(member);
-    return value ? grouped(*value) : "an unknown number of";
-}
+  private:
+    static Html sentence(std::string_view what) { return whole_name(beginning(what, 400)); }
+};
 
-Html speaker_words(const Map& fields) {
-    Html html;
-    html.add("keyscribe {} on kernel {}, daemon {}, BPF object {}",
-             name(fields.text("version").value_or("")), name(fields.text("kernel").value_or("")),
-             digest(fields.bytes("controller").value_or(Bytes())),
-             digest(fields.bytes("bpf").value_or(Bytes())));
-    return html;
-}
-
-Html policy_words(const Map& fields) {
-    Html html;
-    html.add("in force from here on: {}", digest(fields.bytes("digest").value_or(Bytes())));
-    const auto files = fields["files"];
-    if (!files || files->kind != list::cbor::Kind::kArray) return html;
-    Bytes rest = files->content;
-    for (int i = 0; i < 20 && !rest.empty(); ++i)
-        if (const auto file = Map::of(list::cbor::next(rest)))
-            html.add(", {}", name(file->name("name").value_or("")));
-    if (!rest.empty()) html.add(", and more");
-    return html;
-}
-
-Html own_words(std::string_view kind, const Map& fields) {
-    if (kind == "start" || kind == "restart") return speaker_words(fields);
-    if (kind == "policy") return policy_words(fields);
-    if (kind == "loss") return words(number(fields, "count") + " key events were lost");
-    if (kind == "missed")
-        return words("the kernel skipped " + number(fields, "count") + " runs of a program");
-    if (kind == "drop")
-        return words(number(fields, "count") + " key events were given up while they waited");
-    if (kind == "foreign") return words("somebody else extended the PCR");
-    if (const auto what = fields.text("what")) return whole_name(beginning(*what, 400));
-    return {};
+/// When it was; nothing: the record does not say.
+std::optional<std::uint64_t> time_of(const list::Record& record) {
+    return std::visit(
+        []<class Kind>(const Kind& one) -> std::optional<std::uint64_t> {
+            if constexpr (requires { one.key.time; })
+                return one.key.time;
+            else if constexpr (requires { one.time; })
+                return one.time;
+            else
+                return std::nullopt;
+        },
+        record);
 }
 
 }  // namespace
@@ -121,31 +137,22 @@ MomentWords words_of(const Moment& moment) {
         told.what = name(moment.name);
         return told;
     }
-    if (!moment.name.starts_with(kPrefix)) {
-        if (moment.buf.empty() && moment.name == "boot_aggregate") {
-            told.operation = words("boot");
-            told.what = words("the list begins");
-            return told;
-        }
-        told.is_change = true;
-        told.operation = words("key");
-        told.what.add("content {} in {}", digest(hash(Algorithm::kSha256, moment.buf)),
-                      name(moment.name));
+    if (moment.buf.empty() && moment.name == "boot_aggregate") {
+        told.operation = words("boot");
+        told.what = words("the list begins");
         return told;
     }
-    const std::string_view kind = moment.name.substr(kPrefix.size());
-    told.operation.add("{}", kind);
-    if (const auto change = list::parse_change(moment.name, moment.buf); !change) {
+    told.operation.add("{}", list::record_kind(moment.name).value_or("key"));
+    const auto record = list::parse_record(moment.name, moment.buf);
+    if (!record) {
         told.what = words("malformed");
-    } else if (*change) {
-        told.is_change = (*change)->operation != Operation::kBaselineBegin &&
-                         (*change)->operation != Operation::kBaselineEnd;
-        told.what = change_words(**change, moment.has_payload);
-        told.time = (*change)->time;
-    } else if (const auto fields = Map::parse(moment.buf)) {
-        told.what = own_words(kind, *fields);
-        told.time = fields->uint("time");
+        return told;
     }
+    told.is_change = std::holds_alternative<list::Event>(*record) ||
+                     std::holds_alternative<list::Baseline>(*record) ||
+                     std::holds_alternative<list::Payload>(*record);
+    told.what = std::visit(Words{moment.has_payload}, *record);
+    told.time = time_of(*record);
     return told;
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/service/report/story.h"
 
-#include "controller/list/cbor_reader.h"
-#include "controller/list/template_data.h"
+#include "controller/list/template_format.h"
 #include "controller/list/unfold.h"
 
 namespace keyscribe::report {
@@ -38,24 +37,27 @@ void Story::tell(const list::Entry& entry, std::uint64_t number, unsigned pcr) {
 }
 
 void Story::tell(const list::LogicalRecord& record) {
-    // What is malformed is a finding already, and changes nothing here.
-    (void)model_.feed(record);
     Moment moment{record.entry, record.index, record.name, record.buf};
-    const auto change = list::parse_change(record.name, record.buf);
-    if (change && *change && (*change)->plain && !moments_.empty() &&
-        !moments_.back().name.starts_with("keyscribe:")) {
+    const auto parsed = list::parse_record(record.name, record.buf);
+    // What is malformed is a finding already, and changes nothing here.
+    if (parsed)
+        (void)model_.apply(*parsed, record);
+    else
+        model_.finish();
+    const auto* event = parsed ? std::get_if<list::Event>(&*parsed) : nullptr;
+    if (event != nullptr && event->plain && !moments_.empty() &&
+        !list::record_kind(moments_.back().name)) {
         moment.has_payload = true;
         moments_.back() = moment;
         return;
     }
-    if (record.name == "keyscribe:start" || record.name == "keyscribe:restart")
-        if (const auto fields = list::cbor::Map::parse(record.buf))
-            speakers_.push_back({.entry = record.entry,
-                                 .version = fields->text("version").value_or(""),
-                                 .kernel = fields->text("kernel").value_or(""),
-                                 .boot_id = fields->text("boot_id").value_or(""),
-                                 .controller = fields->bytes("controller").value_or(Bytes()),
-                                 .bpf = fields->bytes("bpf").value_or(Bytes())});
+    if (const auto* start = parsed ? std::get_if<list::Start>(&*parsed) : nullptr)
+        speakers_.push_back({.entry = record.entry,
+                             .version = start->version,
+                             .kernel = start->kernel,
+                             .boot_id = start->boot_id,
+                             .controller = start->controller,
+                             .bpf = start->bpf});
     moments_.push_back(moment);
 }
 
