@@ -110,7 +110,7 @@ int wait_for(const settings::Config& config, const std::string& state, unsigned 
     for (;;) {
         const auto status = ask(config, "GET", "/v1/status");
         if (status &&
-            (state == "idle" ? (*status)["idle"].get<bool>() : (*status)["waiting_for"].empty()))
+            (state == "idle" ? status->value("idle", false) : (*status)["waiting_for"].empty()))
             return 0;
         if (!status) {
             why = status.error();
@@ -141,7 +141,12 @@ void add_status(CLI::App& app, Context& context) {
         ->callback(with_config(context, reload));
 
     CLI::App* wait = app.add_subcommand("wait", "Wait until the daemon is ready, or idle");
-    wait->require_subcommand(1);
+    wait->require_subcommand(0, 1);
+    wait->callback([wait] {
+        if (wait->get_subcommands().empty())
+            throw CLI::ValidationError("wait",
+                                       "for what? keyscribe wait ready, or keyscribe wait idle");
+    });
     for (const auto& [state, what] :
          {std::pair{"ready", "Policy, TPM and list are there: it can measure"},
           std::pair{"idle", "Ready, and every operation so far is in list and PCR"}}) {

@@ -145,7 +145,7 @@ Result<void> loop(CaptureLoop& capture_loop, PolicyActivation& policies, spool::
         auto moved = capture_loop.drain();
         if (!moved) return std::unexpected(moved.error());
         found = *moved;
-        if (found == Drained::kNothing)
+        if (found != Drained::kSome)
             if (auto done = capture_loop.refresh_baseline(); !done)
                 spdlog::warn("{}", to_string(done.error()));
         if (polls[2].revents != 0) policies.reload_on_request();
