@@ -86,7 +86,7 @@ static __always_inline const struct key *next_member(struct walk_members *walk)
     return 0;
 }
 
-/* 0: the ring has no room. Global functions, here and below: see filter.bpf.h. */
+/* 0: the ring has no room. Global functions, here and below: see README.md. */
 __noinline int send_as_it_stands(__u64 key, __u64 keyring)
 {
     struct change change = {.key = (const struct key *)key,

@@ -101,7 +101,7 @@ static __always_inline void copy_short_name(char *to, const __u64 *text, __u32 l
     }
 }
 
-/* One behind the other; false: nothing was done. A global function: see filter.bpf.h. */
+/* One behind the other; false: nothing was done. A global function: see README.md. */
 __noinline _Bool copy_short_names(struct short_names *to, __u64 first, __u32 first_length,
                                   __u64 second, __u32 second_length)
 {

@@ -22,6 +22,14 @@ measure() {
                 name, column, median, median - bare, median / bare, mean, own - bare_own }'
 }
 
+failures=0
+# saw OBSERVER FOUND CALLS: a row is of no use where the observer did not see each call.
+saw() {
+    echo "    $1 saw $2 of $3 calls"
+    (($2 >= $3)) || { echo "    NOT OK: the row above is not what it costs to see them" && failures=1; }
+}
+user_calls=$((3 * 61)) certificate_calls=41 # the timed ones, ten to warm up, the keyring
+
 users() { for size in "${sizes[@]}"; do measure "$1" user "$size" 50 "user $size"; done; }
 certificates() { measure "$1" asymmetric "$work/cert.der" 30 "certificate"; }
 
@@ -39,6 +47,16 @@ policy() {
     mkdir -p /etc/keyscribe/policy.d
     printf '%s\n' "$@" >/etc/keyscribe/policy.d/10-bench.policy
     ! systemctl is-active -q keyscribed || keyscribe reload >/dev/null
+}
+
+counter() { keyscribe status --json | jq ".counters.$1"; }
+# counted COUNTER CALLS NAME COMMAND...: rows of keyscribed, whose counter has to grow by the calls.
+counted() {
+    local counter=$1 calls=$2 before
+    shift 2
+    before=$(counter "$counter")
+    "$@"
+    saw keyscribed $(($(counter "$counter") - before)) "$calls"
 }
 
 # slow_tpm DELAY...: a row for each: every TPM command takes so many milliseconds more.
@@ -77,18 +95,18 @@ printf '[capture]\ndetach_on_stop = true\n' >/etc/keyscribe/keyscribe.toml
 policy 'measure func=KEY_CHECK keyrings=another_ring'
 systemctl start keyscribed
 keyscribe wait ready --timeout 120
-users "keyscribed, no rule for this keyring"
+counted filtered $((user_calls - 3)) users "keyscribed, no rule for this keyring"
 policy 'measure func=KEY_CHECK keyrings=another_ring op=all'
 operations "keyscribed, no rule for this keyring"
 policy 'measure func=KEY_CHECK'
-users "keyscribed, no rule for this type"
+counted filtered $((user_calls - 3)) users "keyscribed, no rule for this type"
 policy 'measure func=KEY_CHECK keyrings=bench_ring key_type=user|asymmetric'
-users "keyscribed, matching rule"
+counted numbered $((user_calls - 3)) users "keyscribed, matching rule"
 keyscribe wait idle --timeout 300
 policy 'measure func=KEY_CHECK keyrings=bench_ring key_type=user|asymmetric op=all'
 operations "keyscribed, matching rule"
 keyscribe wait idle --timeout 300
-certificates "keyscribed, matching rule"
+counted numbered $((certificate_calls - 1)) certificates "keyscribed, matching rule"
 keyscribe wait idle --timeout 300
 keyscribe status | grep -E '^(captured|measured|lost)'
 policy 'measure func=KEY_CHECK keyrings=bench_ring key_type=user|asymmetric'
@@ -132,19 +150,40 @@ certificates "bare, again"
 
 function=security_key_post_create_or_update
 grep -qw $function /proc/kallsyms || function=ima_post_key_create_or_update
-bpftrace -e "kprobe:$function { printf(\"%d %s %r\n\", pid, comm, buf(arg2, 64)); }" >"$work/bpftrace" 2>&1 &
-until grep -q Attaching "$work/bpftrace"; do sleep 0.1; done
+bpftrace -B line -e "kprobe:$function { printf(\"%d %s %r\n\", pid, comm, buf(arg2, 64)); }" >"$work/bpftrace" 2>&1 &
+bpftrace=$!
+# It says "Attaching" before it does: it is attached when it has seen something.
+until grep -q ' keyctl ' "$work/bpftrace"; do
+    kill -0 $bpftrace || break
+    keyctl add user probe x @s >/dev/null
+    sleep 0.1
+done
+lines() { grep -c ' add_key_cost ' "$work/bpftrace"; }
 users "bpftrace, kprobe, 64 bytes of the payload"
-kill %1
-wait
+# It prints later, and forgets what it has not printed when it is stopped.
+for _ in {1..300}; do
+    (($(lines) < user_calls)) || break
+    sleep 0.1
+done
+saw bpftrace "$(lines)" $user_calls
+kill $bpftrace
+timeout 60 tail --pid=$bpftrace -f /dev/null || kill -KILL $bpftrace
+wait $bpftrace
 
 auditd
+auditd=$(pgrep -x auditd)
 auditctl -a always,exit -F arch=b64 -S add_key -S keyctl >/dev/null
 users "auditd, add_key rule"
 auditctl -D >/dev/null
-pkill auditd
+kill "$auditd"
+timeout 60 tail --pid="$auditd" -f /dev/null
+saw auditd "$(grep -c 'type=SYSCALL.*syscall=248 .*comm="add_key_cost"' /var/log/audit/audit.log)" $user_calls
 
 if [[ -w /sys/kernel/security/ima/policy ]] &&
     echo 'measure func=KEY_CHECK keyrings=bench_ring' >/sys/kernel/security/ima/policy; then
     certificates "IMA KEY_CHECK, first of its digest"
+    # It drops an entry whose digest it has had.
+    saw "IMA, of one digest," "$(grep -c ' bench_ring ' /sys/kernel/security/ima/ascii_runtime_measurements)" 1
 fi
+
+exit $failures
