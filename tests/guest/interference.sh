@@ -198,7 +198,7 @@ flip() {
     perl -e 'open F, "+<", $ARGV[0] or die; seek F, $ARGV[1], 0; read F, $_, 1;
         seek F, $ARGV[1], 0; print F chr(ord ^ 1 << $ARGV[2])' $list_dir/spool "$1" $((RANDOM % 8))
 }
-frame=$(((($(stat -c %s $list_dir/spool) - 4096)) / 8))
+frame=$((($(stat -c %s $list_dir/spool) - 4096) / 8))
 inject flip $((RANDOM % 100))
 inject flip $((512 + RANDOM % 100))
 for i in 0 2 5 7; do inject flip $((4096 + i * frame + RANDOM % (frame - 8))); done

@@ -121,7 +121,7 @@ equal "uid" "$(field '.actor.uid, .actor.gid, .actor.euid' | tr '\n' ' ')" "0 0 
 described=$(keyctl rdescribe "$serial")
 equal "type, uid, gid, perm and description are keyctl's" \
     "$(field '.key.type'),$(field .key.uid),$(field .key.gid),$(printf '%08x' "$(field .key.perm)"),$(field .key.description)" \
-    "$(sed 's/;/,/g' <<<"$described")"
+    "${described//;/,}"
 cgroup=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
 equal "cgroup" "$(field .actor.cgroup_id)" "$(stat -c %i "$cgroup")"
 login=$(cat /proc/self/loginuid)
