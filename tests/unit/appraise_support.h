@@ -390,15 +390,24 @@ struct Host {
         if (kind != "baseline") fields["seq"] = ++seq;
         return fields;
     }
+    /// As begin() gives them; another name's is its own.
+    int ring_serial(std::string_view ring) {
+        if (ring == ".builtin_trusted_keys") return 100;
+        if (ring == ".ima") return 101;
+        if (ring == ".secondary_trusted_keys") return 102;
+        return rings_.try_emplace(std::string(ring), 110 + static_cast<int>(rings_.size()))
+            .first->second;
+    }
     void event(const std::string& kind, int serial, std::string_view ring,
                std::string_view description) {
-        list.record(kind, key_fields(kind, serial, ring, 101, description));
+        list.record(kind, key_fields(kind, serial, ring, ring_serial(ring), description));
     }
     /// The payload, and the record that says whose it is.
     void key(std::string_view ring, Bytes payload, int serial, std::string_view description,
              std::string_view type = "asymmetric") {
         list.buf(ring, payload);
-        nlohmann::json fields = key_fields("create", serial, ring, 101, description, type);
+        nlohmann::json fields =
+            key_fields("create", serial, ring, ring_serial(ring), description, type);
         fields["length"] = payload.size();
         fields["plain"] = true;
         fields["sha256"] = list::cbor_bytes(hash(Algorithm::kSha256, payload));
@@ -476,6 +485,7 @@ struct Host {
         signatures_[which] = quote.sign(attests_[which]);
         made.quotes.push_back({attests_[which], signatures_[which], pcrs});
     }
+    std::map<std::string, int> rings_;
     Buffer ak_;
     std::array<Buffer, 2> attests_, signatures_;
 };

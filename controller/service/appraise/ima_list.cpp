@@ -69,17 +69,21 @@ bool verifies(EVP_PKEY* key, const HashAlgorithm& hash, Bytes digest, Bytes sign
 
 }  // namespace
 
-ImaJudge::ImaJudge(const AppraisalPolicy& policy, const KeyLedger& ledger,
-                   const BlockedFiles& blocked, const ListPass& list, Findings& findings)
-    : policy_(policy), ledger_(ledger), blocked_(blocked), findings_(findings), keys_(ledger) {
+ImaJudge::ImaJudge(const AppraisalPolicy& policy, const KeyJudge& keys, const BlockedFiles& blocked,
+                   const ListPass& list, Findings& findings)
+    : policy_(policy),
+      materials_(keys.materials()),
+      blocked_(blocked),
+      findings_(findings),
+      keys_(keys.materials()) {
     constexpr std::size_t kNone = SIZE_MAX;
-    std::vector<std::size_t> signer_of(ledger.materials(), kNone);
-    for (const Presence& presence : ledger.presences()) {
-        if (!matches_any(policy.ima.signers, ledger.ring_name(presence.ring))) continue;
+    std::vector<std::size_t> signer_of(materials_.size(), kNone);
+    for (const Presence& presence : keys.presences()) {
+        if (!presence.vouches || !matches_any(policy.ima.signers, presence.ring)) continue;
         std::size_t& signer = signer_of[presence.material];
         if (signer == kNone) {
             signer = signers_.size();
-            signers_.push_back({presence.material, key_ids(ledger.material(presence.material))});
+            signers_.push_back({presence.material, key_ids(materials_[presence.material])});
         }
         signers_[signer].always = signers_[signer].always || presence.baseline;
     }
@@ -127,7 +131,7 @@ void ImaJudge::find_late_signers(const ListPass& list) {
         if (!fields || !matches_any(policy_.ima.signers, fields->name)) continue;
         for (Signer& signer : signers_)
             if (!signer.always && signer.since == 0 &&
-                std::ranges::equal(ledger_.material(signer.material).certificate, fields->more[0]))
+                std::ranges::equal(materials_[signer.material].certificate, fields->more[0]))
                 signer.since = number;
     }
 }

@@ -15,9 +15,9 @@ namespace keyscribe::appraise {
 
 class ImaJudge {
   public:
-    /// `ledger` is complete: Keyscribe's list was read to its end. `list` is looked through for the
+    /// `keys` is finished: Keyscribe's list was read to its end. `list` is looked through for the
     /// keys that it says came to sign files.
-    ImaJudge(const AppraisalPolicy& policy, const KeyLedger& ledger, const BlockedFiles& blocked,
+    ImaJudge(const AppraisalPolicy& policy, const KeyJudge& keys, const BlockedFiles& blocked,
              const ListPass& list, Findings& findings);
 
     void entry(const HashedEntry& hashed);
@@ -38,7 +38,7 @@ class ImaJudge {
     void file_signature(const HashedEntry& hashed, Bytes signature);
 
     const AppraisalPolicy& policy_;
-    const KeyLedger& ledger_;
+    const Materials& materials_;
     const BlockedFiles& blocked_;
     Findings& findings_;
     PublicKeys keys_;
