@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every keyring holds, and held, as records tell it. The semantics are the kernel's
-// (security/keys/keyring.c, key.c; keyrings(7)):
+// What every keyring holds, and held, as records tell it: the one answer to "who stands where". The
+// semantics are the kernel's (security/keys/keyring.c, key.c; keyrings(7)):
 // - a keyring holds one key of each type and description: another one that comes in displaces it;
-// - create, update, instantiate, reject, link and move put a key into the keyring; move takes it
-// out
-//   of the other one; unlink and clear take out; a revoked keyring is empty;
+// - which operations put a key into a keyring, take it out, or empty a keyring: KS_OPERATIONS in
+//   bpf/event.h;
 // - a key that is revoked, invalidated or expired stands there until the kernel's garbage collector
-//   takes it out, without a word: it stays here, with its mark, until it is destroyed;
+//   takes it out, without a word: it stays here, with its mark and the place where it died;
 // - a destroyed key stands nowhere, and a destroyed keyring holds nothing.
-// A baseline replaces what its keyrings hold; an event of a later time outweighs it.
+// Keyrings are told apart by serial and owner, never by name. A key that gets another payload is
+// another key here, and so is one whose serial is used again: it inherits nothing.
+// A baseline replaces what its keyrings hold. An event of a later time outweighs it; one of an
+// earlier time adds nothing: what it put there is remembered as having been there, no more.
 #pragma once
 
+#include <compare>
 #include <deque>
 #include <memory>
 #include <string>
@@ -31,7 +34,7 @@ inline constexpr std::uint32_t kNone = UINT32_MAX;
 struct Place {
     std::uint32_t entry = kNone;  ///< kNone: nowhere, or not yet
     std::uint32_t index = 0;      ///< in the entry
-    bool operator==(const Place&) const = default;
+    auto operator<=>(const Place&) const = default;
 };
 
 /// Bytes of the list: a record has less than 16 MiB (list_reader.h).
@@ -55,24 +58,29 @@ struct Actor {
 struct Key {
     std::int32_t serial = 0;  ///< 0: the list does not tell (a payload without a record)
     std::uint32_t uid = 0, gid = 0, perm = 0;
-    Interned type;               ///< empty: the list does not tell
-    std::string description;     ///< any bytes
-    std::int64_t expiry = 0;     ///< seconds since 1970; 0: never
-    std::uint64_t time = 0;      ///< of the last record about it
-    std::uint64_t sequence = 0;  ///< of the last event about it
-    Extent payload;              ///< in the list
-    Extent public_key;           ///< subjectPublicKey's bytes, in the list, where a record has them
-    Interned algorithm;          ///< of public_key
-    Interned withheld;           ///< why there is no payload
+    Interned type;                ///< empty: the list does not tell
+    std::string description;      ///< any bytes
+    std::int64_t expiry = 0;      ///< seconds since 1970; 0: never
+    std::uint64_t time = 0;       ///< of the last record about it
+    std::uint64_t seen = 0;       ///< of the last baseline's record about it
+    std::uint64_t looked_at = 0;  ///< of a keyring: when the last baseline of what it holds began
+    Place died;                   ///< where it was revoked, invalidated, ...; kNone: it lives
+    std::uint64_t sequence = 0;   ///< of the last event about it
+    Extent payload;               ///< in the list
+    Extent public_key;   ///< subjectPublicKey's bytes, in the list, where a record has them
+    Interned algorithm;  ///< of public_key
+    Interned withheld;   ///< why there is no payload
     std::optional<Sha256> sha256;                    ///< of the payload
     std::unique_ptr<const Sha256> fingerprint;       ///< SHA-256 of public_key
     std::unique_ptr<const std::string> restriction;  ///< of a keyring
     std::int32_t error = 0;                          ///< of a negative key
     std::uint8_t marks = 0;                          ///< Mark bits
     bool used = false;                               ///< the slot is
-    bool baselined = false;                          // a keyring that is being told
-    LinkId first_held = kNone;                       ///< of a keyring: the newest in it
-    LinkId first_link = kNone;                       ///< to it
+    bool told = false;          ///< a record is about it; else it was named as a keyring only
+    bool owner_known = false;   ///< uid is told
+    bool baselined = false;     // a keyring that is being told
+    LinkId first_held = kNone;  ///< of a keyring: the newest in it
+    LinkId first_link = kNone;  ///< to it
     KeyId next_serial = kNone;
 
     bool is_keyring() const { return std::string_view(type) == "keyring"; }
@@ -83,6 +91,7 @@ struct Key {
 struct Link {
     KeyId key = kNone, keyring = kNone;
     Place since, until;                  ///< until: nowhere while it stands
+    Place from;                          ///< since; or where the baseline began that tells of it
     std::uint64_t sequence = 0;          ///< of the event that put it there; 0: none
     std::uint64_t time = 0;              ///< then; CLOCK_BOOTTIME in ns; 0: the list does not tell
     std::unique_ptr<const Actor> actor;  ///< who put it there, where the record says so
@@ -116,6 +125,13 @@ class KeyringModel {
     /// The same of a record that was parsed already, views into `source`.
     Result<void> apply(const list::Record& record, const list::LogicalRecord& source);
 
+    /// What the last record changed, besides what it says of `key`.
+    struct Changes {
+        KeyId key = kNone;  ///< that it is about
+        std::vector<LinkId> began, ended;
+    };
+    const Changes& changes() const { return changes_; }
+
     const Key& key(KeyId id) const { return keys_[id]; }
     const Link& link(LinkId id) const { return links_[id]; }
     /// The live key of that serial; kNone where there is none.
@@ -127,6 +143,16 @@ class KeyringModel {
     std::vector<LinkId> contents(KeyId keyring) const;
     /// The links to the key that stand.
     std::vector<LinkId> holders(KeyId key) const;
+    /// Calls `each(LinkId)` for the links to the key that stand, newest first.
+    template <class Each>
+    void for_each_holder(KeyId key, Each each) const {
+        for (LinkId id = keys_[key].first_link; id != kNone; id = links_[id].next_link) each(id);
+    }
+    /// Whether the key stands there and both it and the keyring are of use. `now`: seconds since
+    /// 1970.
+    bool holds(const Link& link, std::int64_t now) const;
+    /// Where it ended, or the key's or keyring's life did; kNone: it goes on.
+    Place end_of(const Link& link) const;
     /// All links that there ever were into the keyring, oldest first.
     std::vector<LinkId> ever_held(KeyId keyring) const;
     /// All that there ever were, by number; of those with a keyring of kNone the slot is free.
@@ -166,6 +192,7 @@ class KeyringModel {
     /// What a record, of whichever kind, says of a key, and where the list has its bytes.
     struct Told {
         const list::KeyFacts& key;
+        std::optional<Sha256> fingerprint;  // of key.public_key
         list::Operation operation;
         const list::Event* event;  // nullptr: a baseline
         Place place;
@@ -184,18 +211,25 @@ class KeyringModel {
     std::size_t chain_of(std::int32_t serial) const;
     void bind(KeyId key);
     void unbind(KeyId key);
-    KeyId keyring_of(std::int32_t serial, std::string_view name);
-    KeyId key_of(const list::KeyFacts& facts, Place place);
+    KeyId keyring_of(const list::KeyringName& name);
+    KeyId keyring_named(std::string_view name);
+    void set_owner(KeyId keyring, std::uint32_t uid);
+    KeyId key_of(const Told& told);
+    KeyId renewed(KeyId key, const Told& told);
     void describe(Key& key, const Told& told);
     LinkId find_link(KeyId keyring, KeyId key) const;
+    LinkId new_link(KeyId keyring, KeyId key, const Beginning& beginning, Place place);
     LinkId put(KeyId keyring, KeyId key, const Beginning& beginning, Place place);
+    void put_former(KeyId keyring, KeyId key, const Beginning& beginning, Place place);
     void end(LinkId link, list::Operation how, Place place);
     void clear(KeyId keyring, list::Operation how, Place place);
     void destroy(KeyId key, Place place);
     void put_plain();
     Result<Extent> take_payload(const list::Event& event);
     void apply_event(const list::Event& event, const Told& told);
-    void begin_baseline(const list::BaselineBegin& begin);
+    void leave_source(const list::Event& event, KeyId key, Place place);
+    void mark(Key& key, const list::Event& event, Place place);
+    void begin_baseline(const list::BaselineBegin& begin, Place place);
     void apply_baseline(const list::Baseline& baseline, const Told& told);
     void end_baseline(Place place);
     void remember_removal(const Link& link, std::uint64_t time);
@@ -216,8 +250,11 @@ class KeyringModel {
 
     std::vector<KeyId> baseline_;  // the keyrings that are being told
     std::uint64_t baseline_time_ = 0;
+    Place baseline_place_;
     std::unordered_map<std::uint64_t, std::uint64_t> removed_;  // keyring and key, by serial: when
-    std::uint64_t now_ = 0;                                     // of the change that is applied
+    std::uint64_t now_ = 0;                                     // of the record that is applied
+    Place place_;                                               // its
+    Changes changes_;
 };
 
 }  // namespace keyscribe::keyrings

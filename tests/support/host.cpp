@@ -70,15 +70,23 @@ nlohmann::json Host::key_fields(const std::string& kind, int serial, std::string
     return fields;
 }
 
+int Host::ring_serial(std::string_view ring) {
+    if (ring == ".builtin_trusted_keys") return 100;
+    if (ring == ".ima") return 101;
+    if (ring == ".secondary_trusted_keys") return 102;
+    return rings_.try_emplace(std::string(ring), 110 + static_cast<int>(rings_.size()))
+        .first->second;
+}
+
 void Host::event(const std::string& kind, int serial, std::string_view ring,
                  std::string_view description) {
-    list.record(kind, key_fields(kind, serial, ring, 101, description));
+    list.record(kind, key_fields(kind, serial, ring, ring_serial(ring), description));
 }
 
 void Host::key(std::string_view ring, Bytes payload, int serial, std::string_view description,
                std::string_view type) {
     list.buf(ring, payload);
-    nlohmann::json fields = key_fields("create", serial, ring, 101, description, type);
+    nlohmann::json fields = key_fields("create", serial, ring, ring_serial(ring), description, type);
     fields["length"] = payload.size();
     fields["plain"] = true;
     fields["sha256"] = list::cbor_bytes(hash(Algorithm::kSha256, payload));

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +45,8 @@ struct Host {
     nlohmann::json key_fields(const std::string& kind, int serial, std::string_view ring,
                               int ring_serial, std::string_view description,
                               std::string_view type = "asymmetric");
+    /// As begin() gives them; another name's is its own.
+    int ring_serial(std::string_view ring);
     void event(const std::string& kind, int serial, std::string_view ring,
                std::string_view description);
     /// The payload, and the record that says whose it is.
@@ -65,6 +68,7 @@ struct Host {
 
   private:
     void add_quote(evidence::Evidence& made, const evidence::PcrSet& pcrs, int which);
+    std::map<std::string, int> rings_;
     Buffer ak_;
     std::array<Buffer, 2> attests_, signatures_;
 };

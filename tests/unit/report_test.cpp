@@ -399,7 +399,7 @@ TEST(Report, WhoSignedWhom) {
     for (const bool known : {true, false}) {
         // Without reference values the root's key has no certificate, and verifies all the same.
         const appraise::Basis nothing;
-        const Story story(*paper.appraisal.next);
+        const Story story(paper.appraisal);
         const SignerGraph graph =
             signer_graph({story, known ? paper.basis : nothing, std::time(nullptr)}, {});
         ASSERT_EQ(graph.nodes.size(), 4u);

@@ -56,7 +56,9 @@ class Appraiser {
         : evidence_(evidence),
           request_(request),
           basis_(basis),
-          judge_(basis.policy, basis.references, basis.blocked_keys, request.now, content_) {}
+          judge_(basis.policy, basis.references, basis.blocked_keys, request.now, content_) {
+        judge_.set_list({}, evidence.list.data);
+    }
 
     Appraisal run() {
         result_.boot_id = evidence_.boot_id;
@@ -240,6 +242,8 @@ class Appraiser {
 
     /// The judge hears the kept part of the list first. Its digests were verified when it came.
     void tell_kept() {
+        judge_.set_list(state_->list, evidence_.list.data);
+        kept_bytes_ = state_->list.size();
         list::ListReader reader(state_->list);
         for (std::uint64_t number = 0;; ++number) {
             const auto entry = reader.next();
@@ -251,7 +255,7 @@ class Appraiser {
                 continue;
             }
             if (const auto fields = list::decode_fields(one.template_name, one.template_data))
-                judge_.entry(number, one, *fields);
+                judge_.entry(number, one, *fields, 0);
         }
     }
 
@@ -337,7 +341,7 @@ class Appraiser {
             !read_foreign(*hashed.fields, evidence_.pcr, values))
             content_.add(codes::kRecordMalformed, "a foreign extend's record that is malformed",
                          place);
-        judge_.entry(hashed.number, hashed.entry, *hashed.fields);
+        judge_.entry(hashed.number, hashed.entry, *hashed.fields, kept_bytes_);
     }
 
     void check_boot() {
@@ -409,7 +413,7 @@ class Appraiser {
                             .start = zeros(quoted),
                             .quoted = wanted,
                             .threads = request_.threads};
-        ImaJudge judge(basis_.policy, judge_.ledger(), basis_.blocked_files, pass, content_);
+        ImaJudge judge(basis_.policy, judge_.keys(), basis_.blocked_files, pass, content_);
         const PassResult done = appraise::run(
             pass, [&](const HashedEntry& entry, PcrBanks&) { visit_ima(entry, judge); });
         result_.ima_entries = done.entries;
@@ -502,13 +506,17 @@ class Appraiser {
             for (Finding& finding : content_.take()) result_.findings.push_back(std::move(finding));
         std::ranges::stable_sort(result_.findings, std::greater(), &Finding::weight);
         std::size_t judged = 0;
-        std::vector<bool> seen(judge_.ledger().materials());
-        for (const Presence& presence : judge_.ledger().presences()) {
+        std::vector<bool> seen(judge_.keys().materials().size());
+        for (const Presence& presence : judge_.keys().presences()) {
             if (!presence.judged || seen[presence.material]) continue;
             seen[presence.material] = true;
             ++judged;
         }
-        result_.keys = unusable ? 0 : judged;
+        if (!unusable) {
+            result_.keys = judged;
+            result_.model = judge_.model();
+            result_.verdicts = judge_.take_verdicts();
+        }
         result_.verdict = worst == Weight::kUnusable          ? Verdict::kUnusable
                           : worst == Weight::kContraindicates ? Verdict::kContraindicated
                                                               : Verdict::kAffirmed;
@@ -527,6 +535,7 @@ class Appraiser {
     std::optional<KeptState> state_;
     ListPass pass_;
     std::size_t covered_bytes_ = 0;
+    std::size_t kept_bytes_ = 0;  // of the list, before what is new
 };
 
 }  // namespace

@@ -23,10 +23,15 @@
 
 #include "controller/evidence/evidence.h"
 #include "controller/service/appraise/finding.h"
+#include "controller/service/appraise/key_verdict.h"
 #include "controller/service/appraise/policy.h"
 #include "controller/service/appraise/quote.h"
 #include "controller/service/appraise/references.h"
 #include "controller/service/appraise/state.h"
+
+namespace keyscribe::keyrings {
+class KeyringModel;
+}
 
 namespace keyscribe::appraise {
 
@@ -68,6 +73,10 @@ struct Appraisal {
     std::uint64_t keys = 0;             ///< different keys that stood in judged keyrings
     std::uint64_t ima_entries = 0;      ///< of the kernel's list
     std::uint64_t ima_signatures = 0;   ///< in it that were verified, and are good
+
+    /// What stood where, by the list that the quote covers. Null where the evidence is unusable.
+    std::shared_ptr<const keyrings::KeyringModel> model;
+    std::vector<KeyVerdict> verdicts;  ///< of each key in each keyring: by the model's links
 
     /// To be kept, in place of the state that was given: state_header(next), then `kept` and
     /// `added`. Nothing where the evidence is unusable. The views last as long as the request's

@@ -63,16 +63,22 @@ bool may_have_signed(const Material& signer, const keyrings::CertificateView& si
 
 class Chains {
   public:
-    Chains(const AppraisalPolicy& policy, const KeyLedger& ledger, Findings& findings)
-        : policy_(policy), ledger_(ledger), findings_(findings), keys_(ledger) {}
+    Chains(const AppraisalPolicy& policy, const std::vector<Presence>& presences,
+           const Materials& materials, const TellChain& tell)
+        : policy_(policy),
+          presences_(presences),
+          materials_(materials),
+          tell_(tell),
+          keys_(materials) {}
 
     void check() {
-        std::set<std::pair<RingId, MaterialId>> done;
-        for (const Presence& presence : ledger_.presences()) {
-            const auto rule = policy_.chain.signers.find(ledger_.ring_name(presence.ring));
+        // What nobody vouches by is not tried: a rogue list cannot make signatures be verified.
+        for (const Presence& presence : presences_)
+            if (presence.vouches) vouching_.push_back(&presence);
+        for (const Presence& presence : presences_) {
+            const auto rule = policy_.chain.signers.find(presence.ring);
             if (rule == policy_.chain.signers.end() || !presence.judged) continue;
-            if (done.insert({presence.ring, presence.material}).second)
-                check(presence, rule->first, rule->second);
+            check(presence, rule->first, rule->second);
         }
     }
 
@@ -80,7 +86,7 @@ class Chains {
     enum class Answer { kSigned, kSignedLater, kNotSigned };
 
     void check(const Presence& presence, const std::string& ring, const Names& signers) {
-        const Material& material = ledger_.material(presence.material);
+        const Material& material = materials_[presence.material];
         if (material.reference != nullptr && (material.by_certificate || !material.has_payload) &&
             matches_any(policy_.chain.reference_suffices, ring))
             return;
@@ -89,22 +95,22 @@ class Chains {
             "the key" + (view ? " \"" + keyrings::display_name(*view) + '"' : std::string()) +
             " in " + ring;
         if (!view) {
-            findings_.add(codes::kChainBroken, what + " has no certificate that could be verified",
-                          in_list(presence.since));
+            tell_(presence.link, codes::kChainBroken,
+                  what + " has no certificate that could be verified", presence.since.entry);
             return;
         }
         switch (find_signer(presence, material, *view, signers)) {
             case Answer::kSigned:
                 return;
             case Answer::kSignedLater:
-                findings_.add(codes::kChainOrder,
-                              what + " is signed by a key that did not stand in its keyring then",
-                              in_list(presence.since));
+                tell_(presence.link, codes::kChainOrder,
+                      what + " is signed by a key that did not stand in its keyring then",
+                      presence.since.entry);
                 return;
             case Answer::kNotSigned:
-                findings_.add(codes::kChainBroken,
-                              what + " is signed by no key of the keyrings that vouch for it",
-                              in_list(presence.since));
+                tell_(presence.link, codes::kChainBroken,
+                      what + " is signed by no key of the keyrings that vouch for it",
+                      presence.since.entry);
         }
     }
 
@@ -114,10 +120,11 @@ class Chains {
         if (!certificate || !is_strong(certificate.get())) return Answer::kNotSigned;
         Answer answer = Answer::kNotSigned;
         std::set<MaterialId> refused;
-        for (const Presence& presence : ledger_.presences()) {
-            if (std::ranges::find(signers, ledger_.ring_name(presence.ring)) == signers.end() ||
+        for (const Presence* signer : vouching_) {
+            const Presence& presence = *signer;
+            if (std::ranges::find(signers, presence.ring) == signers.end() ||
                 refused.contains(presence.material) ||
-                !may_have_signed(ledger_.material(presence.material), view))
+                !may_have_signed(materials_[presence.material], view))
                 continue;
             EVP_PKEY* key = keys_.get(presence.material);
             if (key == nullptr || X509_verify(certificate.get(), key) != 1) {
@@ -132,9 +139,11 @@ class Chains {
     }
 
     const AppraisalPolicy& policy_;
-    const KeyLedger& ledger_;
-    Findings& findings_;
+    const std::vector<Presence>& presences_;
+    const Materials& materials_;
+    const TellChain& tell_;
     PublicKeys keys_;
+    std::vector<const Presence*> vouching_;
 };
 
 }  // namespace
@@ -152,7 +161,7 @@ Owned<EVP_PKEY> public_key(Bytes bits, std::string_view algorithm) {
 EVP_PKEY* PublicKeys::get(MaterialId id) {
     const auto [found, fresh] = keys_.try_emplace(id);
     if (!fresh) return found->second.get();
-    const Material& material = ledger_.material(id);
+    const Material& material = materials_[id];
     if (const auto view = keyrings::view_certificate(material.certificate)) {
         const unsigned char* der = view->spki.data();
         found->second.reset(d2i_PUBKEY(nullptr, &der, static_cast<long>(view->spki.size())));
@@ -162,8 +171,9 @@ EVP_PKEY* PublicKeys::get(MaterialId id) {
     return found->second.get();
 }
 
-void check_chains(const AppraisalPolicy& policy, const KeyLedger& ledger, Findings& findings) {
-    Chains(policy, ledger, findings).check();
+void check_chains(const AppraisalPolicy& policy, const std::vector<Presence>& presences,
+                  const Materials& materials, const TellChain& tell) {
+    Chains(policy, presences, materials, tell).check();
     ERR_clear_error();
 }
 

@@ -2,24 +2,25 @@
 // Who signed whom: signatures of certificates, verified, and in the order of time.
 #pragma once
 
+#include <functional>
 #include <unordered_map>
 
 #include "controller/service/appraise/finding.h"
-#include "controller/service/appraise/key_ledger.h"
+#include "controller/service/appraise/key_judge.h"
 #include "controller/service/appraise/openssl.h"
 #include "controller/service/appraise/policy.h"
 
 namespace keyscribe::appraise {
 
-/// OpenSSL's keys for those of a ledger, made once each.
+/// OpenSSL's keys, made once each.
 class PublicKeys {
   public:
-    explicit PublicKeys(const KeyLedger& ledger) : ledger_(ledger) {}
+    explicit PublicKeys(const Materials& materials) : materials_(materials) {}
     /// Null where it cannot be made: of an algorithm that is not known here, or malformed.
     EVP_PKEY* get(MaterialId id);
 
   private:
-    const KeyLedger& ledger_;
+    const Materials& materials_;
     std::unordered_map<MaterialId, Owned<EVP_PKEY>> keys_;
 };
 
@@ -27,8 +28,12 @@ class PublicKeys {
 /// "ecdsa-nist-p256": crypto/asymmetric_keys/x509_cert_parser.c). Null: not possible.
 Owned<EVP_PKEY> public_key(Bytes bits, std::string_view algorithm);
 
-/// Each key of a keyring that the policy names signers for must be signed by a key that stood in
-/// one of the signers' keyrings when it came.
-void check_chains(const AppraisalPolicy& policy, const KeyLedger& ledger, Findings& findings);
+using TellChain = std::function<void(keyrings::LinkId link, const Code& code, std::string sentence,
+                                     std::uint64_t entry)>;
+
+/// Each key of a keyring that the policy names signers for must be signed by a key that vouches
+/// and stood in one of the signers' keyrings when it came.
+void check_chains(const AppraisalPolicy& policy, const std::vector<Presence>& presences,
+                  const Materials& materials, const TellChain& tell);
 
 }  // namespace keyscribe::appraise

@@ -67,6 +67,7 @@ inline constexpr Code kKeyNotYetValid{"key-not-yet-valid", kContraindicates};
 inline constexpr Code kKeyRevoked{"key-revoked", kContraindicates};
 inline constexpr Code kKeyMissing{"key-missing", kContraindicates};
 inline constexpr Code kKeyringUnwatched{"keyring-unwatched", kContraindicates};
+inline constexpr Code kKeyringUnmeasured{"keyring-unmeasured", kContraindicates};
 inline constexpr Code kChainBroken{"chain-broken", kContraindicates};
 inline constexpr Code kChainOrder{"chain-order", kContraindicates};
 

@@ -48,17 +48,21 @@ bool is_kernel_digest(const TemplateFields& fields) {
 
 }  // namespace
 
-ImaJudge::ImaJudge(const AppraisalPolicy& policy, const KeyLedger& ledger,
-                   const BlockedFiles& blocked, const ListPass& list, Findings& findings)
-    : policy_(policy), ledger_(ledger), blocked_(blocked), findings_(findings), keys_(ledger) {
+ImaJudge::ImaJudge(const AppraisalPolicy& policy, const KeyJudge& keys, const BlockedFiles& blocked,
+                   const ListPass& list, Findings& findings)
+    : policy_(policy),
+      materials_(keys.materials()),
+      blocked_(blocked),
+      findings_(findings),
+      keys_(keys.materials()) {
     constexpr std::size_t kNone = SIZE_MAX;
-    std::vector<std::size_t> signer_of(ledger.materials(), kNone);
-    for (const Presence& presence : ledger.presences()) {
-        if (!matches_any(policy.ima.signers, ledger.ring_name(presence.ring))) continue;
+    std::vector<std::size_t> signer_of(materials_.size(), kNone);
+    for (const Presence& presence : keys.presences()) {
+        if (!presence.vouches || !matches_any(policy.ima.signers, presence.ring)) continue;
         std::size_t& signer = signer_of[presence.material];
         if (signer == kNone) {
             signer = signers_.size();
-            signers_.push_back({presence.material, key_ids(ledger.material(presence.material))});
+            signers_.push_back({presence.material, key_ids(materials_[presence.material])});
         }
         signers_[signer].always = signers_[signer].always || presence.baseline;
     }
@@ -123,7 +127,7 @@ void ImaJudge::find_late_signers(const ListPass& list) {
         if (!fields || !fields->buf || !matches_any(policy_.ima.signers, fields->name)) continue;
         for (Signer& signer : signers_)
             if (!signer.always && signer.since == 0 &&
-                std::ranges::equal(ledger_.material(signer.material).certificate, *fields->buf))
+                std::ranges::equal(materials_[signer.material].certificate, *fields->buf))
                 signer.since = number;
     }
 }

@@ -13,9 +13,9 @@ namespace keyscribe::appraise {
 
 class ImaJudge {
   public:
-    /// `ledger` is complete: Keyscribe's list was read to its end. `list` is looked through for the
+    /// `keys` is finished: Keyscribe's list was read to its end. `list` is looked through for the
     /// keys that it says came to sign files.
-    ImaJudge(const AppraisalPolicy& policy, const KeyLedger& ledger, const BlockedFiles& blocked,
+    ImaJudge(const AppraisalPolicy& policy, const KeyJudge& keys, const BlockedFiles& blocked,
              const ListPass& list, Findings& findings);
 
     /// `compared`: of a boot_aggregate, that it was compared with the firmware's quoted PCRs.
@@ -39,7 +39,7 @@ class ImaJudge {
     void verify_signature(const HashedEntry& hashed, Bytes xattr);
 
     const AppraisalPolicy& policy_;
-    const KeyLedger& ledger_;
+    const Materials& materials_;
     const BlockedFiles& blocked_;
     std::optional<TemplateFields> aggregate_;  ///< the first
     Findings& findings_;

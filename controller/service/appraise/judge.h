@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a list that the quote covers says: the keys against the reference values, and what the
-// records tell of losses, restarts and the like. Sees the entries in order, and only those.
+// What a list that the quote covers says: who is speaking, what was lost, and, through the
+// KeyringModel and the KeyJudge, the keys. Sees the entries in order, and only those.
 #pragma once
 
-#include <set>
+#include <memory>
 #include <string>
 
-#include "controller/list/cbor_reader.h"
-#include "controller/service/appraise/key_ledger.h"
-#include "controller/service/appraise/list_pass.h"
-#include "controller/service/appraise/policy.h"
+#include "controller/keyrings/keyring_model.h"
+#include "controller/list/template_data.h"
+#include "controller/service/appraise/key_judge.h"
 
 namespace keyscribe::appraise {
-
-namespace cbor = list::cbor;
 
 class Findings;
 
@@ -32,76 +29,53 @@ class Judge {
     Judge(const AppraisalPolicy& policy, const ReferenceValues& references,
           const BlockedKeys& blocked, std::int64_t now, Findings& findings)
         : policy_(policy),
-          references_(references),
-          blocked_(blocked),
-          now_(now),
           findings_(findings),
-          ledger_(references) {}
+          model_(std::make_shared<keyrings::KeyringModel>()),
+          keys_(policy, references, blocked, now, findings) {}
 
-    /// An entry of Keyscribe's list whose digests are right.
-    void entry(std::uint64_t number, const list::Entry& entry, const TemplateFields& fields);
+    /// The list in two parts: what was kept of it, if anything, and what is new.
+    void set_list(Bytes kept, Bytes added) { keys_.set_list(kept, added); }
+    /// An entry of Keyscribe's list whose digests are right. `base`: where its part of the list
+    /// begins in the whole.
+    void entry(std::uint64_t number, const list::Entry& entry, const list::TemplateFields& fields,
+               std::size_t base);
     /// After the last: missing keys, chains of trust.
     void finish();
 
-    const KeyLedger& ledger() const { return ledger_; }
+    const KeyJudge& keys() const { return keys_; }
+    std::vector<KeyVerdict> take_verdicts() { return keys_.take_verdicts(); }
+    std::shared_ptr<const keyrings::KeyringModel> model() const { return model_; }
     const HostClaims& claims() const { return claims_; }
 
   private:
-    /// A plain entry that waits for the record behind it, which may say whose it is.
-    struct Pending {
-        std::string_view ring;
-        Sha256 digest;
-        MaterialId material = 0;
-        bool fresh = false;
-        std::uint64_t entry = 0;
-    };
-
-    void unfolded(std::uint64_t number, std::string_view name, Bytes buf, const Sha256& digest);
-    void batch(std::uint64_t number, const list::Entry& entry);
-    void plain(std::uint64_t number, std::string_view name, Bytes buf, const Sha256& digest);
-    void flush();
-    void record(std::uint64_t number, std::string_view kind, Bytes buf);
-    bool start(std::uint64_t number, const cbor::Map& fields, bool again);
-    bool policy_in_force(std::uint64_t number, const cbor::Map& fields);
-    bool gap(std::uint64_t number, std::string_view kind, const cbor::Map& fields);
-    bool event(std::uint64_t number, std::string_view operation, const cbor::Map& fields);
-    bool baseline_begin(std::uint64_t number, const cbor::Map& fields);
-    bool baseline(std::uint64_t number, const cbor::Map& fields);
-    bool baseline_end(std::uint64_t number, const cbor::Map& fields);
-    std::optional<MaterialId> material_of(const cbor::Map& fields);
-    void put(std::uint64_t number, std::string_view ring, std::optional<MaterialId> material,
-             const cbor::Map& fields);
-    bool is_watched(std::string_view ring) const;
-    bool is_judged(std::string_view ring, std::string_view type) const;
-    /// A key in a keyring, and how sentences name it: few keys need one.
-    struct Subject {
-        const Material& material;
-        std::string_view ring, description;
-        std::string text() const;
-    };
-    void judge(std::uint64_t number, const Subject& key);
-    void judge_reference(std::uint64_t number, const Subject& key);
-    void judge_dates(std::uint64_t number, const Subject& key);
-    void missing();
+    void record(const list::LogicalRecord& source, const std::optional<Sha256>& digest);
+    void tell(const Code& code, std::string sentence);
+    // What a record says besides what the model takes from it.
+    void say(const list::Start& start);
+    void say(const list::Policy& policy);
+    void say(const list::BaselineBegin& begin);
+    void say(const list::BaselineEnd& end);
+    void say(const list::Loss& loss);
+    void say(const list::Missed& missed);
+    void say(const list::Drop& drop);
+    void say(const list::Foreign& foreign);
+    void say(const list::Tampered& tampered);
+    void say(const list::TpmChange& change);
+    void say(const list::Detached& detached);
+    void say(const list::Unknown& unknown);
+    void say(const list::Payload&) {}
+    void say(const list::Event&) {}
+    void say(const list::Baseline&) {}
 
     const AppraisalPolicy& policy_;
-    const ReferenceValues& references_;
-    const BlockedKeys& blocked_;
-    std::int64_t now_;
     Findings& findings_;
-    KeyLedger ledger_;
+    std::shared_ptr<keyrings::KeyringModel> model_;
+    KeyJudge keys_;
     HostClaims claims_;
-    std::optional<Pending> pending_;
     bool policy_seen_ = false;
-    std::uint64_t last_entry_ = 0;
-    std::uint64_t baseline_since_ = 0;  // the entry of the baseline that is being told; 0: none
-    std::set<RingId> baseline_rings_;
-    std::set<std::string, std::less<>> watched_by_host_;  // keyrings that the host's policy watches
-    struct Linked {
-        std::string_view ring, name;
-        std::uint64_t entry;
-    };
-    std::vector<Linked> linked_;
+    bool baseline_begun_ = false;
+    bool empty_ = true;
+    std::uint64_t number_ = 0;  // of the entry that is judged
 };
 
 }  // namespace keyscribe::appraise

@@ -106,6 +106,20 @@ Setting number(std::string_view name, unsigned& to, unsigned high) {
             }};
 }
 
+Setting uids(std::string_view name, std::vector<std::uint32_t>& to) {
+    return {name, "an array of uids", [&to](const toml::node& node) {
+                const toml::array* array = node.as_array();
+                if (array == nullptr || array->empty()) return false;
+                to.clear();
+                for (const toml::node& element : *array) {
+                    const auto uid = element.value_exact<std::int64_t>();
+                    if (!uid || *uid < 0 || *uid >= std::int64_t{UINT32_MAX}) return false;
+                    to.push_back(static_cast<std::uint32_t>(*uid));
+                }
+                return true;
+            }};
+}
+
 /// [chain.signers]: keyrings to keyrings.
 Setting signers(std::string_view name, std::map<std::string, Names, std::less<>>& to) {
     return {name,
@@ -130,7 +144,7 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
           flag("require_boot_aggregate", policy.evidence.require_boot_aggregate)}},
         {"keyrings",
          {names("watched", policy.keyrings.watched), names("exempt", policy.keyrings.exempt),
-          names("types", policy.keyrings.types)}},
+          names("types", policy.keyrings.types), uids("owners", policy.keyrings.owners)}},
         {"keys",
          {names("required", policy.keys.required), flag("allow_expired", policy.keys.allow_expired),
           flag("allow_not_yet_valid", policy.keys.allow_not_yet_valid),

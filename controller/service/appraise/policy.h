@@ -25,6 +25,7 @@ struct AppraisalPolicy {
         Names watched{"*"};          ///< globs; only keys in these are judged
         Names exempt{".blacklist"};  ///< globs; what stands in these is not trusted by anybody
         Names types{"asymmetric"};   ///< of the keys that are judged
+        std::vector<std::uint32_t> owners{0};  ///< uids: only their keyrings are judged
     } keyrings;
     struct {
         Names required;  ///< SHA-256 of certificates, or names of their files; "*": all

@@ -7,25 +7,41 @@ namespace keyscribe::report {
 namespace {
 
 using appraise::Match;
-using appraise::matches_any;
+
+/// A finding's code as a word about its key.
+struct CodeWord {
+    std::string_view code, word;
+};
+constexpr CodeWord kWords[] = {{"key-unknown", "unknown"},
+                               {"key-same-name", "unknown, with a known name"},
+                               {"key-other-certificate", "known key, other certificate"},
+                               {"key-unidentified", "unidentified"},
+                               {"key-blocked", "blocked"},
+                               {"key-expired", "expired"},
+                               {"key-not-yet-valid", "not yet valid"},
+                               {"key-revoked", "revoked"},
+                               {"keyring-unwatched", "not watched"},
+                               {"chain-broken", "no signer"},
+                               {"chain-order", "signer came later"}};
+
+std::string_view word_of(std::string_view code) {
+    const auto found = std::ranges::find(kWords, code, &CodeWord::code);
+    return found == std::end(kWords) ? code : found->word;
+}
 
 /// Everything about one key, step by step.
 class Viewing {
   public:
-    Viewing(const Judgement& judgement, const keyrings::Link& link)
+    Viewing(const Judgement& judgement, keyrings::LinkId id)
         : judgement_(judgement),
-          key_(judgement.story.model().key(link.key)),
-          ring_(judgement.story.model().key(link.keyring).description) {}
+          key_(judgement.story.model().key(judgement.story.model().link(id).key)),
+          verdict_(judgement.story.verdict(id)) {}
 
     KeyView run() {
         identify();
-        const auto& rules = judgement_.basis.policy.keyrings;
-        view_.judged = matches_any(rules.types, key_.type.empty() ? "asymmetric"
-                                                                  : std::string_view(key_.type)) &&
-                       matches_any(rules.watched, ring_) && !matches_any(rules.exempt, ring_);
-        compare();
-        date();
-        mark();
+        view_.judged = verdict_.judged;
+        view_.contraindicated = verdict_.weight == appraise::Weight::kContraindicates;
+        tell();
         return std::move(view_);
     }
 
@@ -53,72 +69,49 @@ class Viewing {
         view_.certificate = std::move(*certificate);
     }
 
-    void add(bool bad, const char* kind, std::string text) {
+    void add(const char* kind, std::string text) {
         view_.badges.push_back({kind, std::move(text)});
-        view_.contraindicated = view_.contraindicated || bad;
     }
 
-    void compare() {
-        const auto& basis = judgement_.basis;
-        const auto is_blocked = [&](const std::optional<Sha256>& digest) {
-            return digest && basis.blocked_keys.contains(*digest);
-        };
-        if (!view_.judged) return add(false, "", "not judged");
-        if (is_blocked(view_.payload) || is_blocked(view_.fingerprint)) add(true, "bad", "blocked");
-        const Match match = basis.references.match(view_.payload, view_.fingerprint, ring_);
-        const bool other = match == Match::kPublicKey && key_.payload.size != 0;
-        if (match == Match::kCertificate || match == Match::kPublicKey) name_reference(match);
-        if (match == Match::kNone)
-            add(true, "bad", view_.payload || view_.fingerprint ? "unknown" : "unidentified");
-        else if (match == Match::kOtherKeyring)
-            add(true, "bad", "known for another keyring only");
-        else if (other && !basis.policy.keys.allow_other_certificate)
-            add(true, "bad", "known key, other certificate");
-        else if (match == Match::kPublicKey)
-            add(false, "good", "known by public key");
-        else
-            add(false, "good", "known");
-    }
-
-    void name_reference(Match match) {
-        const auto& references = judgement_.basis.references;
-        const auto* found = match == Match::kCertificate
-                                ? references.by_certificate(*view_.payload)
-                                : references.by_public_key(*view_.fingerprint);
-        view_.reference = file_name(references.all()[found->front()].file);
-    }
-
-    void date() {
-        if (!view_.certificate) return;
-        const auto& keys = judgement_.basis.policy.keys;
-        const auto tell = [&](bool allowed, const char* text) {
-            const bool bad = view_.judged && !allowed;
-            add(bad, bad ? "bad" : "warn", text);
-        };
-        if (view_.certificate->not_after < judgement_.now) tell(keys.allow_expired, "expired");
-        if (view_.certificate->not_before > judgement_.now)
-            tell(keys.allow_not_yet_valid, "not yet valid");
-    }
-
-    void mark() {
-        if (key_.marks & list::kRevoked) add(view_.judged, "bad", "revoked");
-        if (key_.marks & list::kInvalidated) add(view_.judged, "bad", "invalidated");
-        if (key_.marks & list::kNegative) add(false, "warn", "negative");
-        if (keyrings::KeyringModel::is_expired(key_, judgement_.now))
-            add(false, "warn", "timed out");
+    /// What the appraisal says of it, and what it is besides.
+    void tell() {
+        if (!view_.judged) add("", "not judged");
+        for (const appraise::Reason& reason : verdict_.reasons) {
+            const bool bad = reason.weight == appraise::Weight::kContraindicates;
+            const bool other =
+                reason.code == "key-unknown" && verdict_.match == Match::kOtherKeyring;
+            add(bad ? "bad" : "warn",
+                std::string(other ? "known for another keyring only" : word_of(reason.code)));
+        }
+        if (verdict_.match == Match::kCertificate || verdict_.match == Match::kPublicKey) {
+            if (!verdict_.has("key-other-certificate"))
+                add("good", verdict_.match == Match::kPublicKey ? "known by public key" : "known");
+            name_reference();
+        }
+        if (key_.marks & list::kInvalidated) add("", "invalidated");
+        if (key_.marks & list::kNegative) add("", "negative");
         if (!key_.withheld.empty())
-            add(false, "", "content not measured: " + std::string(std::string_view(key_.withheld)));
+            add("", "content not measured: " + std::string(std::string_view(key_.withheld)));
+    }
+
+    void name_reference() {
+        const auto& references = judgement_.basis.references;
+        const std::vector<std::uint32_t>* found = nullptr;
+        if (view_.payload) found = references.by_certificate(*view_.payload);
+        if (found == nullptr && view_.fingerprint)
+            found = references.by_public_key(*view_.fingerprint);
+        if (found != nullptr) view_.reference = file_name(references.all()[found->front()].file);
     }
 
     const Judgement& judgement_;
     const keyrings::Key& key_;
-    std::string_view ring_;
+    const appraise::KeyVerdict& verdict_;
     KeyView view_;
 };
 
 }  // namespace
 
-KeyView view_of(const Judgement& judgement, const keyrings::Link& link) {
+KeyView view_of(const Judgement& judgement, keyrings::LinkId link) {
     return Viewing(judgement, link).run();
 }
 

@@ -10,7 +10,7 @@
 
 namespace keyscribe::report {
 
-/// What everything is compared with.
+/// What everything is drawn from.
 struct Judgement {
     const Story& story;
     const appraise::Basis& basis;
@@ -24,8 +24,8 @@ struct Badge {
 };
 
 struct KeyView {
-    bool judged = false;  ///< the appraisal policy wants it to be known
-    bool contraindicated = false;
+    bool judged = false;                ///< the appraisal policy wants it to be known
+    bool contraindicated = false;       ///< by the appraisal: nothing is judged here
     std::optional<Sha256> payload;      ///< SHA-256 of what it was made from
     std::optional<Sha256> fingerprint;  ///< SHA-256 of subjectPublicKey's bytes
     std::string algorithm;
@@ -37,7 +37,7 @@ struct KeyView {
 };
 
 /// The key that the link is about.
-KeyView view_of(const Judgement& judgement, const keyrings::Link& link);
+KeyView view_of(const Judgement& judgement, keyrings::LinkId link);
 
 /// A reference value's name for people.
 std::string file_name(const std::string& path);

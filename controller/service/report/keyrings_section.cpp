@@ -135,7 +135,7 @@ class Trees {
 
     void key_item(Html& items, LinkId id, const Link& link) {
         const Key& key = model_.key(link.key);
-        const KeyView view = view_of(context_.judgement(), link);
+        const KeyView view = view_of(context_.judgement(), id);
         Html fingerprint;
         if (view.fingerprint)
             fingerprint = digest(*view.fingerprint);

@@ -83,7 +83,7 @@ std::string page(const Input& input) {
     std::optional<Story> story;
     SignerGraph signers;
     if (input.appraisal.next) {
-        story.emplace(*input.appraisal.next);
+        story.emplace(input.appraisal);
         context.story = &*story;
         signers = signer_graph(context.judgement(), input.limits);
         context.signers = &signers;

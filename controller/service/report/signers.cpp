@@ -57,7 +57,7 @@ class Graph {
         const std::string& ring = judgement_.story.model().key(link.keyring).description;
         auto found = nodes_.find(same);
         if (found == nodes_.end()) {
-            KeyView view = view_of(judgement_, link);
+            KeyView view = view_of(judgement_, id);
             if (!view.fingerprint) return;
             const Sha256 identity = view.certificate ? view.certificate->sha256 : same;
             found = nodes_.find(identity);

@@ -6,7 +6,8 @@
 
 namespace keyscribe::report {
 
-Story::Story(const appraise::Appraisal::Next& next) {
+Story::Story(const appraise::Appraisal& appraisal) : appraisal_(appraisal) {
+    const appraise::Appraisal::Next& next = *appraisal.next;
     list_ = next.kept.empty() ? next.added : next.kept;
     if (!next.kept.empty() && !next.added.empty()) {
         joined_.reserve(next.kept.size() + next.added.size());
@@ -20,7 +21,6 @@ Story::Story(const appraise::Appraisal::Next& next) {
         if (!entry || !*entry) break;
         tell(**entry, number, next.state.pcr);
     }
-    model_.finish();
 }
 
 void Story::tell(const list::Entry& entry, std::uint64_t number, unsigned pcr) {
@@ -39,11 +39,6 @@ void Story::tell(const list::Entry& entry, std::uint64_t number, unsigned pcr) {
 void Story::tell(const list::LogicalRecord& record) {
     Moment moment{record.entry, record.index, record.name, record.buf};
     const auto parsed = list::parse_record(record.name, record.buf);
-    // What is malformed is a finding already, and changes nothing here.
-    if (parsed)
-        (void)model_.apply(*parsed, record);
-    else
-        model_.finish();
     const auto* event = parsed ? std::get_if<list::Event>(&*parsed) : nullptr;
     if (event != nullptr && event->plain && !moments_.empty() &&
         !list::record_kind(moments_.back().name)) {

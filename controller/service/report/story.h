@@ -31,12 +31,15 @@ struct Speaker {
 
 class Story {
   public:
-    /// Of the entries that the quote covers. The views of `next` must outlive this.
-    explicit Story(const appraise::Appraisal::Next& next);
+    /// Of the entries that the quote covers. `appraisal` has `next`, and outlives this.
+    explicit Story(const appraise::Appraisal& appraisal);
     Story(const Story&) = delete;
     Story& operator=(const Story&) = delete;
 
-    const keyrings::KeyringModel& model() const { return model_; }
+    const keyrings::KeyringModel& model() const { return *appraisal_.model; }
+    const appraise::KeyVerdict& verdict(keyrings::LinkId link) const {
+        return appraisal_.verdicts[link];
+    }
     const std::vector<Moment>& moments() const { return moments_; }
     const std::vector<Speaker>& speakers() const { return speakers_; }
     Bytes bytes(keyrings::Extent extent) const { return list_.subspan(extent.offset, extent.size); }
@@ -45,9 +48,9 @@ class Story {
     void tell(const list::Entry& entry, std::uint64_t number, unsigned pcr);
     void tell(const list::LogicalRecord& record);
 
+    const appraise::Appraisal& appraisal_;
     std::vector<std::uint8_t> joined_;  // where what was kept and what is new lie apart
     Bytes list_;
-    keyrings::KeyringModel model_;
     std::vector<Moment> moments_;
     std::vector<Speaker> speakers_;
 };

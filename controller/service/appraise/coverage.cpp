@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/appraise/coverage.h"
+
+#include <algorithm>
+
+#include "policy/parser.h"
+
+namespace keyscribe::appraise {
+namespace {
+
+bool has_or_any(const std::vector<std::string>& list, std::string_view name) {
+    return list.empty() || std::ranges::find(list, name) != list.end();
+}
+
+bool is_unconditional(const policy::Rule& rule) {
+    return !rule.uid && !rule.euid && !rule.gid && !rule.egid && !rule.description;
+}
+
+/// Of one type; what a glob stands for only a rule about every type covers.
+bool covers_type(const policy::Policy& policy, std::string_view ring, const std::string& type) {
+    const bool glob = type.find_first_of("*?") != type.npos;
+    policy::Operations left = policy::kDefaultOperations;
+    // The first rule that matches decides.
+    for (const policy::Rule& rule : policy.rules) {
+        if (!has_or_any(rule.keyrings, ring) || (rule.operations & left) == 0) continue;
+        const bool measures = rule.action == policy::Action::kMeasure;
+        const bool all_of_type = glob ? rule.key_types.empty() : has_or_any(rule.key_types, type);
+        if (!measures && (glob || all_of_type)) return false;
+        if (measures && all_of_type && is_unconditional(rule)) left &= ~rule.operations;
+    }
+    return left == 0;
+}
+
+}  // namespace
+
+Result<policy::Policy> parse_measuring_policy(const list::Policy& record) {
+    std::vector<policy::Source> sources;
+    for (const list::PolicyFile& file : record.files)
+        sources.push_back({std::string(file.name), std::string(file.text)});
+    auto parsed = policy::parse(sources);
+    if (!parsed) return fail(policy::to_string(parsed.error()));
+    return std::move(*parsed);
+}
+
+bool names_keyring(const policy::Policy& policy, std::string_view ring) {
+    return std::ranges::any_of(policy.rules, [&](const policy::Rule& rule) {
+        return rule.action == policy::Action::kMeasure && has_or_any(rule.keyrings, ring);
+    });
+}
+
+bool covers_keyring(const policy::Policy& policy, std::string_view ring, const Names& types) {
+    return std::ranges::all_of(
+        types, [&](const std::string& type) { return covers_type(policy, ring, type); });
+}
+
+}  // namespace keyscribe::appraise

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a host's measuring policy covers, by the text in its list.
+#pragma once
+
+#include <string_view>
+
+#include "controller/base/error.h"
+#include "controller/list/record.h"
+#include "controller/service/appraise/policy.h"
+#include "policy/rule.h"
+
+namespace keyscribe::appraise {
+
+/// The rules of a keyscribe:policy record. Error: a text that this build does not understand.
+Result<policy::Policy> parse_measuring_policy(const list::Policy& record);
+
+/// Whether a rule measures something in the keyring: it names it, or is about every keyring.
+bool names_keyring(const policy::Policy& policy, std::string_view ring);
+
+/// Whether every key of these types (globs) that comes into the keyring is measured, whoever puts
+/// it there and whatever it is called.
+bool covers_keyring(const policy::Policy& policy, std::string_view ring, const Names& types);
+
+}  // namespace keyscribe::appraise

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/appraise/key_judge.h"
+
+#include <algorithm>
+
+#include "controller/service/appraise/chain.h"
+#include "controller/service/appraise/codes.h"
+#include "controller/service/appraise/coverage.h"
+
+namespace keyscribe::appraise {
+namespace {
+
+using keyrings::Key;
+using keyrings::KeyId;
+using keyrings::KeyringModel;
+using keyrings::kNone;
+using keyrings::Link;
+using keyrings::LinkId;
+
+// Unknown keys beyond this are counted, not remembered: a list of millions must not fill the
+// memory.
+constexpr std::size_t kMaxMaterials = 30'000;
+
+/// The only type whose keys verify signatures. Of a payload without a record the type is not told:
+/// it is judged as this one.
+constexpr std::string_view kAsymmetric = "asymmetric";
+
+std::string_view judged_type(const Key& key) {
+    return key.type.empty() ? kAsymmetric : std::string_view(key.type);
+}
+
+template <class T>
+void grow(std::vector<T>& to, std::size_t index, const T& blank) {
+    if (index >= to.size()) to.resize(index + 1, blank);
+}
+
+}  // namespace
+
+/// How a key is named in sentences.
+std::string KeyJudge::Subject::text() const {
+    std::string text = "the key";
+    std::string name = printable(description);
+    if (name.empty() && !material.certificate.empty())
+        if (const auto view = keyrings::view_certificate(material.certificate))
+            name = keyrings::display_name(*view);
+    if (!name.empty()) text += " \"" + name + '"';
+    if (material.digest)
+        text += " (SHA-256 " + to_hex(*material.digest) + ')';
+    else if (material.key_digest)
+        text += " (public key's SHA-256 " + to_hex(*material.key_digest) + ')';
+    return text + " in " + printable(ring);
+}
+
+Bytes KeyJudge::bytes(keyrings::Extent extent) const {
+    if (extent.size == 0) return {};
+    return extent.offset < kept_.size() ? kept_.subspan(extent.offset, extent.size)
+                                        : added_.subspan(extent.offset - kept_.size(), extent.size);
+}
+
+bool KeyJudge::is_watched(std::string_view ring) const {
+    return matches_any(policy_.keyrings.watched, ring) &&
+           !matches_any(policy_.keyrings.exempt, ring);
+}
+
+/// Names without a dot can be made by everybody: the list says whose the keyring is. Where it does
+/// not, it is judged.
+bool KeyJudge::is_of_user(const Key& ring) const {
+    return ring.owner_known &&
+           std::ranges::find(policy_.keyrings.owners, ring.uid) == policy_.keyrings.owners.end();
+}
+
+bool KeyJudge::is_named(std::string_view ring) const {
+    return named_.contains(ring) || names_keyring(in_force_, ring);
+}
+
+void KeyJudge::policy(const list::Policy& record, std::uint64_t entry) {
+    named_.clear();
+    auto parsed = parse_measuring_policy(record);
+    in_force_ = parsed ? std::move(*parsed) : policy::Policy{};
+    for (const std::string& ring : policy_.keyrings.watched) {
+        if (ring.find_first_of("*?") != ring.npos) continue;
+        if (!parsed)
+            findings_.add(codes::kKeyringUnmeasured,
+                          "whether the host's policy measures " + printable(ring) +
+                              " is not known: its text cannot be read here: " +
+                              printable(parsed.error().what),
+                          in_list(entry));
+        else if (!covers_keyring(in_force_, ring, policy_.keyrings.types))
+            findings_.add(
+                codes::kKeyringUnmeasured,
+                "the host's policy does not measure every key that comes into " + printable(ring),
+                in_list(entry));
+    }
+}
+
+void KeyJudge::baseline(const list::BaselineBegin& begin) {
+    for (const list::KeyringName& ring : begin.keyrings)
+        if (ring.rule) named_.emplace(ring.name);
+}
+
+bool KeyJudge::is_beyond_bounds(const Sha256& digest) const {
+    return materials_.size() >= kMaxMaterials && references_.by_certificate(digest) == nullptr;
+}
+
+void KeyJudge::tell_beyond_bounds(std::string_view ring, std::uint64_t entry) {
+    if (is_watched(ring) && matches_any(policy_.keyrings.types, kAsymmetric))
+        findings_.add(codes::kKeyUnknown, "one key more, in a list of very many", in_list(entry));
+}
+
+MaterialId KeyJudge::material_of(KeyId key) const {
+    return key < material_of_.size() ? material_of_[key] : kNoMaterial;
+}
+
+void KeyJudge::find_material(const KeyringModel& model, KeyId id, const list::KeyFacts* facts) {
+    const Key& key = model.key(id);
+    MaterialId found = kNoMaterial;
+    if (key.sha256) found = materials_.by_payload(*key.sha256, bytes(key.payload));
+    if (key.fingerprint) {
+        // A public key that the kernel shows is the one that it uses: more than a payload says.
+        const auto* known = found == kNoMaterial ? nullptr : &materials_[found];
+        if (known == nullptr || (known->key_digest && *known->key_digest != *key.fingerprint))
+            found = materials_.by_public_key(*key.fingerprint, bytes(key.public_key),
+                                             std::string_view(key.algorithm),
+                                             facts != nullptr ? facts->ids : std::vector<Bytes>());
+    }
+    grow(material_of_, id, kNoMaterial);
+    material_of_[id] = found;
+}
+
+void KeyJudge::changed(const KeyringModel& model, const list::KeyFacts* facts,
+                       std::uint64_t entry) {
+    const auto& changes = model.changes();
+    if (changes.key != kNone) {
+        find_material(model, changes.key, facts);
+        // It may have become judgeable without coming anew.
+        model.for_each_holder(changes.key, [&](LinkId link) { evaluate(model, link, entry); });
+    }
+    for (const LinkId link : changes.began) {
+        const KeyId key = model.link(link).key;
+        if (key != changes.key) find_material(model, key, facts);
+        evaluate(model, link, entry);
+    }
+}
+
+void KeyJudge::add(LinkId link, const Code& code, bool allowed, std::string sentence,
+                   std::uint64_t entry) {
+    KeyVerdict& verdict = verdicts_[link];
+    const Weight weight = allowed ? Weight::kNote : code.weight;
+    if (!verdict.has(code.name)) verdict.reasons.push_back({code.name, weight});
+    verdict.weight = std::max(verdict.weight, weight);
+    findings_.add(code, allowed, std::move(sentence), in_list(entry));
+}
+
+void KeyJudge::evaluate(const KeyringModel& model, LinkId id, std::uint64_t entry) {
+    const Link& link = model.link(id);
+    const Key& key = model.key(link.key);
+    const Key& ring = model.key(link.keyring);
+    grow(verdicts_, id, {});
+    grow(judged_as_, id, kNoMaterial);
+    if (key.is_keyring()) return;  // finish() looks at those
+    const bool of_user = is_of_user(ring);
+    const bool judged = !of_user && is_watched(ring.description) &&
+                        matches_any(policy_.keyrings.types, judged_type(key));
+    KeyVerdict& verdict = verdicts_[id];
+    verdict.judged = verdict.judged || judged;
+    const auto name = [&] {
+        return "the key \"" + printable(key.description) + "\" in " + printable(ring.description);
+    };
+    if (judged && (key.marks & (list::kRevoked | list::kInvalidated)) != 0 &&
+        !verdict.has(codes::kKeyRevoked.name))
+        add(id, codes::kKeyRevoked, policy_.keys.allow_revoked,
+            name() + ((key.marks & list::kRevoked) != 0 ? " was revoked" : " was invalidated"),
+            entry);
+    if ((key.marks & (list::kNegative | list::kUnderConstruction)) != 0) return;
+    const MaterialId material = material_of(link.key);
+    if (material == kNoMaterial) {
+        if (judged && !verdict.has(codes::kKeyUnidentified.name))
+            add(id, codes::kKeyUnidentified, false,
+                name() +
+                    " cannot be identified: the list has neither its content nor its public "
+                    "key",
+                entry);
+        return;
+    }
+    if (judged_as_[id] == material) return;
+    judged_as_[id] = material;
+    const Subject subject{materials_[material], ring.description, key.description};
+    const Material& what = subject.material;
+    const bool blocked = (what.digest && blocked_.contains(*what.digest)) ||
+                         (what.key_digest && blocked_.contains(*what.key_digest));
+    // What stands on the kernel's own list of bad keys is where it should be.
+    if (blocked && !of_user && !matches_any(policy_.keyrings.exempt, ring.description))
+        add(id, codes::kKeyBlocked, false, subject.text() + " is on the blocked list", entry);
+    if (!judged) return;
+    judge_reference(id, subject, entry);
+    judge_dates(id, subject, entry);
+}
+
+void KeyJudge::judge_reference(LinkId link, const Subject& key, std::uint64_t entry) {
+    const Material& material = key.material;
+    const Match match = references_.match(material.digest, material.key_digest, key.ring);
+    verdicts_[link].match = match;
+    if (match == Match::kCertificate) return;
+    if (match == Match::kPublicKey) {
+        if (material.has_payload)
+            add(link, codes::kKeyOtherCertificate, policy_.keys.allow_other_certificate,
+                key.text() + " has a reference value's public key, but is another certificate",
+                entry);
+        return;
+    }
+    const auto view = keyrings::view_certificate(material.certificate);
+    const auto* same_name = view ? references_.by_subject(view->subject) : nullptr;
+    if (match == Match::kOtherKeyring)
+        add(link, codes::kKeyUnknown, false,
+            key.text() + " is a reference value of another keyring only", entry);
+    else if (same_name != nullptr)
+        add(link, codes::kKeySameName, false,
+            key.text() + " bears the name of a reference value, but is another key", entry);
+    else
+        add(link, codes::kKeyUnknown, false, key.text() + " is not among the reference values",
+            entry);
+}
+
+void KeyJudge::judge_dates(LinkId link, const Subject& key, std::uint64_t entry) {
+    // A reference value was taken apart when it was loaded.
+    const auto view = key.material.by_certificate
+                          ? std::optional(key.material.reference->view)
+                          : keyrings::view_certificate(key.material.certificate);
+    if (!view) return;
+    if (view->not_after < now_)
+        add(link, codes::kKeyExpired, policy_.keys.allow_expired, key.text() + " has expired",
+            entry);
+    if (view->not_before > now_)
+        add(link, codes::kKeyNotYetValid, policy_.keys.allow_not_yet_valid,
+            key.text() + " is not valid yet", entry);
+}
+
+/// Keyrings that came into a watched one: a search goes on in them, so a rule must name them.
+void KeyJudge::tell_unwatched(const KeyringModel& model) {
+    for (LinkId id = 0; id < model.links(); ++id) {
+        const Link& link = model.link(id);
+        const Key& key = model.key(link.key);
+        const Key& ring = model.key(link.keyring);
+        if (!key.is_keyring() || is_of_user(ring) || !is_watched(ring.description)) continue;
+        if (is_named(key.description)) continue;
+        add(id, codes::kKeyringUnwatched, false,
+            "the keyring \"" + printable(key.description) + "\" is linked into " +
+                printable(ring.description) + ", and no rule of the host names it",
+            link.since.entry);
+    }
+}
+
+void KeyJudge::tell_timed_out(const KeyringModel& model) {
+    for (LinkId id = 0; id < model.links(); ++id) {
+        const Link& link = model.link(id);
+        if (!link.stands || !verdicts_[id].judged) continue;
+        for (const KeyId which : {link.key, link.keyring}) {
+            const Key& key = model.key(which);
+            if (!KeyringModel::is_expired(key, now_)) continue;
+            add(id, codes::kKeyExpired, policy_.keys.allow_expired,
+                std::string(which == link.key ? "the key \"" : "the keyring \"") +
+                    printable(key.description) + "\" in " +
+                    printable(model.key(link.keyring).description) + " has a timeout that is over",
+                link.since.entry);
+        }
+    }
+}
+
+void KeyJudge::collect_presences(const KeyringModel& model) {
+    for (LinkId id = 0; id < model.links(); ++id) {
+        const Link& link = model.link(id);
+        const Key& key = model.key(link.key);
+        const Key& ring = model.key(link.keyring);
+        const MaterialId material = material_of(link.key);
+        if (material == kNoMaterial || key.is_keyring()) continue;
+        const Material& what = materials_[material];
+        const KeyVerdict& verdict = verdicts_[id];
+        const bool known =
+            verdict.match == Match::kCertificate || verdict.match == Match::kPublicKey;
+        presences_.push_back({.link = id,
+                              .ring = ring.description,
+                              .material = material,
+                              .since = link.from,
+                              .until = model.end_of(link),
+                              .baseline = link.how == list::Operation::kBaseline,
+                              .judged = verdict.judged,
+                              .vouches = verdict.judged && known && what.reference != nullptr &&
+                                         std::string_view(key.type) == kAsymmetric &&
+                                         !KeyringModel::is_expired(key, now_) &&
+                                         !KeyringModel::is_expired(ring, now_)});
+    }
+}
+
+/// Reference values that stand in no keyring.
+void KeyJudge::tell_missing(const KeyringModel& model) {
+    std::vector<bool> held(references_.all().size());
+    for (const Presence& presence : presences_) {
+        if (!presence.judged || !model.holds(model.link(presence.link), now_)) continue;
+        const Material& material = materials_[presence.material];
+        const std::vector<std::uint32_t>* found = nullptr;
+        if (material.digest) found = references_.by_certificate(*material.digest);
+        if (found == nullptr && material.key_digest && !material.has_payload)
+            found = references_.by_public_key(*material.key_digest);
+        if (found == nullptr) continue;
+        for (const std::uint32_t index : *found) {
+            const std::string& only = references_.all()[index].keyring;
+            if (only.empty() || only == presence.ring) held[index] = true;
+        }
+    }
+    std::size_t optional = 0;
+    for (std::size_t i = 0; i < held.size(); ++i) {
+        if (held[i]) continue;
+        if (policy_.keys.required.empty()) {
+            ++optional;
+            continue;
+        }
+        const Reference& reference = references_.all()[i];
+        const std::string name = reference.file.substr(reference.file.rfind('/') + 1);
+        const bool required =
+            std::ranges::any_of(policy_.keys.required, [&](const std::string& one) {
+                return one == "*" || one == name || one == to_hex(reference.digest);
+            });
+        if (!required)
+            ++optional;
+        else
+            findings_.add(codes::kKeyMissing,
+                          "the key of " + printable(name) + " (SHA-256 " +
+                              to_hex(reference.digest) + ") is required and stands in no keyring" +
+                              (reference.keyring.empty() ? "" : " " + reference.keyring));
+    }
+    if (optional != 0)
+        findings_.add(codes::kKeyMissing, true,
+                      std::to_string(optional) + " of " + std::to_string(held.size()) +
+                          " reference values stand in no keyring, and none of them is required");
+}
+
+void KeyJudge::finish(const KeyringModel& model) {
+    verdicts_.resize(model.links());
+    tell_unwatched(model);
+    tell_timed_out(model);
+    collect_presences(model);
+    tell_missing(model);
+    check_chains(policy_, presences_, materials_,
+                 [this](LinkId link, const Code& code, std::string sentence, std::uint64_t entry) {
+                     add(link, code, false, std::move(sentence), entry);
+                 });
+}
+
+}  // namespace keyscribe::appraise

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Judges the keys that stand, or stood, in keyrings: listens to the KeyringModel and compares what
+// it tells with the reference values and the appraisal policy.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controller/keyrings/keyring_model.h"
+#include "controller/service/appraise/key_verdict.h"
+#include "controller/service/appraise/materials.h"
+#include "controller/service/appraise/policy.h"
+#include "policy/rule.h"
+
+namespace keyscribe::appraise {
+
+/// A key in a keyring, for a time.
+struct Presence {
+    keyrings::LinkId link = keyrings::kNone;
+    std::string_view ring;
+    MaterialId material = kNoMaterial;
+    keyrings::Place since, until;  ///< until: nowhere while it stands and lives
+    bool baseline = false;         ///< it was there when the recording began, or began again
+    bool judged = false;           ///< its type and keyring are such that it must be known
+    bool vouches = false;          ///< a reference value, judged and asymmetric: it may sign others
+};
+
+class KeyJudge {
+  public:
+    KeyJudge(const AppraisalPolicy& policy, const ReferenceValues& references,
+             const BlockedKeys& blocked, std::int64_t now, Findings& findings)
+        : policy_(policy),
+          references_(references),
+          blocked_(blocked),
+          now_(now),
+          findings_(findings),
+          materials_(references) {}
+
+    /// The list that the model's extents are in: two parts of one.
+    void set_list(Bytes kept, Bytes added) {
+        kept_ = kept;
+        added_ = added;
+    }
+    /// The policy that is in force from this entry on.
+    void policy(const list::Policy& record, std::uint64_t entry);
+    void baseline(const list::BaselineBegin& begin);
+    /// The model has taken a record. `facts`: what it says of a key, or nullptr.
+    void changed(const keyrings::KeyringModel& model, const list::KeyFacts* facts,
+                 std::uint64_t entry);
+    /// A plain entry that need not be remembered: there are very many unknown ones already.
+    bool is_beyond_bounds(const Sha256& digest) const;
+    void tell_beyond_bounds(std::string_view ring, std::uint64_t entry);
+    /// After the last record: what is missing, who vouches for whom.
+    void finish(const keyrings::KeyringModel& model);
+
+    const Materials& materials() const { return materials_; }
+    /// After finish().
+    const std::vector<Presence>& presences() const { return presences_; }
+    /// By the model's links, after finish().
+    std::vector<KeyVerdict> take_verdicts() { return std::move(verdicts_); }
+
+  private:
+    /// A key in a keyring, and how sentences name it: few keys need one.
+    struct Subject {
+        const Material& material;
+        std::string_view ring, description;
+        std::string text() const;
+    };
+    Bytes bytes(keyrings::Extent extent) const;
+    void evaluate(const keyrings::KeyringModel& model, keyrings::LinkId link, std::uint64_t entry);
+    void find_material(const keyrings::KeyringModel& model, keyrings::KeyId key,
+                       const list::KeyFacts* facts);
+    MaterialId material_of(keyrings::KeyId key) const;
+    bool is_watched(std::string_view ring) const;
+    bool is_of_user(const keyrings::Key& ring) const;
+    bool is_named(std::string_view ring) const;
+    void add(keyrings::LinkId link, const Code& code, bool allowed, std::string sentence,
+             std::uint64_t entry);
+    void judge_reference(keyrings::LinkId link, const Subject& key, std::uint64_t entry);
+    void judge_dates(keyrings::LinkId link, const Subject& key, std::uint64_t entry);
+    void tell_unwatched(const keyrings::KeyringModel& model);
+    void tell_timed_out(const keyrings::KeyringModel& model);
+    void tell_missing(const keyrings::KeyringModel& model);
+    void collect_presences(const keyrings::KeyringModel& model);
+
+    const AppraisalPolicy& policy_;
+    const ReferenceValues& references_;
+    const BlockedKeys& blocked_;
+    std::int64_t now_;
+    Findings& findings_;
+    Materials materials_;
+    Bytes kept_, added_;
+    std::vector<MaterialId> material_of_;  // by KeyId
+    std::vector<MaterialId> judged_as_;    // by LinkId
+    std::vector<KeyVerdict> verdicts_;     // by LinkId
+    std::vector<Presence> presences_;
+    policy::Policy in_force_;                   // the last of the list
+    std::set<std::string, std::less<>> named_;  // keyrings that a baseline says a rule names
+};
+
+}  // namespace keyscribe::appraise

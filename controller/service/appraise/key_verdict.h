@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the appraisal says of one key in one keyring.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "controller/service/appraise/finding.h"
+#include "controller/service/appraise/references.h"
+
+namespace keyscribe::appraise {
+
+/// Why a key is not simply good: the code of the finding that says so, and what it weighs by the
+/// appraisal policy.
+struct Reason {
+    std::string_view code;
+    Weight weight;
+};
+
+struct KeyVerdict {
+    bool judged = false;         ///< the appraisal policy wants the key to be known
+    Match match = Match::kNone;  ///< how it compares with the reference values
+    std::vector<Reason> reasons;
+    Weight weight = Weight::kNote;  ///< the worst of the reasons'
+
+    bool has(std::string_view code) const {
+        for (const Reason& reason : reasons)
+            if (reason.code == code) return true;
+        return false;
+    }
+};
+
+}  // namespace keyscribe::appraise
