@@ -7,12 +7,9 @@
 
 namespace keyscribe::base {
 
-/// Longest piece of foreign text in a sentence, in bytes: NAME_MAX is 255.
-inline constexpr std::size_t kShownBytes = 256;
-
-/// `text` on one line and safe for a terminal: letters of UTF-8 stay; a control character (C0, DEL,
-/// C1), a mark that changes the direction of text or that cannot be seen, and a byte that is not
-/// UTF-8 become \xNN, a backslash becomes two. What is beyond `limit` bytes is cut and "..." added.
-std::string printable(std::string_view text, std::size_t limit = kShownBytes);
+/// `name` on one line and safe for a terminal: characters of UTF-8 as they are; controls, a
+/// backslash, marks that cannot be seen or that change the direction of text, and bytes that are no
+/// UTF-8 as \\OOO. What is behind `limit` bytes is cut, and "..." stands in its place.
+std::string printable(std::string_view name, std::size_t limit = std::string_view::npos);
 
 }  // namespace keyscribe::base

@@ -29,6 +29,9 @@ struct Finding {
     std::optional<std::uint64_t> entry;  ///< of that list, from 0
 };
 
+/// Foreign text in a sentence: the longest name of a file has 255 bytes.
+inline std::string printable(std::string_view text) { return base::printable(text, 255); }
+
 /// A code and what it weighs, unless the appraisal policy says otherwise.
 struct Code {
     std::string_view name;

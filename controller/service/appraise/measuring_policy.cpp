@@ -85,7 +85,7 @@ void MeasuringPolicies::read_rules(std::uint64_t number, const std::vector<File>
         rules_known_ = false;
         findings_.add(codes::kPolicyUnreadable,
                       "the rules of the policy cannot be read: " +
-                          printable(policy::headline(parsed.error().errors.front(), "error"), 512),
+                          base::printable(policy::headline(parsed.error().errors.front(), "error"), 512),
                       in_list(number));
         return;
     }
