@@ -50,11 +50,17 @@ nlohmann::json Host::policy(std::string_view text, unsigned generation) {
 
 void Host::begin() {
     list.aggregate(aggregate_of(firmware()));
-    list.record("start", speaker());
+    nlohmann::json start = speaker();
+    start["tpm"]["resets"] = quote.reset_count;
+    list.record("start", start);
     list.record("policy", policy("measure func=KEY_CHECK\n"));
+    baseline();
+}
+
+void Host::baseline(std::string_view reason) {
     list.record("baseline-begin",
                 {{"time", 1},
-                 {"reason", "start"},
+                 {"reason", reason},
                  {"keyrings",
                   {{{"serial", 100}, {"name", bytes(".builtin_trusted_keys")}},
                    {{"serial", 101}, {"name", bytes(".ima")}},
