@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file's bytes, mapped read-only: lists and evidence can be hundreds of MiB. A small file is
-// read, which is less work than to map and unmap it: reference values are a thousand of them.
+// A file's bytes, read whole into memory of this process alone: what is hashed is what is judged,
+// whatever somebody else does with the file meanwhile.
 #pragma once
 
 #include <filesystem>
-#include <utility>
 #include <vector>
 
 #include "controller/base/digest.h"
@@ -14,26 +13,19 @@ namespace keyscribe::base {
 
 class MappedFile {
   public:
-    /// Maps what the file has now; it must not be truncated while it is mapped. An empty file is
-    /// an empty span. Error: it cannot be opened, or is no regular file.
+    /// An empty file is an empty span. A file of the kernel's, which says that it is empty, is
+    /// read to its end.
+    /// Error: it cannot be opened or read, is no regular file, or changed while it was read.
     static Result<MappedFile> open(const std::filesystem::path& path);
 
-    MappedFile(MappedFile&& other) noexcept
-        : read_(std::move(other.read_)), bytes_(std::exchange(other.bytes_, {})) {}
-    MappedFile& operator=(MappedFile&& other) noexcept {
-        std::swap(read_, other.read_);
-        std::swap(bytes_, other.bytes_);
-        return *this;
-    }
-    ~MappedFile();
+    MappedFile(MappedFile&&) noexcept = default;
+    MappedFile& operator=(MappedFile&&) noexcept = default;
 
     Bytes bytes() const { return bytes_; }
 
   private:
-    explicit MappedFile(Bytes mapping) : bytes_(mapping) {}
-    explicit MappedFile(std::vector<std::uint8_t>&& read) : read_(std::move(read)), bytes_(read_) {}
-    std::vector<std::uint8_t> read_;  // a small file
-    Bytes bytes_;                     // of it, or a mapping
+    explicit MappedFile(std::vector<std::uint8_t>&& bytes) : bytes_(std::move(bytes)) {}
+    std::vector<std::uint8_t> bytes_;
 };
 
 }  // namespace keyscribe::base

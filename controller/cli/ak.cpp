@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// keyscribe ak create, export, activate.
+// keyscribe ak create, export, check, activate.
 #include "controller/host/attest/ak.h"
 
 #include <fmt/format.h>
@@ -9,6 +9,7 @@
 #include "controller/base/mapped_file.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
+#include "controller/service/appraise/quote.h"
 
 namespace keyscribe::cli {
 namespace {
@@ -34,20 +35,25 @@ Result<void> export_keys(tpm::Tpm& tpm, const attest::PublicKey& ak, EkAlgorithm
     const auto ek_pem = attest::to_pem(endorsement->tpmt_public);
     if (!ak_pem || !ek_pem) return std::unexpected((ak_pem ? ek_pem : ak_pem).error());
 
-    // TPM2B_PUBLIC: the size before the TPMT_PUBLIC, big-endian.
-    const auto& area = endorsement->tpmt_public;
-    std::vector<std::uint8_t> sized = {static_cast<std::uint8_t>(area.size() >> 8),
-                                       static_cast<std::uint8_t>(area.size())};
-    sized.insert(sized.end(), area.begin(), area.end());
+    const auto sized = [](Bytes area) {  // TPM2B_PUBLIC: the size, big-endian, and the TPMT_PUBLIC
+        std::vector<std::uint8_t> bytes = {static_cast<std::uint8_t>(area.size() >> 8),
+                                           static_cast<std::uint8_t>(area.size())};
+        bytes.insert(bytes.end(), area.begin(), area.end());
+        return bytes;
+    };
     const auto write = [&](const char* name, Bytes bytes, const char* what) {
         auto done = write_output(directory / name, bytes);
         if (done) fmt::print("{:<10}{}\n", name, what);
         return done;
     };
     if (auto done = write("ak.pem", as_bytes(*ak_pem), "the attestation key"); !done) return done;
+    if (auto done = write("ak.pub", sized(ak.tpmt_public), "the same, as a TPM2B_PUBLIC"); !done)
+        return done;
     if (auto done = write("ak.name", ak.name, "its TPM name"); !done) return done;
     if (auto done = write("ek.pem", as_bytes(*ek_pem), "the endorsement key"); !done) return done;
-    if (auto done = write("ek.pub", sized, "the same, as a TPM2B_PUBLIC"); !done) return done;
+    if (auto done = write("ek.pub", sized(endorsement->tpmt_public), "the same, as a TPM2B_PUBLIC");
+        !done)
+        return done;
     if (*certificate) return write("ek.crt", **certificate, "its certificate (DER)");
     fmt::print("The TPM has no certificate for this endorsement key.\n");
     return {};
@@ -75,6 +81,29 @@ int export_again(const settings::Config& config, const std::filesystem::path& di
     return done ? 0 : report(done.error());
 }
 
+/// What a service does with what a host sent of its key, before it makes a credential for it.
+int check(const std::filesystem::path& directory) {
+    // tss2-mu writes to stderr on its own; what is wrong is told by us, once.
+    ::setenv("TSS2_LOG", "all+none", 0);
+    std::vector<MappedFile> files;
+    for (const char* name : {"ak.pub", "ak.pem", "ak.name"}) {
+        auto file = MappedFile::open(directory / name);
+        if (!file) return report(file.error());
+        files.push_back(std::move(*file));
+    }
+    if (files[2].bytes().empty())
+        return report({"the TPM name is missing", (directory / "ak.name").string(),
+                       "have the host write it again: keyscribe ak export"});
+    const auto found =
+        appraise::check_enrolment(files[0].bytes(), as_text(files[1].bytes()), files[2].bytes());
+    if (!found) return report(found.error());
+    fmt::print(
+        "ak.pub, ak.pem and ak.name are of one key: fixedTPM, fixedParent, "
+        "sensitiveDataOrigin, restricted, sign\nname {}\n",
+        to_hex(found->name));
+    return 0;
+}
+
 int activate(const settings::Config& config, const std::filesystem::path& credential,
              const std::filesystem::path& output) {
     const auto file = MappedFile::open(credential);
@@ -94,7 +123,7 @@ void add_ak(CLI::App& app, Context& context) {
     CLI::App* ak = app.add_subcommand("ak", "The key that signs this host's evidence");
     ak->require_subcommand(1);
     const auto directory = std::make_shared<std::filesystem::path>(".");
-    const char* about = "folder for ak.pem, ak.name, ek.pem, ek.pub, ek.crt";
+    const char* about = "folder for ak.pem, ak.pub, ak.name, ek.pem, ek.pub, ek.crt";
 
     CLI::App* make = ak->add_subcommand("create", "Make it in the TPM, and export it");
     const auto algorithm = std::make_shared<std::string>("ecc");
@@ -115,6 +144,16 @@ void add_ak(CLI::App& app, Context& context) {
     export_command->callback(with_config(context, [directory](const settings::Config& config) {
         return export_again(config, *directory);
     }));
+
+    CLI::App* check_command = ak->add_subcommand(
+        "check",
+        "For the service: whether ak.pub, ak.pem and ak.name in a folder are of one key, "
+        "and of one that signs quotes alone; without a TPM");
+    const auto exported = std::make_shared<std::filesystem::path>();
+    check_command->add_option("folder", *exported, "as `ak create` wrote it")
+        ->required()
+        ->check(CLI::ExistingDirectory);
+    check_command->callback([&context, exported] { context.exit_status = check(*exported); });
 
     CLI::App* activate_command = ak->add_subcommand(
         "activate", "Show a service that this key is in this TPM (credential activation)");

@@ -2,24 +2,28 @@
 // keyscribe appraise.
 #include "controller/service/appraise/appraise.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
-#include <fstream>
+#include <map>
 #include <memory>
-#include <mutex>
 #include <thread>
 
+#include "controller/base/unique_fd.h"
 #include "controller/cli/appraise_options.h"
 #include "controller/cli/commands.h"
+#include "controller/service/appraise/codes.h"
 
 namespace keyscribe::cli {
 namespace {
 
 namespace fs = std::filesystem;
 using appraise::Appraisal;
-using appraise::Basis;
-using appraise::Verdict;
+
+constexpr std::size_t kLongestPath = 4096;  // PATH_MAX
 
 struct AppraiseCommandOptions : AppraiseOptions {
     unsigned jobs = 0;
@@ -32,30 +36,46 @@ fs::path state_file(const AppraiseCommandOptions& options, const std::string& ev
     return fs::path(options.state) / (fs::path(evidence).filename().string() + ".state");
 }
 
-Result<void> keep(const Appraisal::Next& next, const fs::path& file) {
-    const fs::path fresh = file.string() + ".new";
-    std::ofstream stream(fresh, std::ios::binary | std::ios::trunc);
-    const auto write = [&stream](const auto& bytes) {
-        stream.write(reinterpret_cast<const char*>(bytes.data()),
-                     static_cast<std::streamsize>(bytes.size()));
-    };
-    write(next.header());
-    write(next.kept);
-    write(next.added);
-    stream.close();
-    if (!stream) return fail_errno("cannot keep the state", fresh.string());
-    std::error_code code;
-    fs::rename(fresh, file, code);
-    if (code) return fail("cannot keep the state: " + code.message(), file.string());
-    return {};
+/// A state that is written and does not yet stand in its place.
+struct FreshState {
+    fs::path fresh, file;
+};
+
+Result<FreshState> write_state(const Appraisal::Next& next, const fs::path& file) {
+    std::string fresh = file.string() + ".XXXXXX";
+    const UniqueFd fd(::mkostemp(fresh.data(), O_CLOEXEC));
+    if (!fd) return fail_errno("cannot keep the state", fresh);
+    const std::string header = next.header();
+    for (const Bytes part : {as_bytes(header), next.kept, next.added})
+        for (Bytes rest = part; !rest.empty();) {
+            const ssize_t count = ::write(fd.get(), rest.data(), rest.size());
+            if (count < 0 && errno == EINTR) continue;
+            if (count < 0) {
+                const auto failed = fail_errno("cannot keep the state", fresh);
+                ::unlink(fresh.c_str());
+                return failed;
+            }
+            rest = rest.subspan(static_cast<std::size_t>(count));
+        }
+    return FreshState{fresh, file};
 }
 
+/// A file's appraisal, or why there is none.
+struct Outcome {
+    std::string file;
+    Result<Appraisal> appraisal = Appraisal();
+    std::optional<FreshState> state;
+};
+
 void print_text(const Appraisal& appraisal, const std::string& file) {
-    std::string text = fmt::format("{}: {}: {} entries, {} keys", file, name_of(appraisal.verdict),
-                                   appraisal.entries, appraisal.keys);
+    std::string text = fmt::format("{}: {}: {} entries, {} keys", printable(file, kLongestPath),
+                                   name_of(appraisal.verdict), appraisal.entries, appraisal.keys);
     if (appraisal.ima_entries != 0)
         text += fmt::format("; {} entries of the kernel's, {} signatures verified",
                             appraisal.ima_entries, appraisal.ima_signatures);
+    if (!appraisal.key.empty())
+        text += fmt::format("; signed by {} (SHA-256 {})", printable(appraisal.key_file),
+                            appraisal.key);
     text += '\n';
     for (const appraise::Finding& finding : appraisal.findings) {
         const char* mark = finding.weight == appraise::Weight::kNote ? "note" : "FINDING";
@@ -66,76 +86,117 @@ void print_text(const Appraisal& appraisal, const std::string& file) {
     fmt::print("{}", text);
 }
 
-void print(const AppraiseCommandOptions& options, const Appraisal& appraisal,
-           const std::string& file) {
-    if (options.json)
-        fmt::print("{}\n", to_json(appraisal, file));
-    else
-        print_text(appraisal, file);
-}
-
-/// Appraises one piece and returns the exit status for it.
-int appraise_one(const AppraiseCommandOptions& options, const std::string& file,
-                 appraise::Request request, const Basis& basis, std::mutex& output) {
-    const auto complain = [&](const Error& error) {
-        const std::lock_guard lock(output);
-        (void)report(error);
-        return kUnusable;
+/// Appraises one piece. Its state is written, and not yet put into place.
+Outcome appraise_one(const AppraiseCommandOptions& options, const std::string& file,
+                     unsigned threads, const AppraiseInputs& inputs) {
+    Outcome outcome{.file = file};
+    const auto complain = [&outcome](const Error& error) {
+        outcome.appraisal = std::unexpected(error);
+        return std::move(outcome);
     };
-    const auto mapped = MappedFile::open(file);
-    if (!mapped) return complain(mapped.error());
-    request.evidence = mapped->bytes();
+    const auto expected = inputs.of(file);
+    if (!expected) return complain(expected.error());
+    appraise::Request request = expected->request();
+    request.threads = threads;
     const fs::path state_path = state_file(options, file);
-    std::optional<MappedFile> state;
-    if (!state_path.empty() && fs::exists(state_path)) {
-        auto kept = MappedFile::open(state_path);
-        if (!kept) return complain(kept.error());
-        state.emplace(std::move(*kept));
-        request.state = state->bytes();
+    const auto state = load_state(state_path);
+    if (!state) return complain(state.error());
+    if (*state) request.state = (*state)->bytes();
+    std::optional<MappedFile> whole;
+    std::optional<Tpm2Evidence> parts;
+    Appraisal appraisal;
+    if (options.files.empty()) {
+        auto loaded = load_tpm2_evidence(options, inputs.basis.policy.evidence.pcr);
+        if (!loaded) return complain(loaded.error());
+        parts.emplace(std::move(*loaded));
+        appraisal = appraise::appraise(parts->evidence, request, inputs.basis);
+    } else {
+        auto read = MappedFile::open(file);
+        if (!read) return complain(read.error());
+        whole.emplace(std::move(*read));
+        request.evidence = whole->bytes();
+        appraisal = appraise::appraise(request, inputs.basis);
     }
-    const Appraisal appraisal = appraise::appraise(request, basis);
-    if (!state_path.empty() && appraisal.next)
-        if (auto kept = keep(*appraisal.next, state_path); !kept) return complain(kept.error());
-    const std::lock_guard lock(output);
-    print(options, appraisal, file);
-    return static_cast<int>(appraisal.verdict);
+    if (!state_path.empty() && appraisal.next) {
+        auto written = write_state(*appraisal.next, state_path);
+        if (!written) return complain(written.error());
+        outcome.state = std::move(*written);
+    }
+    // What is left of it has no views into the evidence.
+    appraisal.next.reset();
+    appraisal.document.reset();
+    outcome.appraisal = std::move(appraisal);
+    return outcome;
 }
 
 /// Many files: one thread for each CPU, a file at a time. One file: its list by all of them.
-int appraise_all(const AppraiseCommandOptions& options, const appraise::Request& request,
-                 const Basis& basis) {
+std::vector<Outcome> appraise_all(const AppraiseCommandOptions& options,
+                                  const std::vector<std::string>& files,
+                                  const AppraiseInputs& inputs) {
     const unsigned cpus =
         options.jobs != 0 ? options.jobs : std::max(1u, std::thread::hardware_concurrency());
-    const unsigned workers =
-        static_cast<unsigned>(std::min<std::size_t>(cpus, options.files.size()));
-    std::mutex output;
+    const unsigned workers = static_cast<unsigned>(std::min<std::size_t>(cpus, files.size()));
+    std::vector<Outcome> outcomes(files.size());
     std::atomic<std::size_t> next = 0;
-    std::atomic<int> worst = 0;
     const auto work = [&] {
-        for (std::size_t i; (i = next.fetch_add(1)) < options.files.size();) {
-            appraise::Request one = request;
-            one.threads = std::max(1u, cpus / workers);
-            const int status = appraise_one(options, options.files[i], one, basis, output);
-            int seen = worst.load();
-            while (seen < status && !worst.compare_exchange_weak(seen, status)) {
-            }
-        }
+        for (std::size_t i; (i = next.fetch_add(1)) < files.size();)
+            outcomes[i] = appraise_one(options, files[i], std::max(1u, cpus / workers), inputs);
     };
-    {
-        std::vector<std::jthread> threads;
-        for (unsigned i = 1; i < workers; ++i) threads.emplace_back(work);
-        work();
-    }
-    return worst;
+    std::vector<std::jthread> threads;
+    for (unsigned i = 1; i < workers; ++i) threads.emplace_back(work);
+    work();
+    threads.clear();
+    return outcomes;
 }
 
-int appraise_tpm2_files(const AppraiseCommandOptions& options, const appraise::Request& request,
-                        const Basis& basis) {
-    const auto loaded = load_tpm2_evidence(options, basis.policy.evidence.pcr);
-    if (!loaded) return report(loaded.error()), kUnusable;
-    const Appraisal appraisal = appraise::appraise(loaded->evidence, request, basis);
-    print(options, appraisal, options.tpm2_message);
-    return static_cast<int>(appraisal.verdict);
+/// Each host has a key of its own: evidence of one key under two names is of one host, or of a key
+/// that two hosts share. Whichever it is, one of them is not what its name says.
+void find_repeated_keys(std::vector<Outcome>& outcomes) {
+    std::map<std::string, std::vector<Outcome*>> by_key;
+    for (Outcome& outcome : outcomes)
+        if (outcome.appraisal && !outcome.appraisal->key.empty())
+            by_key[outcome.appraisal->key].push_back(&outcome);
+    for (const auto& [key, of_key] : by_key)
+        for (Outcome* outcome : of_key) {
+            if (of_key.size() < 2) continue;
+            const Outcome& other = *of_key[of_key[0] == outcome ? 1 : 0];
+            appraise::add(*outcome->appraisal, appraise::codes::kAkRepeated,
+                          "evidence of the same attestation key is in this run once more: " +
+                              printable(other.file));
+        }
+}
+
+/// The new states take the place of the old, but for those of evidence that has a finding of the
+/// whole run.
+Result<void> put_into_place(std::vector<Outcome>& outcomes) {
+    Result<void> done;
+    for (Outcome& outcome : outcomes) {
+        if (!outcome.state) continue;
+        const bool repeated =
+            std::ranges::find(outcome.appraisal->findings, appraise::codes::kAkRepeated.name,
+                              &appraise::Finding::code) != outcome.appraisal->findings.end();
+        std::error_code code;
+        if (!repeated) fs::rename(outcome.state->fresh, outcome.state->file, code);
+        if (code)
+            done = fail("cannot keep the state: " + code.message(), outcome.state->file.string());
+        if (repeated || code) fs::remove(outcome.state->fresh, code);
+    }
+    return done;
+}
+
+/// Two hosts' evidence of one name would share one state, and the later would be judged by the
+/// other's.
+Result<void> check_state_files(const AppraiseCommandOptions& options) {
+    if (options.files.size() > 1 && !options.state.empty() && !fs::is_directory(options.state))
+        return fail("one file cannot keep the state of several hosts", options.state,
+                    "give a folder that exists");
+    std::map<fs::path, std::string> by_state;
+    for (const std::string& file : options.files)
+        if (const auto [other, fresh] = by_state.try_emplace(state_file(options, file), file);
+            !options.state.empty() && !fresh)
+            return fail("two pieces of evidence would share one state", file + ", " + other->second,
+                        "a host's evidence is told from another's by the file's name");
+    return {};
 }
 
 int run_appraise(const AppraiseCommandOptions& options) {
@@ -147,12 +208,25 @@ int run_appraise(const AppraiseCommandOptions& options) {
     };
     const auto inputs = load_inputs(options);
     if (!inputs) return refuse(inputs.error());
-    if (options.files.size() > 1 && !options.state.empty() && !fs::is_directory(options.state))
-        return refuse({"one file cannot keep the state of several hosts", options.state,
-                       "give a folder that exists"});
-    const appraise::Request request = inputs->request();
-    return options.files.empty() ? appraise_tpm2_files(options, request, inputs->basis)
-                                 : appraise_all(options, request, inputs->basis);
+    if (auto good = check_state_files(options); !good) return refuse(good.error());
+    const std::vector<std::string> files =
+        options.files.empty() ? std::vector{options.tpm2_message} : options.files;
+    std::vector<Outcome> outcomes = appraise_all(options, files, *inputs);
+    find_repeated_keys(outcomes);
+    int worst = 0;
+    if (auto kept = put_into_place(outcomes); !kept) worst = refuse(kept.error());
+    for (const Outcome& outcome : outcomes) {
+        if (!outcome.appraisal) {
+            worst = refuse(outcome.appraisal.error());
+            continue;
+        }
+        if (options.json)
+            fmt::print("{}\n", to_json(*outcome.appraisal, outcome.file));
+        else
+            print_text(*outcome.appraisal, outcome.file);
+        worst = std::max(worst, static_cast<int>(outcome.appraisal->verdict));
+    }
+    return worst;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/cli/appraise_options.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include "controller/service/appraise/tpm2_quote_files.h"
@@ -14,7 +15,7 @@ std::string_view text_of(const MappedFile& file) {
     return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-Result<std::vector<std::uint8_t>> parse_nonce(std::string_view hex) {
+Result<std::vector<std::uint8_t>> parse_nonce(std::string_view hex, const std::string& where) {
     constexpr std::size_t kMaxNonce = 64;  // what extraData holds
     std::vector<std::uint8_t> bytes;
     for (std::size_t i = 0; i < hex.size(); ++i) {
@@ -22,14 +23,14 @@ Result<std::vector<std::uint8_t>> parse_nonce(std::string_view hex) {
             static_cast<char>(hex[i] >= 'A' && hex[i] <= 'F' ? hex[i] + 32 : hex[i]);
         constexpr std::string_view kDigits = "0123456789abcdef";
         const auto digit = kDigits.find(letter);
-        if (digit == kDigits.npos) return fail("not hexadecimal", "--nonce");
+        if (digit == kDigits.npos) return fail("not hexadecimal", where);
         if (i % 2 == 0)
             bytes.push_back(static_cast<std::uint8_t>(digit << 4));
         else
             bytes.back() |= static_cast<std::uint8_t>(digit);
     }
     if (hex.empty() || hex.size() % 2 != 0 || bytes.size() > kMaxNonce)
-        return fail("a nonce has 1 to 64 bytes, two hexadecimal digits each", "--nonce");
+        return fail("a nonce has 1 to 64 bytes, two hexadecimal digits each", where);
     return bytes;
 }
 
@@ -63,32 +64,82 @@ Result<Basis> load_basis(const AppraiseOptions& options) {
     return basis;
 }
 
-Result<std::vector<appraise::AttestationKey>> load_keys(const AppraiseOptions& options) {
-    std::vector<appraise::AttestationKey> keys;
-    for (const std::string& file : options.keys) {
-        const auto mapped = MappedFile::open(file);
-        if (!mapped) return std::unexpected(mapped.error());
-        auto key = appraise::AttestationKey::from_pem(text_of(*mapped));
-        if (!key) return fail(key.error().what, file, key.error().hint);
-        keys.push_back(std::move(*key));
-    }
-    return keys;
+Result<appraise::AttestationKey> load_key(const std::string& file) {
+    const auto read = MappedFile::open(file);
+    if (!read) return std::unexpected(read.error());
+    auto key = appraise::AttestationKey::from_pem(text_of(*read), file);
+    if (!key) return fail(key.error().what, file, key.error().hint);
+    return std::move(*key);
+}
+
+/// Hexadecimal digits, with blanks or a newline around them.
+Result<std::vector<std::uint8_t>> load_nonce(const std::string& file) {
+    const auto read = MappedFile::open(file);
+    if (!read) return std::unexpected(read.error());
+    constexpr std::string_view kBlanks = " \t\r\n";
+    std::string_view text = text_of(*read);
+    text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+    text = text.substr(0, text.find_last_not_of(kBlanks) + 1);
+    return parse_nonce(text, file);
 }
 
 }  // namespace
 
-appraise::Request AppraiseInputs::request() const {
+appraise::Request Expected::request() const {
     return {.nonce = nonce, .keys = keys, .now = std::time(nullptr)};
 }
 
+Result<Expected> AppraiseInputs::of(const std::string& file) const {
+    Expected of_file = expected;
+    const std::string host = std::filesystem::path(file).stem().string();
+    if (!key_directory.empty()) {
+        auto key = load_key((key_directory / (host + ".pem")).string());
+        if (!key) return std::unexpected(key.error());
+        of_file.keys = {std::move(*key)};
+    }
+    if (!nonce_directory.empty()) {
+        auto nonce = load_nonce((nonce_directory / (host + ".nonce")).string());
+        if (!nonce) return std::unexpected(nonce.error());
+        of_file.nonce = std::move(*nonce);
+    }
+    return of_file;
+}
+
 Result<AppraiseInputs> load_inputs(const AppraiseOptions& options) {
-    auto nonce = parse_nonce(options.nonce);
-    if (!nonce) return std::unexpected(nonce.error());
-    auto keys = load_keys(options);
-    if (!keys) return std::unexpected(keys.error());
+    AppraiseInputs inputs;
+    if (options.nonce_directory.empty()) {
+        auto nonce = parse_nonce(options.nonce, "--nonce");
+        if (!nonce) return std::unexpected(nonce.error());
+        inputs.expected.nonce = std::move(*nonce);
+    }
+    inputs.nonce_directory = options.nonce_directory;
+    for (const std::string& file : options.keys) {
+        if (std::filesystem::is_directory(file)) {
+            inputs.key_directory = file;
+            continue;
+        }
+        auto key = load_key(file);
+        if (!key) return std::unexpected(key.error());
+        inputs.expected.keys.push_back(std::move(*key));
+    }
+    if (!inputs.key_directory.empty() && options.keys.size() > 1)
+        return fail("a folder of keys beside other keys", "--ak",
+                    "give one folder with a HOST.pem for each host, or the keys themselves");
     auto basis = load_basis(options);
     if (!basis) return std::unexpected(basis.error());
-    return AppraiseInputs{std::move(*nonce), std::move(*keys), std::move(*basis)};
+    inputs.basis = std::move(*basis);
+    return inputs;
+}
+
+Result<std::optional<MappedFile>> load_state(const std::filesystem::path& file) {
+    std::error_code code;
+    // A link that leads nowhere, or a folder that may not be searched, is no state that is not
+    // there.
+    const auto status = std::filesystem::symlink_status(file, code);
+    if (file.empty() || status.type() == std::filesystem::file_type::not_found) return std::nullopt;
+    auto read = MappedFile::open(file);
+    if (!read) return std::unexpected(read.error());
+    return std::optional(std::move(*read));
 }
 
 Result<Tpm2Evidence> load_tpm2_evidence(const AppraiseOptions& options, unsigned pcr) {
@@ -125,11 +176,20 @@ void add_appraise_options(CLI::App& command, AppraiseOptions& options, int files
     with_quote("--tpm2-signature", options.tpm2_signature, "tpm2_quote -s");
     with_quote("--tpm2-pcrs", options.tpm2_pcrs, "tpm2_quote -o");
     with_quote("--list", options.list, "the host's binary_runtime_measurements");
-    command.add_option("--nonce", options.nonce, "that the evidence was asked for with, in hex")
-        ->required();
-    command.add_option("--ak", options.keys, "the attestation key (or keys), in PEM")
+    CLI::Option* nonce = command.add_option("--nonce", options.nonce,
+                                            "that the evidence was asked for with, in hex");
+    command
+        .add_option("--nonce-dir", options.nonce_directory,
+                    "in its place, a folder: HOST.nonce has that of HOST.evidence")
+        ->excludes(nonce)
+        ->excludes(message)
+        ->check(CLI::ExistingDirectory);
+    command
+        .add_option("--ak", options.keys,
+                    "the attestation key (or keys), in PEM; or a folder: HOST.pem has the key of "
+                    "HOST.evidence")
         ->required()
-        ->check(CLI::ExistingFile);
+        ->check(CLI::ExistingPath);
     command
         .add_option("--reference-values", options.references, "a folder of known good certificates")
         ->required()
@@ -143,6 +203,8 @@ void add_appraise_options(CLI::App& command, AppraiseOptions& options, int files
 void require_evidence(const AppraiseOptions& options) {
     if (options.files.empty() && options.tpm2_message.empty())
         throw CLI::RequiredError("evidence, or --tpm2-quote");
+    if (options.nonce.empty() && options.nonce_directory.empty())
+        throw CLI::RequiredError("--nonce, or --nonce-dir");
 }
 
 }  // namespace keyscribe::cli

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +19,8 @@ constexpr int kUnusable = static_cast<int>(appraise::Verdict::kUnusable);
 
 struct AppraiseOptions {
     std::vector<std::string> files;
-    std::string nonce, references, blocked_keys, blocked_files, policy, state;
-    std::vector<std::string> keys;
+    std::string nonce, nonce_directory, references, blocked_keys, blocked_files, policy, state;
+    std::vector<std::string> keys;                              ///< files, or one folder
     std::string tpm2_message, tpm2_signature, tpm2_pcrs, list;  ///< in place of files
 };
 
@@ -28,16 +30,29 @@ void add_appraise_options(CLI::App& command, AppraiseOptions& options, int files
 /// For the command's callback: throws as CLI11 does where there is no evidence at all.
 void require_evidence(const AppraiseOptions& options);
 
-/// What evidence is compared with.
-struct AppraiseInputs {
+/// What one piece of evidence is asked for with: its nonce, and the keys of which one must sign.
+struct Expected {
     std::vector<std::uint8_t> nonce;
     std::vector<appraise::AttestationKey> keys;
-    appraise::Basis basis;
 
     /// Views into this; of now.
     appraise::Request request() const;
 };
+
+/// What evidence is compared with.
+struct AppraiseInputs {
+    Expected expected;  ///< of every file alike; what comes from a folder is empty
+    std::filesystem::path key_directory, nonce_directory;
+    appraise::Basis basis;
+
+    /// Of this piece of evidence: in a folder HOST.pem and HOST.nonce, where HOST is the evidence's
+    /// file name without its last extension.
+    Result<Expected> of(const std::string& file) const;
+};
 Result<AppraiseInputs> load_inputs(const AppraiseOptions& options);
+
+/// What is kept of a host, and the file that it was read from; empty where there is none yet.
+Result<std::optional<MappedFile>> load_state(const std::filesystem::path& file);
 
 /// A quote by tpm2_quote, and the list.
 struct Tpm2Evidence {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "controller/base/error.h"
+#include "controller/base/printable.h"
 #include "controller/host/settings/config.h"
 
 namespace keyscribe::cli {
@@ -28,12 +29,13 @@ void add_detach(CLI::App& app, Context& context);
 void add_appraise(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
-void add_ak(CLI::App& app, Context& context);        ///< ak create, export, activate
+void add_ak(CLI::App& app, Context& context);        ///< ak create, export, check, activate
 void add_evidence(CLI::App& app, Context& context);  ///< evidence, evidence export
 
 /// Prints "keyscribe: error" and returns the exit status for it.
 inline int report(const Error& error) {
-    std::fprintf(stderr, "keyscribe: %s\n", to_string(error).c_str());
+    constexpr std::size_t kLongest = 4096;
+    std::fprintf(stderr, "keyscribe: %s\n", printable(to_string(error), kLongest).c_str());
     return 1;
 }
 

@@ -18,6 +18,9 @@
 namespace keyscribe::cli {
 namespace {
 
+/// A baseline of 1,000 keys takes a TPM 0.2 s; a daemon that starts has to load its programs first.
+constexpr auto kPatience = std::chrono::seconds(5);
+
 struct Wanted {
     std::string nonce, pcrs, format = "cbor";
     std::uint64_t since = 0;
@@ -61,7 +64,8 @@ int collect(const settings::Config& config, const Wanted& wanted) {
         .pcr = config.tpm.pcr,
         .ak_handle = config.attest.ak_handle,
         .ek = config.attest.ek == "rsa" ? attest::EkAlgorithm::kRsa : attest::EkAlgorithm::kEcc,
-        .list = config.list.directory / measure::ListFiles::kBinary};
+        .list = config.list.directory / measure::ListFiles::kBinary,
+        .patience = kPatience};
     const auto collected = attest::collect(*tpm, request);
     if (!collected) return report(collected.error());
     if (!collected->explained)
@@ -72,6 +76,10 @@ int collect(const settings::Config& config, const Wanted& wanted) {
         fmt::print(
             stderr,
             "keyscribe: warning: PCR 10 has a value that the kernel's list does not explain\n");
+    if (!collected->whole)
+        fmt::print(stderr,
+                   "keyscribe: warning: the list does not say yet what the keyrings hold (no whole "
+                   "baseline after the last start and policy): a service will not affirm this\n");
     const evidence::Evidence& evidence = collected->evidence;
     const auto done = wanted.format == "json"
                           ? write_output(wanted.output, as_bytes(evidence::encode_json(evidence)))

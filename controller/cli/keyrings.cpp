@@ -17,7 +17,7 @@
 #include <set>
 
 #include "controller/cli/commands.h"
-#include "controller/cli/printable.h"
+#include "controller/base/printable.h"
 #include "controller/host/measure/journal.h"
 #include "controller/host/measure/list_writer.h"
 #include "controller/host/records/records.h"

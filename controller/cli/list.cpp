@@ -14,7 +14,7 @@
 #include "controller/base/unique_fd.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
-#include "controller/cli/printable.h"
+#include "controller/base/printable.h"
 #include "controller/host/measure/journal.h"
 #include "controller/host/measure/list_writer.h"
 #include "controller/host/records/records.h"

@@ -67,7 +67,13 @@ int run_report(const ReportOptions& options) {
     ::setenv("TSS2_LOG", "all+none", 0);
     const auto inputs = load_inputs(options);
     if (!inputs) return refuse(inputs.error());
-    appraise::Request request = inputs->request();
+    const std::string& file = options.files.empty() ? options.tpm2_message : options.files.front();
+    const auto expected = inputs->of(file);
+    if (!expected) return refuse(expected.error());
+    appraise::Request request = expected->request();
+    const auto state = load_state(options.state);
+    if (!state) return refuse(state.error());
+    if (*state) request.state = (*state)->bytes();
     if (options.files.empty()) {
         const auto loaded = load_tpm2_evidence(options, inputs->basis.policy.evidence.pcr);
         if (!loaded)
@@ -77,17 +83,9 @@ int run_report(const ReportOptions& options) {
         return write_report(options, *inputs, request, appraisal, options.tpm2_message,
                             &loaded->evidence);
     }
-    const std::string& file = options.files.front();
     const auto mapped = MappedFile::open(file);
     if (!mapped) return refuse(mapped.error());
     request.evidence = mapped->bytes();
-    std::optional<MappedFile> state;
-    if (!options.state.empty()) {
-        auto kept = MappedFile::open(options.state);
-        if (!kept) return refuse(kept.error());
-        state.emplace(std::move(*kept));
-        request.state = state->bytes();
-    }
     const Appraisal appraisal = appraise::appraise(request, inputs->basis);
     return write_report(options, *inputs, request, appraisal, file,
                         appraisal.document ? &appraisal.document->evidence : nullptr);

@@ -30,18 +30,37 @@ nlohmann::json Host::speaker() {
             {"bpf", list::cbor_bytes(hash(Algorithm::kSha256, as_bytes("b")))},
             {"kernel", "6.1.0"},
             {"boot_id", kBootId},
-            {"hooks", nlohmann::json::object()}};
+            {"hooks", nlohmann::json::object()},
+            {"tpm", {{"banks", {"sha1", "sha256"}}, {"resets", 7}}}};
+}
+
+nlohmann::json Host::policy(std::string_view text, unsigned generation) {
+    Buffer all;
+    const auto put = [&all](std::string_view piece) {
+        for (int shift = 0; shift < 32; shift += 8)
+            all.push_back(static_cast<std::uint8_t>(piece.size() >> shift));
+        all.insert(all.end(), piece.begin(), piece.end());
+    };
+    put("10.policy");
+    put(text);
+    return {{"digest", list::cbor_bytes(hash(Algorithm::kSha256, all))},
+            {"generation", generation},
+            {"files", {{{"name", bytes("10.policy")}, {"text", bytes(text)}}}}};
 }
 
 void Host::begin() {
     list.aggregate(aggregate_of(firmware()));
-    list.record("start", speaker());
-    list.record("policy", {{"digest", list::cbor_bytes(hash(Algorithm::kSha256, as_bytes("p")))},
-                           {"generation", 1},
-                           {"files", nlohmann::json::array()}});
+    nlohmann::json start = speaker();
+    start["tpm"]["resets"] = quote.reset_count;
+    list.record("start", start);
+    list.record("policy", policy("measure func=KEY_CHECK\n"));
+    baseline();
+}
+
+void Host::baseline(std::string_view reason) {
     list.record("baseline-begin",
                 {{"time", 1},
-                 {"reason", "start"},
+                 {"reason", reason},
                  {"keyrings",
                   {{{"serial", 100}, {"name", bytes(".builtin_trusted_keys")}},
                    {{"serial", 101}, {"name", bytes(".ima")}},

@@ -41,7 +41,11 @@ struct Host {
 
     static nlohmann::json bytes(std::string_view text) { return list::cbor_bytes(as_bytes(text)); }
     static nlohmann::json speaker();
+    /// keyscribe:policy, of one file with this text.
+    static nlohmann::json policy(std::string_view text, unsigned generation = 1);
+    /// boot_aggregate, start, policy and baseline, of the TPM's boot that the quote names.
     void begin();
+    void baseline(std::string_view reason = "start");
     nlohmann::json key_fields(const std::string& kind, int serial, std::string_view ring,
                               int ring_serial, std::string_view description,
                               std::string_view type = "asymmetric");

@@ -76,9 +76,8 @@ TEST(Appraise, AListThatBeginsWithTheKernelsAggregate) {
     data.resize(data.size() + 4);
     setting.host.list.add("ima-sig", data);
     setting.host.list.record("start", Host::speaker());
-    setting.host.list.record("policy", {{"digest", cbor_bytes(filled(Algorithm::kSha256, 1))},
-                                        {"generation", 1},
-                                        {"files", json::array()}});
+    setting.host.list.record("policy", Host::policy("measure func=KEY_CHECK\n"));
+    setting.host.baseline();
     const auto result = setting.run();
     EXPECT_EQ(result.verdict, Verdict::kAffirmed) << to_json(result, "");
 }
@@ -226,6 +225,7 @@ TEST(Appraise, WhatThePolicyAllowsIsANote) {
     json again = Host::speaker();
     again["entries"] = setting.host.list.entries;
     setting.host.list.record("restart", again);
+    setting.host.baseline("restart");
     setting.host.kernel.violation("/var/log/x");
     auto policy = parse_policy(
         "[keys]\nallow_revoked = true\n[host]\nallow_restart = true\n[ima]\nallow_violations = "

@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(
              fields["algorithm"] = "rsa";
              s.host.list.record("baseline", fields);
          },
-         "key-unknown@8"},
+         "key-unknown@8 baseline-missing@8"},
         {"a key of which nothing is known",
          [](Setting& s) {
              s.good();
@@ -103,7 +103,7 @@ INSTANTIATE_TEST_SUITE_P(
              fields["state"] = json::array({"revoked"});
              s.host.list.record("baseline", fields);
          },
-         "key-revoked@8"},
+         "key-revoked@8 baseline-missing@8"},
         {"a key whose timeout is over",
          [](Setting& s) {
              s.good();

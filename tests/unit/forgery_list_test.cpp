@@ -173,20 +173,20 @@ INSTANTIATE_TEST_SUITE_P(
              s.host.list.record("start", Host::speaker());
              s.host.list.record("policy", {{"digest", cbor_bytes(filled(Algorithm::kSha256, 1))}});
          },
-         "list-start@0 list-start@1"},
-        {"an empty list", [](Setting&) {}, "list-start"},
+         "list-start@0 list-start@1 baseline-missing@1 nothing-judged"},
+        {"an empty list", [](Setting&) {}, "list-start nothing-judged"},
         {"a list that begins twice",
          [](Setting& s) {
              s.good();
              s.host.list.record("start", Host::speaker());
          },
-         "list-start@8"},
+         "list-start@8 baseline-missing@8"},
         {"no policy",
          [](Setting& s) {
              s.host.list.aggregate();
              s.host.list.record("start", Host::speaker());
          },
-         "policy-missing"},
+         "policy-missing baseline-missing@1 nothing-judged"},
     }),
     test_name);
 

@@ -109,7 +109,7 @@ INSTANTIATE_TEST_SUITE_P(
              again["entries"] = s.host.list.entries;
              s.host.list.record("restart", again);
          },
-         "restarted@8"},
+         "restarted@8 baseline-missing@8"},
         {"a detached program",
          [](Setting& s) {
              s.good();

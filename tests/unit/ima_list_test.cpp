@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "appraise_support.h"
+#include "tests/support/host.h"
 #include "controller/service/appraise/appraise.h"
 #include "controller/service/appraise/ima_signature.h"
 #include "controller/service/appraise/kernel_hashes.h"

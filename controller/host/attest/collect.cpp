@@ -13,7 +13,9 @@
 
 #include "controller/base/unique_fd.h"
 #include "controller/host/measure/covered_prefix.h"
+#include "controller/keyrings/completeness.h"
 #include "controller/list/list_reader.h"
+#include "controller/list/unfold.h"
 
 namespace keyscribe::attest {
 namespace {
@@ -25,6 +27,17 @@ using tpm::Tpm;
 // few seconds, has not recorded it yet.
 constexpr int kAttempts = 8;
 constexpr auto kPause = std::chrono::seconds(1);
+constexpr auto kBaselinePause = std::chrono::milliseconds(200);
+
+/// Whether the list tells what the keyrings held after the last start, restart and policy. Evidence
+/// without that contraindicates its host.
+bool is_whole(Bytes list) {
+    keyrings::Completeness completeness;
+    return list::for_each_record(
+               list, [&](const list::LogicalRecord& record) { completeness.record(record); })
+               .has_value() &&
+           completeness.whole();
+}
 
 /// Reads, not maps: the daemon may cut the list's last, torn entry off at any time, and securityfs
 /// cannot be mapped.
@@ -217,8 +230,14 @@ Result<Collected> collect(Tpm& tpm, const Request& request) {
     const auto banks = tpm.banks(request.pcr);
     if (!banks) return std::unexpected(banks.error());
 
+    const auto give_up = std::chrono::steady_clock::now() + request.patience;
     auto first = quote_list(tpm, request, *banks, out.list);
-    if (!first) return std::unexpected(first.error());
+    for (;; first = quote_list(tpm, request, *banks, out.list)) {
+        if (!first) return std::unexpected(first.error());
+        out.whole = is_whole(Bytes(out.list).first(first->prefix.bytes));
+        if (out.whole || std::chrono::steady_clock::now() >= give_up) break;
+        std::this_thread::sleep_for(kBaselinePause);
+    }
     out.explained = first->explained;
     out.quotes.push_back(std::move(first->quote));
     std::optional<PlatformQuote> second;

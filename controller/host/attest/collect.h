@@ -2,6 +2,7 @@
 // Makes this host's evidence: quotes, and the beginnings of the lists that they cover.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ struct Request {
     EkAlgorithm ek = EkAlgorithm::kRsa;
     std::filesystem::path list;  ///< binary_runtime_measurements
     std::filesystem::path ima_directory = "/sys/kernel/security/ima";
+    /// How long to wait for a daemon that is still telling what the keyrings hold.
+    std::chrono::milliseconds patience{0};
 };
 
 /// Evidence and the memory that it points to. Not copyable; moving it leaves the views valid.
@@ -30,6 +33,7 @@ struct Collected {
     evidence::Evidence evidence;
     bool explained = false;      ///< the list gives what the PCR has
     bool ima_explained = false;  ///< the kernel's list gives what PCR 10 has
+    bool whole = false;          ///< after the last start and policy the list has a whole baseline
 
     PublicKey ak;
     std::vector<std::uint8_t> ek_certificate;

@@ -2,33 +2,23 @@
 #include "controller/service/appraise/appraise.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "controller/list/record.h"
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/ima_list.h"
 #include "controller/service/appraise/judge.h"
 #include "controller/service/appraise/list_pass.h"
+#include "controller/service/appraise/other_pcrs.h"
+#include "controller/service/appraise/wholeness.h"
 
 namespace keyscribe::appraise {
 namespace {
 
 constexpr unsigned kImaPcr = 10;
 
-PcrBanks zeros(const PcrBanks& like) {
-    PcrBanks banks;
-    for (const auto& [bank, value] : like) banks.emplace_back(bank, filled(bank, 0));
-    return banks;
-}
-
-/// A PCR's values in a quote, in the banks' order.
-PcrBanks values_of(const evidence::Quote& quote, unsigned pcr) {
-    PcrBanks banks;
-    for (const auto& [bank, values] : quote.pcrs)
-        if (const auto value = values.find(pcr); value != values.end())
-            banks.emplace_back(bank, value->second);
-    return banks;
-}
+/// TCG PC Client Platform TPM Profile, 4.6.2: PCR 16 (debug) and 23 (application support) are reset
+/// from any locality.
+bool is_resettable(unsigned pcr) { return pcr == 16 || pcr == 23; }
 
 std::string text_of(const PcrBanks& values) {
     std::string text;
@@ -49,6 +39,12 @@ bool read_foreign(const TemplateFields& fields, unsigned pcr, PcrBanks& values) 
     return true;
 }
 
+Verdict verdict_of(Weight worst) {
+    return worst == Weight::kUnusable          ? Verdict::kUnusable
+           : worst == Weight::kContraindicates ? Verdict::kContraindicated
+                                               : Verdict::kAffirmed;
+}
+
 /// One appraisal, step by step. A step that is false leaves nothing for the next one to stand on.
 class Appraiser {
   public:
@@ -56,7 +52,8 @@ class Appraiser {
         : evidence_(evidence),
           request_(request),
           basis_(basis),
-          judge_(basis.policy, basis.references, basis.blocked_keys, request.now, content_) {
+          judge_(basis.policy, basis.references, basis.blocked_keys, request.now, content_),
+          wholeness_(basis.policy, content_) {
         judge_.set_list({}, evidence.list.data);
     }
 
@@ -66,8 +63,11 @@ class Appraiser {
         result_.software = evidence_.software;
         if (check_key() && check_quotes() && check_state() && check_list()) {
             judge_.finish();
+            wholeness_.finish(*result_.claims, quoted_, !evidence_.ak.empty());
             check_boot();
+            check_other_pcrs();
             check_ima();
+            count_keys();
             keep();
         }
         conclude();
@@ -80,6 +80,17 @@ class Appraiser {
             findings_.add(codes::kEvidencePcr,
                           "the list is in PCR " + std::to_string(evidence_.pcr) + ", where PCR " +
                               std::to_string(basis_.policy.evidence.pcr) + " was expected");
+            return false;
+        }
+        if (is_resettable(evidence_.pcr)) {
+            findings_.add(codes::kEvidencePcr,
+                          "PCR " + std::to_string(evidence_.pcr) +
+                              " can be reset at any time, so nothing in it can be relied upon");
+            return false;
+        }
+        if (request_.nonce.empty()) {
+            findings_.add(codes::kQuoteNonce,
+                          "no nonce was asked for: the quote may be an old one");
             return false;
         }
         if (evidence_.ak.empty()) return true;
@@ -96,17 +107,25 @@ class Appraiser {
         else
             key_ = &*key;
         if (!ak->restricted_signing)
-            findings_.add(codes::kAkNotRestricted,
-                          "the attestation key is not a restricted signing key: it signs anything");
+            findings_.add(
+                codes::kAkNotRestricted,
+                "the attestation key signs more than what its TPM made: it is " + ak->lacking);
         if (evidence_.ak_name && !std::ranges::equal(*evidence_.ak_name, ak->name))
             findings_.add(codes::kAkName,
                           "the attestation key's name is not that of its public part");
+        result_.key_name = to_hex(ak->name);
         return findings_.worst() != Weight::kUnusable;
     }
 
     /// Every quote must be good; the first that is over Keyscribe's PCR is the one that counts.
     bool check_quotes() {
         for (const evidence::Quote& quote : evidence_.quotes) {
+            if (std::ranges::any_of(evidence_.quotes, [&quote](const evidence::Quote& other) {
+                    return &other != &quote && std::ranges::equal(other.attest, quote.attest);
+                })) {
+                findings_.add(codes::kQuoteRepeated, "the same quote is there twice");
+                return false;
+            }
             const auto claims = verify(quote);
             if (!claims) return false;
             if (result_.claims && (claims->reset_count != result_.claims->reset_count ||
@@ -117,13 +136,17 @@ class Appraiser {
                 return false;
             }
             if (!result_.claims) result_.claims = claims;
-            if (quoted_.empty()) quoted_ = values_of(quote, evidence_.pcr);
+            if (!quoted_.empty()) continue;
+            quoted_ = values_of(quote, evidence_.pcr);
+            quote_ = sha256(quote.attest);
         }
         if (quoted_.empty()) {
             findings_.add(codes::kQuoteSelection,
                           "no quote is over PCR " + std::to_string(evidence_.pcr));
             return false;
         }
+        result_.key = to_hex(sha256(key_->der()));
+        result_.key_file = key_->label();
         return has_required_banks(quoted_, evidence_.pcr);
     }
 
@@ -133,7 +156,7 @@ class Appraiser {
         for (const AttestationKey& key : request_.keys) {
             Findings of_this_key;
             auto claims = verify_quote(quote, key, request_.nonce, of_this_key);
-            if (claims) return claims;
+            if (claims) return key_ = &key, claims;
             if (&key == &request_.keys.back())
                 for (Finding& finding : of_this_key.take())
                     findings_.add({finding.code, finding.weight}, std::move(finding.sentence));
@@ -173,7 +196,14 @@ class Appraiser {
             state_ = std::move(*state);
             if (!compare_boots()) return false;
         }
-        if (list.from_entry == 0) return true;
+        if (state_ && state_->quote && *state_->quote == quote_) {
+            findings_.add(codes::kQuoteRepeated, "the quote is the one of which the state is kept");
+            return false;
+        }
+        if (list.from_entry == 0) {
+            others_.emplace(evidence_, basis_.policy.evidence.banks, Bytes(), list.data);
+            return true;
+        }
         if (!state_) {
             findings_.add(
                 codes::kStateMissing,
@@ -196,24 +226,26 @@ class Appraiser {
             }
             value = kept->second;
         }
+        others_.emplace(evidence_, basis_.policy.evidence.banks, state_->list, list.data);
         tell_kept();
         return true;
     }
 
     /// The TPM's counters, then and now. What was kept of an earlier boot is put aside.
     bool compare_boots() {
-        const std::string ak = to_hex(sha256(signer().der()));
         const QuoteClaims& now = *result_.claims;
-        if (state_->ak != ak || state_->pcr != evidence_.pcr) {
+        if (state_->ak != result_.key || state_->pcr != evidence_.pcr) {
             findings_.add(codes::kStateDiverged, "the kept state is of another key or PCR");
             return false;
         }
         if (now.reset_count < state_->reset_count ||
             (now.reset_count == state_->reset_count &&
-             (now.restart_count < state_->restart_count || now.clock < state_->clock)))
+             (now.restart_count < state_->restart_count || now.clock < state_->clock))) {
+            went_back_ = true;
             content_.add(codes::kStateBack,
                          "the TPM's counters went back: it was cleared, or the evidence is older "
                          "than what is kept");
+        }
         if (now.reset_count == state_->reset_count && now.restart_count == state_->restart_count)
             return true;
         const bool reset = now.reset_count != state_->reset_count;
@@ -238,8 +270,6 @@ class Appraiser {
                std::ranges::equal(list.data.first(state_->list.size()), state_->list);
     }
 
-    const AttestationKey& signer() const { return key_ != nullptr ? *key_ : request_.keys.front(); }
-
     /// The judge hears the kept part of the list first. Its digests were verified when it came.
     void tell_kept() {
         judge_.set_list(state_->list, evidence_.list.data);
@@ -249,14 +279,22 @@ class Appraiser {
             const auto entry = reader.next();
             if (!entry || !*entry) return;
             const list::Entry& one = **entry;
-            if (one.pcr != evidence_.pcr || one.is_violation()) {
+            if ((one.pcr != evidence_.pcr && !others_->covers(one.pcr, number)) ||
+                one.is_violation()) {
                 content_.add(one.is_violation() ? codes::kListViolation : codes::kListPcr,
                              "an entry of what is kept that nothing vouches for", in_list(number));
                 continue;
             }
             if (const auto fields = list::decode_fields(one.template_name, one.template_data))
-                judge_.entry(number, one, *fields, 0);
+                hear(number, one, *fields, 0);
         }
+    }
+
+    /// `base`: bytes of the list before the part that the entry's offset counts from.
+    void hear(std::uint64_t number, const list::Entry& entry, const TemplateFields& fields,
+              std::size_t base) {
+        judge_.entry(number, entry, fields, base);
+        wholeness_.entry(number, entry, fields);
     }
 
     bool check_list() {
@@ -275,6 +313,8 @@ class Appraiser {
                                                  " entries, and the evidence says " +
                                                  std::to_string(evidence_.list.entries));
         if (findings_.worst() == Weight::kUnusable) return false;
+        visit_beyond(done);
+        if (findings_.worst() == Weight::kUnusable) return false;
         if (done.beyond != 0)
             findings_.add(codes::kListLag,
                           std::to_string(done.beyond) +
@@ -283,6 +323,18 @@ class Appraiser {
                           in_list(done.entries));
         covered_bytes_ = done.bytes;
         return check_continuation();
+    }
+
+    /// What stands in other PCRs behind the last entry that the first quote covers.
+    void visit_beyond(const PassResult& done) {
+        list::ListReader reader(pass_.list.subspan(done.bytes));
+        PcrBanks untouched;
+        for (std::uint64_t number = done.entries; number < others_->end(); ++number) {
+            const auto entry = reader.next();
+            if (!entry || !*entry) return;
+            if (others_->covers((*entry)->pcr, number))
+                visit(hashed_alone(pass_, **entry, number), untouched);
+        }
     }
 
     void tell_mismatch(const PassResult& done) {
@@ -308,11 +360,14 @@ class Appraiser {
 
     void visit(const HashedEntry& hashed, PcrBanks& values) {
         const Place place = in_list(hashed.number);
-        if (hashed.entry.pcr != evidence_.pcr) {
-            content_.add(
-                codes::kListPcr,
-                "an entry of PCR " + std::to_string(hashed.entry.pcr) + ", which no quote covers",
-                place);
+        if (hashed.entry.pcr != evidence_.pcr &&
+            !others_->covers(hashed.entry.pcr, hashed.number)) {
+            const bool replays = others_->replays(hashed.entry.pcr);
+            content_.add(replays ? codes::kListLag : codes::kListPcr,
+                         "an entry of PCR " + std::to_string(hashed.entry.pcr) +
+                             (replays ? ", which its quote does not cover, and which was not judged"
+                                      : ", which no quote covers"),
+                         place);
             return;
         }
         if (hashed.violation) {
@@ -338,10 +393,22 @@ class Appraiser {
             return;
         }
         if (list::record_kind(hashed.fields->name) == list::kForeign &&
+            hashed.entry.pcr == evidence_.pcr &&
             !read_foreign(*hashed.fields, evidence_.pcr, values))
             content_.add(codes::kRecordMalformed, "a foreign extend's record that is malformed",
                          place);
-        judge_.entry(hashed.number, hashed.entry, *hashed.fields, kept_bytes_);
+        hear(hashed.number, hashed.entry, *hashed.fields, kept_bytes_);
+    }
+
+    /// Each PCR that a rule puts entries into must be quoted, and its entries be there.
+    void check_other_pcrs() {
+        for (const auto& [pcr, entry] : wholeness_.policies().other_pcrs())
+            if (!others_->replays(pcr))
+                content_.add(codes::kEntriesMissing,
+                             "a rule of the host's policy measures into PCR " +
+                                 std::to_string(pcr) +
+                                 ": it is not quoted, or the list does not give its value",
+                             in_list(entry));
     }
 
     void check_boot() {
@@ -351,6 +418,8 @@ class Appraiser {
         if (claims.started && !evidence_.boot_id.empty() && claims.boot_id != evidence_.boot_id)
             findings_.add(codes::kBootId, "the list is of another boot than the evidence says",
                           in_list(1));
+        if (state_ && state_->boot_id != claims.boot_id)
+            findings_.add(codes::kStateDiverged, "what is kept is of another boot than the list");
         if (result_.boot_id.empty()) result_.boot_id = claims.boot_id;
         check_aggregate(claims.aggregate_algorithm, claims.aggregate, in_list(0));
     }
@@ -387,11 +456,16 @@ class Appraiser {
     }
 
     void check_ima() {
-        if (!evidence_.ima) {
-            if (basis_.policy.ima.required)
-                content_.add(codes::kImaMissing, "the evidence has no list of the kernel's");
-            return;
+        if (!evidence_.ima || evidence_.ima->entries == 0) {
+            const char* why = evidence_.ima ? "the kernel's list in the evidence is empty"
+                                            : "the evidence has no list of the kernel's";
+            if (basis_.policy.ima.required || basis_.policy.ima.require_signatures)
+                content_.add(codes::kImaMissing, why);
+            else if (!basis_.blocked_files.empty())
+                content_.add(codes::kImaMissing,
+                             std::string(why) + ", so that no file was compared with the blocked");
         }
+        if (!evidence_.ima) return;
         PcrBanks quoted;
         for (const evidence::Quote& quote : evidence_.quotes)
             if (quoted.empty()) quoted = values_of(quote, kImaPcr);
@@ -436,6 +510,8 @@ class Appraiser {
                               " entries at the end of the kernel's list are "
                               "not covered by the quote",
                           in_ima(done.entries));
+        if (done.reached && done.entries == 0)
+            content_.add(codes::kImaStart, "no entry of the kernel's list is covered by the quote");
     }
 
     /// Banks of whose digest the kernel has no implementation while it boots.
@@ -475,23 +551,40 @@ class Appraiser {
         }
         const bool begins =
             !hashed.violation && hashed.fields && hashed.fields->name == "boot_aggregate";
+        if (hashed.number == 0 && !begins)
+            content_.add(codes::kImaStart, "the kernel's list does not begin with boot_aggregate",
+                         place);
         judge.entry(hashed, begins && check_aggregate(hashed.fields->algorithm,
                                                       hashed.fields->digest, place));
     }
 
+    void count_keys() {
+        std::vector<bool> seen(judge_.keys().materials().size());
+        for (const Presence& presence : judge_.keys().presences()) {
+            if (!presence.judged || seen[presence.material]) continue;
+            seen[presence.material] = true;
+            ++result_.keys;
+        }
+        if (result_.keys == 0)
+            content_.add(codes::kNothingJudged,
+                         "no key stood in a keyring that is judged: nothing is known of this host");
+    }
+
+    /// What is older than the kept state must not take its place.
     void keep() {
-        if (findings_.worst() == Weight::kUnusable) return;
+        if (findings_.worst() == Weight::kUnusable || went_back_) return;
         const bool goes_on = evidence_.list.from_entry != 0;
         Appraisal::Next next{.kept = goes_on ? state_->list : Bytes(),
                              .added = evidence_.list.data.first(covered_bytes_)};
         const QuoteClaims& claims = *result_.claims;
-        next.state = {.ak = to_hex(sha256(signer().der())),
+        next.state = {.ak = result_.key,
                       .boot_id = std::string(judge_.claims().boot_id),
                       .pcr = evidence_.pcr,
                       .reset_count = claims.reset_count,
                       .restart_count = claims.restart_count,
                       .clock = claims.clock,
                       .entries = result_.entries,
+                      .quote = quote_,
                       .values = quoted_};
         result_.next = std::move(next);
     }
@@ -505,21 +598,13 @@ class Appraiser {
         if (!unusable)
             for (Finding& finding : content_.take()) result_.findings.push_back(std::move(finding));
         std::ranges::stable_sort(result_.findings, std::greater(), &Finding::weight);
-        std::size_t judged = 0;
-        std::vector<bool> seen(judge_.keys().materials().size());
-        for (const Presence& presence : judge_.keys().presences()) {
-            if (!presence.judged || seen[presence.material]) continue;
-            seen[presence.material] = true;
-            ++judged;
-        }
-        if (!unusable) {
-            result_.keys = judged;
+        if (unusable) {
+            result_.keys = 0;
+        } else {
             result_.model = judge_.model();
             result_.verdicts = judge_.take_verdicts();
         }
-        result_.verdict = worst == Weight::kUnusable          ? Verdict::kUnusable
-                          : worst == Weight::kContraindicates ? Verdict::kContraindicated
-                                                              : Verdict::kAffirmed;
+        result_.verdict = verdict_of(worst);
         if (result_.verdict == Verdict::kUnusable) result_.next.reset();
     }
 
@@ -530,9 +615,13 @@ class Appraiser {
     Findings findings_;  // of the evidence itself
     Findings content_;   // of what it says, which counts only where it is genuine
     Judge judge_;
+    Wholeness wholeness_;
     const AttestationKey* key_ = nullptr;
+    Sha256 quote_{};  // of the first quote that is over the list's PCR
+    bool went_back_ = false;
     PcrBanks quoted_;
     std::optional<KeptState> state_;
+    std::optional<OtherPcrs> others_;
     ListPass pass_;
     std::size_t covered_bytes_ = 0;
     std::size_t kept_bytes_ = 0;  // of the list, before what is new
@@ -556,6 +645,12 @@ std::string_view name_of(Verdict verdict) {
     return "unusable";
 }
 
+void add(Appraisal& appraisal, const Code& code, std::string sentence) {
+    appraisal.findings.push_back({code.name, code.weight, std::move(sentence), {}, {}});
+    std::ranges::stable_sort(appraisal.findings, std::greater(), &Finding::weight);
+    appraisal.verdict = std::max(appraisal.verdict, verdict_of(code.weight));
+}
+
 Appraisal appraise(const evidence::Evidence& evidence, const Request& request, const Basis& basis) {
     return Appraiser(evidence, request, basis).run();
 }
@@ -573,40 +668,6 @@ Appraisal appraise(const Request& request, const Basis& basis) {
     Appraisal result = appraise(shared->evidence, request, basis);
     result.document = shared;
     return result;
-}
-
-std::string to_json(const Appraisal& appraisal, std::string_view file) {
-    using nlohmann::json;
-    json findings = json::array();
-    for (const Finding& finding : appraisal.findings) {
-        json one = {{"code", finding.code},
-                    {"weight", finding.weight == Weight::kNote              ? "note"
-                               : finding.weight == Weight::kContraindicates ? "contraindicates"
-                                                                            : "unusable"},
-                    {"sentence", finding.sentence}};
-        if (!finding.list.empty()) one["list"] = finding.list;
-        if (finding.entry) one["entry"] = *finding.entry;
-        findings.push_back(std::move(one));
-    }
-    json result = {{"verdict", name_of(appraisal.verdict)},
-                   {"file", file},
-                   {"findings", std::move(findings)},
-                   {"boot_id", appraisal.boot_id},
-                   {"kernel", appraisal.kernel},
-                   {"software", appraisal.software},
-                   {"policy_digest", appraisal.policy_digest},
-                   {"entries", appraisal.entries},
-                   {"entries_beyond", appraisal.entries_beyond},
-                   {"keys", appraisal.keys},
-                   {"ima_entries", appraisal.ima_entries},
-                   {"ima_signatures", appraisal.ima_signatures}};
-    if (appraisal.claims)
-        result["tpm"] = {{"reset_count", appraisal.claims->reset_count},
-                         {"restart_count", appraisal.claims->restart_count},
-                         {"clock", appraisal.claims->clock},
-                         {"clock_is_safe", appraisal.claims->clock_is_safe},
-                         {"firmware", appraisal.claims->firmware}};
-    return result.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 }  // namespace keyscribe::appraise

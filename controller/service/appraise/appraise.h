@@ -68,19 +68,22 @@ struct Appraisal {
     std::string boot_id, kernel, software;
     std::string policy_digest;          ///< SHA-256, hex, of the host's policy
     std::optional<QuoteClaims> claims;  ///< of the quote
-    std::uint64_t entries = 0;          ///< of Keyscribe's list that the quote covers
-    std::uint64_t entries_beyond = 0;   ///< that it does not: the lag
-    std::uint64_t keys = 0;             ///< different keys that stood in judged keyrings
-    std::uint64_t ima_entries = 0;      ///< of the kernel's list
-    std::uint64_t ima_signatures = 0;   ///< in it that were verified, and are good
+    std::string key;       ///< that signed: SHA-256 of its SubjectPublicKeyInfo, in hex
+    std::string key_name;  ///< its TPM name, in hex, where the evidence has the TPM's structure
+    std::string key_file;  ///< AttestationKey::label()
+    std::uint64_t entries = 0;         ///< of Keyscribe's list that the quote covers
+    std::uint64_t entries_beyond = 0;  ///< that it does not: the lag
+    std::uint64_t keys = 0;            ///< different keys that stood in judged keyrings
+    std::uint64_t ima_entries = 0;     ///< of the kernel's list
+    std::uint64_t ima_signatures = 0;  ///< in it that were verified, and are good
 
     /// What stood where, by the list that the quote covers. Null where the evidence is unusable.
     std::shared_ptr<const keyrings::KeyringModel> model;
     std::vector<KeyVerdict> verdicts;  ///< of each key in each keyring: by the model's links
 
-    /// To be kept, in place of the state that was given: state_header(next), then `kept` and
-    /// `added`. Nothing where the evidence is unusable. The views last as long as the request's
-    /// evidence and state, and `document`.
+    /// To be kept, in place of the state that was given, unless that is newer: state_header(next),
+    /// then `kept` and `added`. Nothing where the evidence is unusable. The views last as long as
+    /// the request's evidence and state, and `document`.
     struct Next {
         KeptState state;
         Bytes kept, added;
@@ -96,7 +99,11 @@ Appraisal appraise(const Request& request, const Basis& basis);
 /// `ak` and `boot_id` may then be empty. `request.evidence` is not looked at.
 Appraisal appraise(const evidence::Evidence& evidence, const Request& request, const Basis& basis);
 
-/// A JSON object on one line.
+/// A finding that only the caller can have, who sees all the evidence of a run: it counts as those
+/// of the appraisal itself.
+void add(Appraisal& appraisal, const Code& code, std::string sentence);
+
+/// A JSON object on one line of ASCII.
 std::string to_json(const Appraisal& appraisal, std::string_view file);
 
 }  // namespace keyscribe::appraise

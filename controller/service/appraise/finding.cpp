@@ -5,13 +5,6 @@
 
 namespace keyscribe::appraise {
 
-std::string printable(std::string_view text) {
-    std::string safe(text.substr(0, 200));
-    for (char& letter : safe)
-        if (letter < ' ' || letter > '~') letter = '?';
-    return safe;
-}
-
 Findings::Count& Findings::count(std::string_view code) {
     const auto found = std::ranges::find(counts_, code, &Count::code);
     if (found != counts_.end()) return *found;
@@ -32,6 +25,7 @@ void Findings::add(const Code& code, bool allowed, std::string sentence, Place p
     const Weight weight = allowed ? Weight::kNote : code.weight;
     worst_ = std::max(worst_, weight);
     if (++count(code.name).found > kListed) return;
+    if (sentence.size() > kLongest) sentence.replace(kLongest, sentence.npos, "...");
     kept_.push_back({code.name, weight, std::move(sentence), place.list, place.entry});
 }
 

@@ -9,6 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "controller/base/error.h"
+#include "controller/base/printable.h"
+
 namespace keyscribe::appraise {
 
 /// What a finding does to the verdict.
@@ -26,8 +29,8 @@ struct Finding {
     std::optional<std::uint64_t> entry;  ///< of that list, from 0
 };
 
-/// What foreign text looks like in a sentence: printable ASCII, and not too much of it.
-std::string printable(std::string_view text);
+/// Foreign text in a sentence: the longest name of a file has 255 bytes.
+inline std::string printable(std::string_view text) { return base::printable(text, 255); }
 
 /// A code and what it weighs, unless the appraisal policy says otherwise.
 struct Code {
@@ -48,6 +51,9 @@ inline Place in_ima(std::uint64_t entry) { return {"ima", entry}; }
 class Findings {
   public:
     static constexpr std::size_t kListed = 100;
+    /// Bytes of a sentence; what is beyond is cut. The longest of our own, with PCR values in four
+    /// banks twice, has 1,200.
+    static constexpr std::size_t kLongest = 2048;
 
     void add(const Code& code, std::string sentence, Place place = {});
     /// As the appraisal policy allows it: a note instead of what the code weighs.

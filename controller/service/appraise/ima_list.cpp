@@ -205,7 +205,7 @@ void ImaJudge::verify_signature(const HashedEntry& hashed, Bytes xattr) {
         EVP_PKEY* key = keys_.get(signer.material);
         const SignatureCheck check = check_signature(key, *signature, *digest);
         if (check == SignatureCheck::kNotPossible)
-            not_possible = key_algorithm(ledger_.material(signer.material).certificate, key);
+            not_possible = key_algorithm(materials_[signer.material].certificate, key);
         if (check != SignatureCheck::kGood) continue;
         later = signer.since > hashed.number;
         if (later) continue;

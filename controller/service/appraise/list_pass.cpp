@@ -21,6 +21,8 @@ constexpr std::size_t kWorthThreads = 1 << 20;  // bytes
 /// is ten times as fast as hashing.
 class KnownPayloads {
   public:
+    explicit KnownPayloads(std::size_t slots = 2048) : slots_(slots) {}
+
     bool matches(Bytes payload, Algorithm algorithm, Bytes digest) {
         if (digest.size() != size_of(algorithm)) return false;
         std::size_t slot;
@@ -40,7 +42,7 @@ class KnownPayloads {
         Algorithm algorithm = Algorithm::kSha1;
         Bytes payload, digest;
     };
-    std::vector<Known> slots_ = std::vector<Known>(2048);
+    std::vector<Known> slots_;
 };
 
 /// What the entry extends. For a bank of whose digest it has no implementation the kernel takes
@@ -179,6 +181,13 @@ void fill(list::ListReader& reader, std::vector<HashedEntry>& window, std::uint6
 }
 
 }  // namespace
+
+HashedEntry hashed_alone(const ListPass& pass, const list::Entry& entry, std::uint64_t number) {
+    KnownPayloads none(1);
+    HashedEntry hashed{.entry = entry, .number = number};
+    hash_entry(pass, hashed, none);
+    return hashed;
+}
 
 PassResult run(const ListPass& pass, const Visit& visit) {
     PassResult result{.entries = pass.first_entry, .values = pass.start};

@@ -67,4 +67,7 @@ using Visit = std::function<void(const HashedEntry& entry, PcrBanks& values)>;
 /// it was given covered by the quote.
 PassResult run(const ListPass& pass, const Visit& visit);
 
+/// One entry's digests, by themselves.
+HashedEntry hashed_alone(const ListPass& pass, const list::Entry& entry, std::uint64_t number);
+
 }  // namespace keyscribe::appraise

@@ -53,8 +53,12 @@ Result<PublicNumbers> numbers_of(EVP_PKEY* key) {
     if (EVP_PKEY_is_a(key, "RSA")) {
         if (EVP_PKEY_get_bits(key) < kLeastRsaBits)
             return fail("an RSA key of fewer than 2048 bits", "attestation key");
-        return PublicNumbers{0, number(key, OSSL_PKEY_PARAM_RSA_N),
-                             number(key, OSSL_PKEY_PARAM_RSA_E)};
+        PublicNumbers rsa{0, number(key, OSSL_PKEY_PARAM_RSA_N),
+                          number(key, OSSL_PKEY_PARAM_RSA_E)};
+        // A verification takes as many steps as the exponent has bits.
+        if (rsa.e_or_y.size() > 8)
+            return fail("an RSA key with an exponent of more than 64 bits", "attestation key");
+        return rsa;
     }
     char group[64] = {};
     if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof group, nullptr) == 1)
@@ -259,9 +263,27 @@ Result<PublicNumbers> ecc_numbers(const TPMT_PUBLIC& from) {
     return PublicNumbers{curve->tpm, number({x.buffer, x.size}), number({y.buffer, y.size})};
 }
 
+/// Part 2, 8.3: without one of these the key can have come from outside, be taken elsewhere, or
+/// sign what the TPM did not make.
+std::string lacking_attributes(TPMA_OBJECT attributes) {
+    constexpr std::pair<TPMA_OBJECT, const char*> kNeeded[] = {
+        {TPMA_OBJECT_FIXEDTPM, "fixedTPM"},
+        {TPMA_OBJECT_FIXEDPARENT, "fixedParent"},
+        {TPMA_OBJECT_SENSITIVEDATAORIGIN, "sensitiveDataOrigin"},
+        {TPMA_OBJECT_RESTRICTED, "restricted"},
+        {TPMA_OBJECT_SIGN_ENCRYPT, "sign"}};
+    std::string lacking;
+    for (const auto& [bit, name] : kNeeded)
+        if ((attributes & bit) == 0)
+            lacking += (lacking.empty() ? "not " : ", not ") + std::string(name);
+    if ((attributes & TPMA_OBJECT_DECRYPT) != 0)
+        lacking += lacking.empty() ? "decrypt" : ", decrypt";
+    return lacking;
+}
+
 }  // namespace
 
-Result<AttestationKey> AttestationKey::from_pem(std::string_view pem) {
+Result<AttestationKey> AttestationKey::from_pem(std::string_view pem, std::string label) {
     constexpr std::size_t kMaxPem = 1 << 20;
     const auto size = static_cast<int>(std::min(pem.size(), kMaxPem));
     Owned<BIO> bio(BIO_new_mem_buf(pem.data(), size));
@@ -277,6 +299,7 @@ Result<AttestationKey> AttestationKey::from_pem(std::string_view pem) {
     if (made.der_.empty() || numbers->n_or_x.empty() || numbers->e_or_y.empty())
         return fail("a key that OpenSSL cannot write", "attestation key");
     made.numbers_ = std::move(*numbers);
+    made.label_ = std::move(label);
     made.impl_ = std::make_shared<const Impl>(Impl{std::move(key)});
     return made;
 }
@@ -295,15 +318,32 @@ Result<TpmPublic> parse_public(Bytes bytes) {
     if (!name_algorithm) return fail("an unknown nameAlg", "ak");
 
     TpmPublic found{.numbers = std::move(*numbers)};
-    constexpr TPMA_OBJECT kNeeded = TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT |
-                                    TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-                                    TPMA_OBJECT_SENSITIVEDATAORIGIN;
-    found.restricted_signing =
-        (parsed.objectAttributes & (kNeeded | TPMA_OBJECT_DECRYPT)) == kNeeded;
+    found.lacking = lacking_attributes(parsed.objectAttributes);
+    found.restricted_signing = found.lacking.empty();
     found.name = {static_cast<std::uint8_t>(parsed.nameAlg >> 8),
                   static_cast<std::uint8_t>(parsed.nameAlg)};
     const Digest digest = hash(*name_algorithm, bytes);
     found.name.insert(found.name.end(), digest.bytes.begin(), digest.bytes.begin() + digest.size);
+    return found;
+}
+
+Result<TpmPublic> check_enrolment(Bytes ak_pub, std::string_view pem, Bytes name) {
+    if (ak_pub.size() < 2 || load_be16(ak_pub.data()) != ak_pub.size() - 2)
+        return fail("not a TPM2B_PUBLIC from end to end", "ak.pub",
+                    "`keyscribe ak create` and `tpm2_createak -u` write one");
+    auto found = parse_public(ak_pub.subspan(2));
+    if (!found) return fail(found.error().what, "ak.pub", found.error().hint);
+    if (!found->restricted_signing)
+        return fail("not a key that signs only what its TPM made: it is " + found->lacking,
+                    "ak.pub", "such a key proves nothing: do not enrol it");
+    const auto key = AttestationKey::from_pem(pem);
+    if (!key) return fail(key.error().what, "ak.pem", key.error().hint);
+    if (key->numbers() != found->numbers)
+        return fail("another key than that of ak.pub", "ak.pem",
+                    "whoever sent it can sign quotes outside of the TPM: do not enrol it");
+    if (!name.empty() && !std::ranges::equal(name, found->name))
+        return fail("the name " + to_hex(name) + " is not that of ak.pub, " + to_hex(found->name),
+                    "ak.name", "make the credential for the name of ak.pub");
     return found;
 }
 

@@ -27,11 +27,13 @@ class AttestationKey {
   public:
     /// A PEM "PUBLIC KEY", as `keyscribe ak create` and `tpm2_createak -f pem` write it.
     /// Error: anything but RSA of at least 2048 bits, or ECC on P-256 or P-384.
-    static Result<AttestationKey> from_pem(std::string_view pem);
+    /// `label`: what people call it, its file's name.
+    static Result<AttestationKey> from_pem(std::string_view pem, std::string label = {});
 
     /// The DER of its SubjectPublicKeyInfo; equal keys have equal ones.
     const std::vector<std::uint8_t>& der() const { return der_; }
     const PublicNumbers& numbers() const { return numbers_; }
+    const std::string& label() const { return label_; }
 
     struct Impl;
     const Impl& impl() const { return *impl_; }
@@ -40,18 +42,28 @@ class AttestationKey {
     AttestationKey() = default;
     std::vector<std::uint8_t> der_;
     PublicNumbers numbers_;
+    std::string label_;
     std::shared_ptr<const Impl> impl_;
 };
 
 /// What vouches for this key being one that signs nothing but what the TPM itself made.
 struct TpmPublic {
-    PublicNumbers numbers;            ///< whether they are a key shows where they equal one
-    bool restricted_signing = false;  ///< restricted, sign, fixedTPM, fixedParent, not decrypt
-    std::vector<std::uint8_t> name;   ///< the TPM's: nameAlg, then the digest of the TPMT_PUBLIC
+    PublicNumbers numbers;  ///< whether they are a key shows where they equal one
+    /// restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin, and not decrypt
+    bool restricted_signing = false;
+    std::string
+        lacking;  ///< those of these attributes that it does not have, and decrypt if it has
+    std::vector<std::uint8_t> name;  ///< the TPM's: nameAlg, then the digest of the TPMT_PUBLIC
 };
 
 /// Takes a TPMT_PUBLIC apart. Error: malformed, or a key of another kind.
 Result<TpmPublic> parse_public(Bytes tpmt_public);
+
+/// What `keyscribe ak create` exports of an attestation key, taken together: `ak_pub` is a
+/// TPM2B_PUBLIC, `pem` the key that quotes will be verified with, `name` what a credential was made
+/// for (may be empty: not compared). Error: they are not of one key, or it is not one that a TPM
+/// made, keeps, and signs nothing but its own structures with.
+Result<TpmPublic> check_enrolment(Bytes ak_pub, std::string_view pem, Bytes name);
 
 /// The PCRs that a TPMS_ATTEST is over, as the TPM went through them. Nothing where it is not a
 /// quote, or selects what is not known here. The signature is not looked at.

@@ -51,6 +51,13 @@ Result<KeptState> parse_state(Bytes file) {
                     .clock = header["clock"],
                     .entries = header["entries"],
                     .list = file.subspan(size + 1)};
+    if (header.contains("quote")) {
+        const auto quote = header["quote"].is_string()
+                               ? digest_of(header["quote"], Algorithm::kSha256)
+                               : std::nullopt;
+        if (!quote) return fail("a quote's digest that is none", "state");
+        std::ranges::copy(Bytes(*quote), state.quote.emplace().begin());
+    }
     for (const auto& [name, value] : header["values"].items()) {
         const auto bank = algorithm_named(name);
         const auto digest =
@@ -68,7 +75,7 @@ std::string state_header(const KeptState& state, std::size_t bytes) {
     json values = json::object();
     for (const auto& [bank, value] : state.values)
         values[std::string(name_of(bank))] = to_hex(value);
-    return json{{"format", kFormat},
+    json header{{"format", kFormat},
                 {"version", 1},
                 {"ak", state.ak},
                 {"boot_id", state.boot_id},
@@ -78,9 +85,9 @@ std::string state_header(const KeptState& state, std::size_t bytes) {
                 {"clock", state.clock},
                 {"entries", state.entries},
                 {"bytes", bytes},
-                {"values", values}}
-               .dump() +
-           '\n';
+                {"values", values}};
+    if (state.quote) header["quote"] = to_hex(*state.quote);
+    return header.dump() + '\n';
 }
 
 }  // namespace keyscribe::appraise

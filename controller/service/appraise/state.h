@@ -19,10 +19,11 @@ struct KeptState {
     std::string boot_id;  ///< as the list says it
     unsigned pcr = 0;
     std::uint32_t reset_count = 0, restart_count = 0;
-    std::uint64_t clock = 0;    ///< ms
-    std::uint64_t entries = 0;  ///< in `list`
-    PcrBanks values;            ///< of the PCR after them
-    Bytes list;                 ///< view
+    std::uint64_t clock = 0;      ///< ms
+    std::uint64_t entries = 0;    ///< in `list`
+    std::optional<Sha256> quote;  ///< of the TPMS_ATTEST that covered it
+    PcrBanks values;              ///< of the PCR after them
+    Bytes list;                   ///< view
 };
 
 Result<KeptState> parse_state(Bytes file);

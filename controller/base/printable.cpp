@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/cli/printable.h"
+#include "controller/base/printable.h"
 
 #include <fmt/format.h>
 
 #include <cstdint>
 #include <optional>
 
-namespace keyscribe::cli {
+namespace keyscribe::base {
 namespace {
 
 struct Character {
@@ -46,8 +46,13 @@ bool is_deceptive(std::uint32_t code) {
 
 }  // namespace
 
-std::string printable(std::string_view name) {
+std::string printable(std::string_view name, std::size_t limit) {
     std::string text;
+    const bool cut = name.size() > limit;
+    // Not in the middle of a character.
+    if (cut)
+        while (limit > 0 && (name[limit] & 0xc0) == 0x80) --limit;
+    name = name.substr(0, limit);
     while (!name.empty()) {
         const auto character = first_character(name);
         const std::size_t length = character ? character->length : 1;
@@ -58,7 +63,7 @@ std::string printable(std::string_view name) {
                 text += fmt::format("\\{:03o}", static_cast<unsigned char>(byte));
         name.remove_prefix(length);
     }
-    return text;
+    return cut ? text + "..." : text;
 }
 
-}  // namespace keyscribe::cli
+}  // namespace keyscribe::base

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The measuring policies that a list says were in force: whether their digests are those of their
+// files, and whether their rules measure what the service wants judged, and where.
+#pragma once
+
+#include <set>
+#include <string_view>
+#include <vector>
+
+#include "controller/list/unfold.h"
+#include "controller/service/appraise/finding.h"
+#include "controller/service/appraise/policy.h"
+
+namespace keyscribe::appraise {
+
+class MeasuringPolicies {
+  public:
+    MeasuringPolicies(const AppraisalPolicy& policy, Findings& findings)
+        : policy_(policy), findings_(findings) {}
+
+    /// The next record of the list.
+    void record(const list::LogicalRecord& record);
+    /// After the last entry: keyrings that the service names and nobody measures.
+    void finish();
+
+    /// PCRs other than the list's own that a rule of one of the policies puts entries into, and the
+    /// entry of that policy.
+    const std::vector<std::pair<unsigned, std::uint64_t>>& other_pcrs() const { return pcrs_; }
+
+  private:
+    struct File {
+        std::string_view name, text;
+    };
+    void in_force(std::uint64_t number, Bytes buf);
+    void baseline(Bytes buf);
+    void read_rules(std::uint64_t number, const std::vector<File>& files);
+    bool measures(std::string_view keyring) const;
+
+    const AppraisalPolicy& policy_;
+    Findings& findings_;
+    std::uint64_t last_ = 0;  // entry of the last policy
+    bool seen_ = false;
+    std::size_t read_ = 0;                   // policies whose rules were read
+    std::set<std::string_view> unmeasured_;  // named keyrings that the last policy leaves out
+    bool rules_known_ = false;               // of the last policy
+    std::set<std::string_view> told_;  // named keyrings that baselines of the last policy tell
+    std::vector<std::pair<unsigned, std::uint64_t>> pcrs_;
+};
+
+}  // namespace keyscribe::appraise

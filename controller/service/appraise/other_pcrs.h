@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entries that rules of the measuring policy put into other PCRs (`pcr=`): which of them a quote
+// over those PCRs covers.
+#pragma once
+
+#include <map>
+
+#include "controller/evidence/evidence.h"
+#include "controller/service/appraise/list_pass.h"
+
+namespace keyscribe::appraise {
+
+/// A PCR's values in a quote, in the banks' order; empty where it is not quoted.
+PcrBanks values_of(const evidence::Quote& quote, unsigned pcr);
+/// As many zeros.
+PcrBanks zeros(const PcrBanks& like);
+
+class OtherPcrs {
+  public:
+    /// Replays each PCR but `pcr` that the evidence quotes in all of `banks`: from zeros, through
+    /// `kept` and then `list`, which is the same list's next part.
+    OtherPcrs(const evidence::Evidence& evidence, const std::vector<Algorithm>& banks, Bytes kept,
+              Bytes list);
+
+    /// Whether its quoted value is that of a beginning of its entries.
+    bool replays(unsigned pcr) const;
+    /// Whether the quote covers this entry, which is of that PCR.
+    bool covers(unsigned pcr, std::uint64_t entry) const;
+    /// Behind the last entry that any of them covers.
+    std::uint64_t end() const;
+
+  private:
+    struct Replayed {
+        PcrBanks values, quoted;
+        bool reached = false;
+        std::uint64_t covered = 0;  ///< entries of the list until there
+    };
+    void replay(Bytes list, std::uint64_t& number);
+
+    std::map<unsigned, Replayed> pcrs_;
+};
+
+}  // namespace keyscribe::appraise

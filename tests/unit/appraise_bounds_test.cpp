@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+// What evidence may cost whoever appraises it: 10 s of one core for 64 MiB, and four times its size
+// of memory. Each shape is one that costs more than it looks. And what foreign bytes may do to
+// whoever reads the verdict: nothing.
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+
+#include "controller/base/mapped_file.h"
+#include "support.h"
+#include "tests/support/setting.h"
+
+namespace keyscribe::appraise {
+namespace appraise_bounds_test {
+
+using list::cbor_bytes;
+using nlohmann::json;
+using testing::Buffer;
+using testing::Host;
+using testing::ListMaker;
+using testing::Setting;
+using testing::TempDir;
+
+/// A quarter of 64 MiB, and of 10 s, rounded up: RLIMIT_CPU counts whole seconds.
+constexpr std::size_t kSize = 16u << 20;
+constexpr rlim_t kSeconds = 3;
+
+std::size_t address_space() {
+    std::ifstream statm("/proc/self/statm");
+    std::size_t pages = 0;
+    statm >> pages;
+    return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+/// Does `work` in a child that is killed where it takes longer, and that gets no more memory.
+/// Sanitizers take more of both, so that there the work has but to come to its end.
+template <class Work>
+void within_bounds(std::size_t memory, Work work) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+#ifndef KEYSCRIBE_SANITIZED
+        const rlimit cpu{kSeconds, kSeconds};
+        // 64 MiB: what threads' stacks and OpenSSL's tables take whatever the evidence.
+        const rlim_t most = address_space() + memory + (64u << 20);
+        const rlimit space{most, most};
+        if (::setrlimit(RLIMIT_CPU, &cpu) != 0 || ::setrlimit(RLIMIT_AS, &space) != 0) ::_exit(2);
+#else
+        (void)memory;
+#endif
+        int status = 1;
+        try {
+            status = work() ? 0 : 1;
+        } catch (const std::bad_alloc&) {
+            status = 3;
+        }
+        ::_exit(status);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_FALSE(WIFSIGNALED(status))
+        << "signal " << WTERMSIG(status) << ": more than " << kSeconds << " s";
+    EXPECT_EQ(WEXITSTATUS(status), 0) << (WEXITSTATUS(status) == 3 ? "too much memory" : "");
+}
+
+/// Evidence in CBOR: the file itself is there already, so three times its size is left.
+void appraised_within_bounds(Setting& setting) {
+    const Buffer bytes = setting.encoded();
+    const auto key = testing::key_of(setting.host);
+    ASSERT_LE(bytes.size(), 2 * kSize);
+    within_bounds(3 * bytes.size(), [&] {
+        return testing::appraise_bytes(bytes, setting.basis, key).verdict != Verdict::kAffirmed;
+    });
+}
+
+TEST(Bounds, ABatchOfMillionsOfEmptyPayloads) {
+    Setting setting;
+    setting.good();
+    // {"entries": [["", ""] ...]}: three bytes each.
+    const std::uint32_t count = kSize / 4;
+    Buffer batch{0xa1, 0x67, 'e', 'n', 't', 'r', 'i', 'e', 's', 0x9a};
+    for (int shift = 24; shift >= 0; shift -= 8)
+        batch.push_back(static_cast<std::uint8_t>(count >> shift));
+    for (std::uint32_t i = 0; i < count; ++i) batch.insert(batch.end(), {0x82, 0x40, 0x40});
+    setting.host.list.buf("keyscribe:batch", batch);
+    appraised_within_bounds(setting);
+}
+
+TEST(Bounds, ManyBatches) {
+    Setting setting;
+    setting.good();
+    const Buffer batch =
+        list::to_cbor({{"entries",
+                        {{Host::bytes("keyscribe:missed"), Host::bytes("\xa1\x65"
+                                                                       "count\x01")}}}});
+    while (setting.host.list.bytes.size() < kSize) setting.host.list.buf("keyscribe:batch", batch);
+    appraised_within_bounds(setting);
+}
+
+TEST(Bounds, ManyKeyrings) {
+    Setting setting;
+    setting.good();
+    for (int i = 0; setting.host.list.bytes.size() < kSize; ++i)
+        setting.host.list.buf("ring " + std::to_string(i), setting.host.ima);
+    appraised_within_bounds(setting);
+}
+
+TEST(Bounds, ManyPolicies) {
+    Setting setting;
+    setting.good();
+    std::string text;
+    for (int i = 0; i < 60; ++i)
+        text += "measure func=KEY_CHECK keyrings=ring" + std::to_string(i) + "|.ima|.machine\n";
+    for (int i = 0; setting.host.list.bytes.size() < kSize; ++i)
+        setting.host.list.record("policy", Host::policy(text + '#' + std::to_string(i) + '\n'));
+    appraised_within_bounds(setting);
+}
+
+TEST(Bounds, ManyBaselinesThatWereNotBegun) {
+    Setting setting;
+    setting.good();
+    while (setting.host.list.bytes.size() < kSize)
+        setting.host.list.buf("keyscribe:baseline", Buffer{0xa0});
+    appraised_within_bounds(setting);
+}
+
+TEST(Bounds, ADeepRecord) {
+    Setting setting;
+    setting.good();
+    setting.host.list.buf("keyscribe:policy", Buffer(kSize / 2, 0x81));
+    setting.host.list.buf("keyscribe:batch", Buffer(kSize / 2, 0x81));
+    appraised_within_bounds(setting);
+}
+
+TEST(Bounds, EntriesOfAnotherPcrBehindTheQuote) {
+    Setting setting;
+    setting.good();
+    ListMaker other(11);
+    while (other.bytes.size() < kSize) other.buf("x", Buffer{1});
+    auto& list = setting.host.list;
+    list.bytes.insert(list.bytes.end(), other.bytes.begin(), other.bytes.end());
+    list.entries += other.entries;
+    setting.host.with_ima = true;
+    setting.host.second_pcrs = setting.host.firmware();
+    for (const auto& [bank, values] : other.pcrs())
+        setting.host.second_pcrs[bank][11] = values.at(11);
+    appraised_within_bounds(setting);
+}
+
+/// The list's bytes in Base64, which decoded take three quarters of the input.
+TEST(Bounds, JsonWithoutATree) {
+    Setting setting;
+    setting.good();
+    setting.host.list.buf("keyscribe:x", Buffer(kSize * 3 / 4, 7));
+    const std::string text = evidence::encode_json(setting.host.evidence());
+    within_bounds(text.size(), [&] { return evidence::decode(as_bytes(text)).has_value(); });
+}
+
+TEST(Bounds, JsonOfManyMembersOrDepths) {
+    std::string wide = "{", deep, quotes = "{\"quotes\":[", digits = "{\"time\":";
+    while (wide.size() < kSize) wide += "\"a\":1,";
+    deep.assign(kSize, '[');
+    while (quotes.size() < kSize) quotes += "{},";
+    digits.append(kSize, '9');
+    std::string escapes = "{\"";
+    while (escapes.size() < kSize) escapes += "\\u0061";
+    for (const std::string& text : {wide, "{\"list\":" + deep, quotes, digits, escapes, deep})
+        within_bounds(text.size(), [&] { return !evidence::decode(as_bytes(text)); });
+}
+
+TEST(Bounds, AnRsaKeyWithALongExponentIsRefused) {
+    // EVP_PKEY_fromdata takes any numbers.
+    testing::QuoteMaker maker;
+    maker.key = Host::shared_key(0);
+    Owned<BIGNUM> n, e(BN_new());
+    BIGNUM* found = nullptr;
+    ASSERT_EQ(EVP_PKEY_get_bn_param(maker.key.get(), "n", &found), 1);
+    n.reset(found);
+    BN_set_bit(e.get(), 64);
+    BN_add_word(e.get(), 1);
+    Buffer modulus(static_cast<std::size_t>(BN_num_bytes(n.get()))),
+        exponent(static_cast<std::size_t>(BN_num_bytes(e.get())));
+    BN_bn2nativepad(n.get(), modulus.data(), static_cast<int>(modulus.size()));
+    BN_bn2nativepad(e.get(), exponent.data(), static_cast<int>(exponent.size()));
+    OSSL_PARAM params[] = {OSSL_PARAM_BN("n", modulus.data(), modulus.size()),
+                           OSSL_PARAM_BN("e", exponent.data(), exponent.size()), OSSL_PARAM_END};
+    const Owned<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
+    EVP_PKEY* key = nullptr;
+    ASSERT_EQ(EVP_PKEY_fromdata_init(context.get()), 1);
+    ASSERT_EQ(EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params), 1);
+    maker.key = testing::shared(key);
+    const auto refused = AttestationKey::from_pem(maker.pem());
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().what.find("64 bits"), std::string::npos) << refused.error().what;
+}
+
+/// A key's description, a record's text, a file's name: escapes, DEL, C1, marks of direction.
+TEST(Bounds, ForeignBytesReachNobodyRaw) {
+    const std::string nasty = "a\x1b[31m\x7f\xc2\x9b\xe2\x80\xae\xff\\";
+    Setting setting;
+    setting.good();
+    setting.host.key(testing::kIma, testing::rogue(setting.host), 301, nasty);
+    setting.host.list.record("detached", {{"time", 1}, {"what", nasty.substr(0, 7)}});
+    const Appraisal appraisal = setting.run();
+    std::string all = to_json(appraisal, nasty);
+    for (const Finding& finding : appraisal.findings) all += finding.sentence;
+    for (const char letter : all)
+        ASSERT_TRUE(letter >= ' ' && letter <= '~') << static_cast<int>(letter);
+}
+
+TEST(Bounds, ASentenceIsNoLongerThanItsBound) {
+    Setting setting;
+    setting.good();
+    setting.host.key(testing::kIma, testing::rogue(setting.host), 301, std::string(100'000, 'x'));
+    setting.host.list.record("detached", {{"time", 1}, {"what", std::string(100'000, 'x')}});
+    for (const Finding& finding : setting.run().findings)
+        EXPECT_LE(finding.sentence.size(), Findings::kLongest + 3);
+}
+
+TEST(PrivateMemory, WhatWasReadDoesNotChange) {
+    const TempDir directory;
+    const std::string before(1 << 20, 'a');
+    testing::write_file(directory / "file", before);
+    const auto read = MappedFile::open(directory / "file");
+    ASSERT_TRUE(read);
+    std::fstream file(directory / "file", std::ios::in | std::ios::out | std::ios::binary);
+    file << std::string(1 << 20, 'b') << std::flush;
+    EXPECT_TRUE(std::ranges::equal(read->bytes(), as_bytes(before)));
+    std::filesystem::resize_file(directory / "file", 0);
+    EXPECT_TRUE(std::ranges::equal(read->bytes(), as_bytes(before)));
+}
+
+/// Somebody cuts the file and fills it again all the time: it is read whole, or refused.
+TEST(PrivateMemory, AFileThatIsCutWhileItIsReadIsRefused) {
+    const TempDir directory;
+    const std::string path = (directory / "file").string();
+    const std::string whole(4 << 20, 'a');
+    testing::write_file(path, whole);
+    std::size_t refused = 0;
+    {
+        std::jthread writer([&](const std::stop_token& stop) {
+            while (!stop.stop_requested()) {
+                std::filesystem::resize_file(path, 100);
+                std::filesystem::resize_file(path, whole.size());
+            }
+        });
+        for (int i = 0; i < 300; ++i) {
+            const auto read = MappedFile::open(path);
+            if (!read) {
+                ++refused;
+                EXPECT_NE(read.error().what.find("changed"), std::string::npos);
+            } else {
+                EXPECT_TRUE(read->bytes().size() == 100 || read->bytes().size() == whole.size());
+            }
+        }
+    }
+    EXPECT_GT(refused, 0u);
+}
+
+/// The kernel says that its files are empty.
+TEST(PrivateMemory, AFileOfTheKernelsIsReadToItsEnd) {
+    const auto read = MappedFile::open("/proc/self/status");
+    ASSERT_TRUE(read) << to_string(read.error());
+    EXPECT_TRUE(as_text(read->bytes()).starts_with("Name:"));
+}
+
+}  // namespace appraise_bounds_test
+}  // namespace keyscribe::appraise

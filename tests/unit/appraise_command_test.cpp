@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// `keyscribe appraise` and `keyscribe ak check`, as a service calls them.
+#include <gtest/gtest.h>
+
+#include "controller/cli/commands.h"
+#include "support.h"
+#include "tests/support/setting.h"
+
+namespace keyscribe::cli {
+namespace appraise_command_test {
+
+using nlohmann::json;
+using testing::Buffer;
+using testing::Host;
+using testing::TempDir;
+
+std::string text_of(const Buffer& bytes) { return {bytes.begin(), bytes.end()}; }
+
+struct Done {
+    int status = 0;
+    std::string output, errors;
+    /// Codes of all findings that count, file by file.
+    std::string codes() const {
+        std::string codes;
+        std::istringstream lines(output);
+        for (std::string line; std::getline(lines, line);) {
+            codes += codes.empty() ? "" : "; ";
+            for (const json& finding : json::parse(line)["findings"])
+                if (finding["weight"] != "note") codes += finding["code"].get<std::string>();
+        }
+        return codes;
+    }
+};
+
+Done keyscribe(std::vector<std::string> arguments) {
+    CLI::App app;
+    Context context;
+    add_appraise(app, context);
+    add_ak(app, context);
+    Done done;
+    std::ranges::reverse(arguments);
+    ::testing::internal::CaptureStdout();
+    ::testing::internal::CaptureStderr();
+    try {
+        app.parse(arguments);
+        done.status = context.exit_status;
+    } catch (const CLI::ParseError& error) {
+        done.status = error.get_exit_code();
+        std::fprintf(stderr, "%s", error.what());
+    }
+    done.output = ::testing::internal::GetCapturedStdout();
+    done.errors = ::testing::internal::GetCapturedStderr();
+    return done;
+}
+
+/// A folder of a service's: reference values, and hosts' evidence, keys and nonces.
+class AppraiseCommand : public ::testing::Test {
+  protected:
+    AppraiseCommand() {
+        for (const char* folder : {"references", "ak", "nonces", "a", "b", "states"})
+            std::filesystem::create_directory(directory_ / folder);
+        const Host host;
+        testing::write_file(directory_ / "references/build.der", text_of(host.builtin));
+    }
+    /// Evidence of a host with this key, and what the service knows of the host.
+    void host(const std::string& name, int key, const std::string& folder = "a") {
+        Host host;
+        host.quote.key = Host::shared_key(key);
+        host.quote.nonce = Buffer(8, static_cast<std::uint8_t>(key));
+        host.quote.clock += ++clock_;
+        host.begin();
+        testing::write_file(directory_ / folder / (name + ".evidence"), text_of(host.encoded()));
+        testing::write_file(directory_ / "ak" / (name + ".pem"), host.quote.pem());
+        testing::write_file(directory_ / "nonces" / (name + ".nonce"),
+                            to_hex(host.quote.nonce) + '\n');
+    }
+    std::string path(const std::string& name) const { return (directory_ / name).string(); }
+    Done appraise(std::vector<std::string> more) {
+        more.insert(more.begin(), {"appraise", "--json", "--reference-values", path("references")});
+        return keyscribe(more);
+    }
+    std::vector<std::string> folders(std::vector<std::string> more) const {
+        more.insert(more.end(), {"--ak", path("ak"), "--nonce-dir", path("nonces")});
+        return more;
+    }
+
+    TempDir directory_;
+    std::uint64_t clock_ = 0;
+};
+
+TEST_F(AppraiseCommand, EachHostHasItsKeyAndItsNonce) {
+    host("one.example.com", 0);
+    host("two.example.com", 4);
+    const Done done =
+        appraise(folders({path("a/one.example.com.evidence"), path("a/two.example.com.evidence")}));
+    EXPECT_EQ(done.status, 0) << done.output << done.errors;
+    EXPECT_EQ(done.codes(), "; ");
+    // Under the other's name it is another key.
+    std::filesystem::copy_file(path("a/one.example.com.evidence"),
+                               path("b/two.example.com.evidence"));
+    const Done other = appraise(folders({path("b/two.example.com.evidence")}));
+    EXPECT_EQ(other.status, 2);
+    EXPECT_EQ(other.codes(), "ak-mismatch");
+}
+
+TEST_F(AppraiseCommand, AHostWithoutAKeyOrANonceIsRefused) {
+    host("one", 0);
+    host("two", 4);
+    std::filesystem::remove(path("ak/one.pem"));
+    std::filesystem::remove(path("nonces/two.nonce"));
+    const Done done = appraise(folders({path("a/one.evidence"), path("a/two.evidence")}));
+    EXPECT_EQ(done.status, 2);
+    EXPECT_EQ(done.output, "");
+    EXPECT_NE(done.errors.find("one.pem"), std::string::npos) << done.errors;
+    EXPECT_NE(done.errors.find("two.nonce"), std::string::npos) << done.errors;
+}
+
+TEST_F(AppraiseCommand, AnEmptyNonceIsRefused) {
+    host("one", 0);
+    testing::write_file(path("nonces/one.nonce"), "\n");
+    EXPECT_EQ(appraise(folders({path("a/one.evidence")})).status, 2);
+    EXPECT_NE(appraise({path("a/one.evidence"), "--ak", path("ak"), "--nonce", ""}).status, 0);
+}
+
+TEST_F(AppraiseCommand, EvidenceOfOneKeyTwiceIsAFinding) {
+    host("one", 0);
+    host("two", 0);
+    const Done done = appraise(
+        folders({path("a/one.evidence"), path("a/two.evidence"), "--state", path("states")}));
+    EXPECT_EQ(done.status, 1);
+    EXPECT_EQ(done.codes(), "ak-repeated; ak-repeated");
+    EXPECT_TRUE(std::filesystem::is_empty(path("states")));
+}
+
+TEST_F(AppraiseCommand, TwoHostsOfOneFileNameNeverShareAState) {
+    host("one", 0, "a");
+    host("one", 0, "b");
+    const Done done = appraise(
+        folders({path("a/one.evidence"), path("b/one.evidence"), "--state", path("states")}));
+    EXPECT_EQ(done.status, 2);
+    EXPECT_NE(done.errors.find("share one state"), std::string::npos) << done.errors;
+    EXPECT_TRUE(std::filesystem::is_empty(path("states")));
+}
+
+TEST_F(AppraiseCommand, AStateIsKeptAndGoesOn) {
+    host("one", 0);
+    const auto arguments = folders({path("a/one.evidence"), "--state", path("states")});
+    EXPECT_EQ(appraise(arguments).status, 0);
+    EXPECT_EQ(appraise(arguments).codes(), "quote-repeated");
+    host("one", 0);
+    const Done done = appraise(arguments);
+    EXPECT_EQ(done.status, 0) << done.output;
+}
+
+TEST_F(AppraiseCommand, AStateGoesWithTpm2QuotesFiles) {
+    Host host;
+    const auto write = [&] {
+        ++host.quote.clock;
+        const auto evidence = host.evidence();
+        const auto put = [&](const char* name, Bytes bytes) {
+            testing::write_file(path(name), std::string(as_text(bytes)));
+        };
+        put("message", evidence.quotes[0].attest);
+        put("signature", evidence.quotes[0].signature);
+        put("list", evidence.list.data);
+        Buffer values;
+        for (const auto& [bank, of_bank] : evidence.quotes[0].pcrs)
+            for (const auto& [pcr, value] : of_bank) {
+                const Bytes bytes = value;
+                values.insert(values.end(), bytes.begin(), bytes.end());
+            }
+        put("pcrs", values);
+    };
+    host.begin();
+    write();
+    testing::write_file(path("host.pem"), host.quote.pem());
+    const std::vector<std::string> arguments{"--tpm2-quote",
+                                             path("message"),
+                                             "--tpm2-signature",
+                                             path("signature"),
+                                             "--tpm2-pcrs",
+                                             path("pcrs"),
+                                             "--list",
+                                             path("list"),
+                                             "--nonce",
+                                             to_hex(host.quote.nonce),
+                                             "--ak",
+                                             path("host.pem"),
+                                             "--state",
+                                             path("state")};
+    Done done = appraise(arguments);
+    EXPECT_EQ(done.status, 0) << done.output << done.errors;
+    EXPECT_TRUE(std::filesystem::exists(path("state")));
+    write();
+    done = appraise(arguments);
+    EXPECT_EQ(done.status, 0) << done.output << done.errors;
+    // What is kept is asked for: a list that does not go on from it.
+    Host other;
+    other.list.aggregate();
+    host.list = other.list;
+    write();
+    EXPECT_EQ(appraise(arguments).codes(), "state-diverged");
+}
+
+TEST_F(AppraiseCommand, AkCheckTakesTheThreeTogether) {
+    testing::QuoteMaker maker;
+    maker.key = Host::shared_key(0);
+    const auto write = [&] {
+        Buffer area = maker.tpmt_public();
+        const auto name = appraise::parse_public(area);
+        ASSERT_TRUE(name);
+        testing::write_file(path("ak/ak.name"), text_of(name->name));
+        area.insert(area.begin(), {static_cast<std::uint8_t>(area.size() >> 8),
+                                   static_cast<std::uint8_t>(area.size())});
+        testing::write_file(path("ak/ak.pub"), text_of(area));
+        testing::write_file(path("ak/ak.pem"), maker.pem());
+    };
+    write();
+    Done done = keyscribe({"ak", "check", path("ak")});
+    EXPECT_EQ(done.status, 0) << done.errors;
+    EXPECT_NE(done.output.find("name 000b"), std::string::npos) << done.output;
+    maker.attributes &= ~TPMA_OBJECT_FIXEDTPM;
+    write();
+    done = keyscribe({"ak", "check", path("ak")});
+    EXPECT_EQ(done.status, 1);
+    EXPECT_NE(done.errors.find("not fixedTPM"), std::string::npos) << done.errors;
+    testing::write_file(path("ak/ak.name"), "");
+    EXPECT_EQ(keyscribe({"ak", "check", path("ak")}).status, 1);
+}
+
+}  // namespace appraise_command_test
+}  // namespace keyscribe::cli
