@@ -154,6 +154,16 @@ json decoded_event(const events::KeyEvent& made, const records::Proof& proof) {
     return decoded(records::event_record(made, "create", made.keyring, proof, false));
 }
 
+TEST(Records, TheKeyringsOwnerWhereItIsKnown) {
+    events::KeyEvent made = event();
+    made.keyring_uid = 1000;
+    json fields = decoded_event(made, {});
+    EXPECT_EQ(fields["keyring_uid"], 1000);
+    const records::Record elsewhere =
+        records::event_record(made, "create", {7, "another"}, {}, false);
+    EXPECT_FALSE(decoded(elsewhere).contains("keyring_uid"));
+}
+
 TEST(Records, KeyWithoutItsPayload) {
     const records::Record record =
         records::event_record(event(), "create", event().keyring, {}, false);

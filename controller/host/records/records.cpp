@@ -35,6 +35,9 @@ json key_fields(const events::KeyEvent& event, const events::KeyringName& keyrin
                    {"keyring", keyring.serial},     {"keyring_name", bytes(keyring.name)},
                    {"uid", event.key_uid},          {"gid", event.key_gid},
                    {"perm", event.key_perm}};
+    if (keyring.serial != 0 && keyring.serial == event.keyring.serial &&
+        event.keyring_uid != UINT32_MAX)
+        fields["keyring_uid"] = event.keyring_uid;
     if (expires(event)) fields["expiry"] = event.key_expiry;
     return fields;
 }

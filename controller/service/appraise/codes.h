@@ -77,7 +77,6 @@ inline constexpr Code kKeyMissing{"key-missing", kContraindicates};
 inline constexpr Code kNothingJudged{"nothing-judged", kContraindicates};
 inline constexpr Code kKeyringUnmeasured{"keyring-unmeasured", kContraindicates};
 inline constexpr Code kKeyringUnwatched{"keyring-unwatched", kContraindicates};
-inline constexpr Code kKeyringUnmeasured{"keyring-unmeasured", kContraindicates};
 inline constexpr Code kChainBroken{"chain-broken", kContraindicates};
 inline constexpr Code kChainOrder{"chain-order", kContraindicates};
 

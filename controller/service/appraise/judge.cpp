@@ -106,7 +106,7 @@ void Judge::say(const list::Policy& policy) {
         tell(codes::kPolicyUnexpected, "the policy was changed: SHA-256 " + found);
     claims_.policy = found;
     policy_seen_ = true;
-    keys_.policy(policy, number_);
+    keys_.policy(policy);
 }
 
 void Judge::say(const list::BaselineBegin& begin) {

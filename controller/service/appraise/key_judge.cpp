@@ -73,24 +73,10 @@ bool KeyJudge::is_named(std::string_view ring) const {
     return named_.contains(ring) || names_keyring(in_force_, ring);
 }
 
-void KeyJudge::policy(const list::Policy& record, std::uint64_t entry) {
+void KeyJudge::policy(const list::Policy& record) {
     named_.clear();
     auto parsed = parse_measuring_policy(record);
     in_force_ = parsed ? std::move(*parsed) : policy::Policy{};
-    for (const std::string& ring : policy_.keyrings.watched) {
-        if (ring.find_first_of("*?") != ring.npos) continue;
-        if (!parsed)
-            findings_.add(codes::kKeyringUnmeasured,
-                          "whether the host's policy measures " + printable(ring) +
-                              " is not known: its text cannot be read here: " +
-                              printable(parsed.error().what),
-                          in_list(entry));
-        else if (!covers_keyring(in_force_, ring, policy_.keyrings.types))
-            findings_.add(
-                codes::kKeyringUnmeasured,
-                "the host's policy does not measure every key that comes into " + printable(ring),
-                in_list(entry));
-    }
 }
 
 void KeyJudge::baseline(const list::BaselineBegin& begin) {
@@ -132,6 +118,7 @@ void KeyJudge::changed(const KeyringModel& model, const list::KeyFacts* facts,
     const auto& changes = model.changes();
     if (changes.key != kNone) {
         find_material(model, changes.key, facts);
+        if (facts != nullptr && facts->expiry != 0) timeouts_[changes.key] = entry;
         // It may have become judgeable without coming anew.
         model.for_each_holder(changes.key, [&](LinkId link) { evaluate(model, link, entry); });
     }
@@ -142,12 +129,16 @@ void KeyJudge::changed(const KeyringModel& model, const list::KeyFacts* facts,
     }
 }
 
-void KeyJudge::add(LinkId link, const Code& code, bool allowed, std::string sentence,
-                   std::uint64_t entry) {
+void KeyJudge::give_reason(LinkId link, const Code& code, bool allowed) {
     KeyVerdict& verdict = verdicts_[link];
     const Weight weight = allowed ? Weight::kNote : code.weight;
     if (!verdict.has(code.name)) verdict.reasons.push_back({code.name, weight});
     verdict.weight = std::max(verdict.weight, weight);
+}
+
+void KeyJudge::add(LinkId link, const Code& code, bool allowed, std::string sentence,
+                   std::uint64_t entry) {
+    give_reason(link, code, allowed);
     findings_.add(code, allowed, std::move(sentence), in_list(entry));
 }
 
@@ -250,18 +241,25 @@ void KeyJudge::tell_unwatched(const KeyringModel& model) {
     }
 }
 
+/// Timeouts that are over, by the service's clock: of a key, or of the keyring that it stands in.
 void KeyJudge::tell_timed_out(const KeyringModel& model) {
+    std::set<KeyId> told;
     for (LinkId id = 0; id < model.links(); ++id) {
         const Link& link = model.link(id);
         if (!link.stands || !verdicts_[id].judged) continue;
         for (const KeyId which : {link.key, link.keyring}) {
             const Key& key = model.key(which);
             if (!KeyringModel::is_expired(key, now_)) continue;
-            add(id, codes::kKeyExpired, policy_.keys.allow_expired,
-                std::string(which == link.key ? "the key \"" : "the keyring \"") +
-                    printable(key.description) + "\" in " +
-                    printable(model.key(link.keyring).description) + " has a timeout that is over",
-                link.since.entry);
+            give_reason(id, codes::kKeyExpired, policy_.keys.allow_expired);
+            const auto entry = timeouts_.find(which);
+            if (!told.insert(which).second) continue;
+            const bool itself = which == link.key;
+            findings_.add(
+                codes::kKeyExpired, policy_.keys.allow_expired,
+                std::string(itself ? "the key \"" : "the keyring \"") + printable(key.description) +
+                    '"' + (itself ? " in " + printable(model.key(link.keyring).description) : "") +
+                    " has a timeout that is over",
+                in_list(entry != timeouts_.end() ? entry->second : link.since.entry));
         }
     }
 }
@@ -270,7 +268,6 @@ void KeyJudge::collect_presences(const KeyringModel& model) {
     for (LinkId id = 0; id < model.links(); ++id) {
         const Link& link = model.link(id);
         const Key& key = model.key(link.key);
-        const Key& ring = model.key(link.keyring);
         const MaterialId material = material_of(link.key);
         if (material == kNoMaterial || key.is_keyring()) continue;
         const Material& what = materials_[material];
@@ -278,16 +275,14 @@ void KeyJudge::collect_presences(const KeyringModel& model) {
         const bool known =
             verdict.match == Match::kCertificate || verdict.match == Match::kPublicKey;
         presences_.push_back({.link = id,
-                              .ring = ring.description,
+                              .ring = model.key(link.keyring).description,
                               .material = material,
                               .since = link.from,
                               .until = model.end_of(link),
                               .baseline = link.how == list::Operation::kBaseline,
                               .judged = verdict.judged,
                               .vouches = verdict.judged && known && what.reference != nullptr &&
-                                         std::string_view(key.type) == kAsymmetric &&
-                                         !KeyringModel::is_expired(key, now_) &&
-                                         !KeyringModel::is_expired(ring, now_)});
+                                         std::string_view(key.type) == kAsymmetric});
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "controller/keyrings/keyring_model.h"
@@ -43,7 +44,7 @@ class KeyJudge {
         added_ = added;
     }
     /// The policy that is in force from this entry on.
-    void policy(const list::Policy& record, std::uint64_t entry);
+    void policy(const list::Policy& record);
     void baseline(const list::BaselineBegin& begin);
     /// The model has taken a record. `facts`: what it says of a key, or nullptr.
     void changed(const keyrings::KeyringModel& model, const list::KeyFacts* facts,
@@ -75,6 +76,7 @@ class KeyJudge {
     bool is_watched(std::string_view ring) const;
     bool is_of_user(const keyrings::Key& ring) const;
     bool is_named(std::string_view ring) const;
+    void give_reason(keyrings::LinkId link, const Code& code, bool allowed);
     void add(keyrings::LinkId link, const Code& code, bool allowed, std::string sentence,
              std::uint64_t entry);
     void judge_reference(keyrings::LinkId link, const Subject& key, std::uint64_t entry);
@@ -91,9 +93,10 @@ class KeyJudge {
     Findings& findings_;
     Materials materials_;
     Bytes kept_, added_;
-    std::vector<MaterialId> material_of_;  // by KeyId
-    std::vector<MaterialId> judged_as_;    // by LinkId
-    std::vector<KeyVerdict> verdicts_;     // by LinkId
+    std::vector<MaterialId> material_of_;                          // by KeyId
+    std::vector<MaterialId> judged_as_;                            // by LinkId
+    std::unordered_map<keyrings::KeyId, std::uint64_t> timeouts_;  // the entry that tells of it
+    std::vector<KeyVerdict> verdicts_;                             // by LinkId
     std::vector<Presence> presences_;
     policy::Policy in_force_;                   // the last of the list
     std::set<std::string, std::less<>> named_;  // keyrings that a baseline says a rule names

@@ -6,7 +6,7 @@
 #include "controller/base/little_endian.h"
 #include "controller/list/cbor_reader.h"
 #include "controller/service/appraise/codes.h"
-#include "policy/matcher.h"
+#include "controller/service/appraise/coverage.h"
 #include "policy/parser.h"
 
 namespace keyscribe::appraise {
@@ -73,7 +73,6 @@ void MeasuringPolicies::in_force(std::uint64_t number, Bytes buf) {
 }
 
 void MeasuringPolicies::read_rules(std::uint64_t number, const std::vector<File>& files) {
-    unmeasured_.clear();
     std::vector<policy::Source> sources;
     for (const File& file : files)
         sources.push_back({printable(file.name), std::string(file.text)});
@@ -95,11 +94,9 @@ void MeasuringPolicies::read_rules(std::uint64_t number, const std::vector<File>
             std::ranges::find(pcrs_, *rule.pcr, &std::pair<unsigned, std::uint64_t>::first) ==
                 pcrs_.end())
             pcrs_.emplace_back(*rule.pcr, number);
-    for (const std::string& name : policy_.keyrings.watched) {
-        const policy::Rule* rule = policy::decide(
-            *parsed, {.operation = KS_OP_CREATE, .keyring = name, .key_type = "asymmetric"});
-        if (rule == nullptr || rule->action != policy::Action::kMeasure) unmeasured_.insert(name);
-    }
+    // One that was in force for a moment is enough for a key to come and go unmeasured.
+    for (const std::string& name : policy_.keyrings.watched)
+        if (!covers_keyring(*parsed, name, policy_.keyrings.types)) unmeasured_.insert(name);
 }
 
 /// Where a policy's text is not there, its baselines name the keyrings that it watches.

@@ -41,7 +41,7 @@ class MeasuringPolicies {
     std::uint64_t last_ = 0;  // entry of the last policy
     bool seen_ = false;
     std::size_t read_ = 0;                   // policies whose rules were read
-    std::set<std::string_view> unmeasured_;  // named keyrings that the last policy leaves out
+    std::set<std::string_view> unmeasured_;  // named keyrings that a policy leaves out
     bool rules_known_ = false;               // of the last policy
     std::set<std::string_view> told_;  // named keyrings that baselines of the last policy tell
     std::vector<std::pair<unsigned, std::uint64_t>> pcrs_;
