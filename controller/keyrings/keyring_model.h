@@ -213,6 +213,7 @@ class KeyringModel {
     void unbind(KeyId key);
     KeyId keyring_of(const list::KeyringName& name);
     KeyId keyring_named(std::string_view name);
+    KeyId holder_of(const list::KeyFacts& facts);
     void set_owner(KeyId keyring, std::uint32_t uid);
     KeyId key_of(const Told& told);
     KeyId renewed(KeyId key, const Told& told);

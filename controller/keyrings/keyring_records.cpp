@@ -161,6 +161,13 @@ KeyId KeyringModel::keyring_of(const list::KeyringName& told) {
     return owned(id);
 }
 
+/// The keyring that a record says holds the key. A key that is no keyring does not hold itself.
+KeyId KeyringModel::holder_of(const list::KeyFacts& facts) {
+    const bool itself = facts.keyring.serial != 0 && facts.keyring.serial == facts.serial &&
+                        facts.type != "keyring";
+    return itself ? kNone : keyring_of(facts.keyring);
+}
+
 /// The key that the record is about. A serial that now means another key: the end of the former one
 /// was not told.
 KeyId KeyringModel::key_of(const Told& told) {
@@ -254,7 +261,7 @@ void KeyringModel::apply_event(const list::Event& event, const Told& told) {
         clear(keyring, event.operation, place);
         return;
     }
-    const KeyId keyring = keyring_of(facts.keyring);
+    const KeyId keyring = holder_of(facts);
     const Beginning beginning{.how = event.operation,
                               .sequence = event.sequence,
                               .time = facts.time,
@@ -305,7 +312,8 @@ void KeyringModel::leave_source(const list::Event& event, KeyId key, Place place
         if (const LinkId left = find_link(keyring, key); left != kNone)
             end(left, event.operation, place);
     };
-    if (event.operation == list::Operation::kUnlink) return leave(keyring_of(event.key.keyring));
+    if (event.operation == list::Operation::kUnlink) return leave(holder_of(event.key));
+    if (event.from.serial == event.key.serial) return;  // a key does not hold itself
     if (event.from.serial != 0 || !event.from.name.empty()) {
         if (event.from.serial == 0 || event.from.serial != event.key.keyring.serial)
             leave(keyring_of(event.from));
@@ -313,7 +321,7 @@ void KeyringModel::leave_source(const list::Event& event, KeyId key, Place place
     }
     std::vector<KeyId> rings;
     for_each_holder(key, [&](LinkId link) { rings.push_back(links_[link].keyring); });
-    const KeyId to = keyring_of(event.key.keyring);
+    const KeyId to = holder_of(event.key);
     for (const KeyId ring : rings)
         if (ring != to) leave(ring);
 }
@@ -374,7 +382,7 @@ void KeyringModel::apply_baseline(const list::Baseline& baseline, const Told& to
         key.marks = baseline.marks;
     }
     key.seen = std::max(key.seen, facts.time);
-    const KeyId keyring = keyring_of(facts.keyring);
+    const KeyId keyring = holder_of(facts);
     if (keyring == kNone || keyring == id) return;
     // An event that came after it was looked at knows better.
     const auto removed = removed_.find(pair_of(keys_[keyring].serial, keys_[id].serial));
