@@ -33,6 +33,7 @@ struct Host {
     std::optional<unsigned> pcr;
     std::string boot_id = kBootId;
     std::uint64_t seq = 0;
+    std::string rules = "measure func=KEY_CHECK\n";  ///< the text of begin()'s policy
 
     /// Keys take a while to make; all hosts share these.
     static std::shared_ptr<EVP_PKEY> shared_key(int which);

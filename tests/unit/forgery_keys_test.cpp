@@ -143,6 +143,7 @@ INSTANTIATE_TEST_SUITE_P(
          "key-missing"},
         {"a keyring that nobody watches is linked in",
          [](Setting& s) {
+             s.host.rules = "measure func=KEY_CHECK keyrings=.ima\n";
              s.good();
              s.host.list.record("link",
                                 s.host.key_fields("link", 500, kIma, 101, "hidden", "keyring"));

@@ -7,10 +7,10 @@
 #include <random>
 #include <set>
 
-#include "appraise_support.h"
 #include "controller/keyrings/keyring_model.h"
 #include "controller/service/appraise/judge.h"
 #include "controller/service/report/key_view.h"
+#include "tests/support/host.h"
 
 namespace keyscribe::report {
 namespace who_stands_where_test {
@@ -30,7 +30,8 @@ struct Answers {
     appraise::Appraisal appraisal;
     Buffer bytes;
 
-    Answers() {
+    explicit Answers(const std::string& rules = "measure func=KEY_CHECK\n") {
+        host.rules = rules;
         EXPECT_TRUE(basis.references.add(host.builtin, "build.der"));
         EXPECT_TRUE(basis.references.add(host.ima, "signer.der"));
         host.good();
@@ -132,18 +133,10 @@ TEST(WhoStandsWhere, AKeyWhoseTimeoutIsOverIsRed) {
 
 TEST(WhoStandsWhere, AKeyringThatARuleNamesIsWatchedThoughItCameLater) {
     for (const bool named : {true, false}) {
-        Answers answers;
-        const std::string text = named ? "measure func=KEY_CHECK keyrings=.ima|late\n"
-                                       : "measure func=KEY_CHECK "
-                                         "keyrings=.ima\n";
-        const list::PolicyFile file{"a.policy", text};
+        Answers answers(named ? "measure func=KEY_CHECK keyrings=.ima|.late\n"
+                              : "measure func=KEY_CHECK keyrings=.ima\n");
         answers.host.list.record(
-            "policy",
-            {{"digest", list::cbor_bytes(list::policy_digest({&file, 1}))},
-             {"generation", 2},
-             {"files", {{{"name", Host::bytes(file.name)}, {"text", Host::bytes(text)}}}}});
-        answers.host.list.record(
-            "create", answers.host.key_fields("create", 500, kIma, 101, "late", "keyring"));
+            "create", answers.host.key_fields("create", 500, kIma, 101, ".late", "keyring"));
         answers.ask();
         EXPECT_EQ(answers.found("keyring-unwatched"), !named);
     }
@@ -239,21 +232,10 @@ TEST(WhoStandsWhere, ANamedKeyringMustBeMeasured) {
         {"measure func=KEY_CHECK keyrings=.ima key_type=user\n", false},
         {"measure func=KEY_CHECK keyrings=.ima op=unlink\n", false},
         {"dont_measure func=KEY_CHECK keyrings=.ima\nmeasure func=KEY_CHECK\n", false},
-        {"measure func=KEY_CHECK keyrings=.ima\ndont_measure func=KEY_CHECK\n", true},
-        {"no policy at all\n", false}};
+        {"measure func=KEY_CHECK keyrings=.ima\ndont_measure func=KEY_CHECK\n", true}};
     for (const auto& [text, covered] : policies) {
-        Answers answers;
+        Answers answers(text);
         answers.basis.policy.keyrings.watched = {".ima"};
-        const list::PolicyFile file{"a.policy", text};
-        Host fresh;
-        fresh.list.aggregate(Host::aggregate_of(fresh.firmware()));
-        fresh.list.record("start", Host::speaker());
-        fresh.list.record(
-            "policy",
-            {{"digest", list::cbor_bytes(list::policy_digest({&file, 1}))},
-             {"generation", 1},
-             {"files", {{{"name", Host::bytes(file.name)}, {"text", Host::bytes(text)}}}}});
-        answers.host = std::move(fresh);
         answers.ask();
         EXPECT_EQ(answers.found("keyring-unmeasured"), !covered) << text;
     }

@@ -16,13 +16,19 @@ bool is_unconditional(const policy::Rule& rule) {
     return !rule.uid && !rule.euid && !rule.gid && !rule.egid && !rule.description;
 }
 
+bool is_about(const policy::Rule& rule, std::string_view ring, std::uint32_t owner) {
+    const ks_id_range owners = policy::owners(rule, ring);
+    return has_or_any(rule.keyrings, ring) && owners.low <= owner && owner <= owners.high;
+}
+
 /// Of one type; what a glob stands for only a rule about every type covers.
-bool covers_type(const policy::Policy& policy, std::string_view ring, const std::string& type) {
+bool covers_type(const policy::Policy& policy, std::string_view ring, std::uint32_t owner,
+                 const std::string& type) {
     const bool glob = type.find_first_of("*?") != type.npos;
     policy::Operations left = policy::kDefaultOperations;
     // The first rule that matches decides.
     for (const policy::Rule& rule : policy.rules) {
-        if (!has_or_any(rule.keyrings, ring) || (rule.operations & left) == 0) continue;
+        if (!is_about(rule, ring, owner) || (rule.operations & left) == 0) continue;
         const bool measures = rule.action == policy::Action::kMeasure;
         const bool all_of_type = glob ? rule.key_types.empty() : has_or_any(rule.key_types, type);
         if (!measures && (glob || all_of_type)) return false;
@@ -42,15 +48,19 @@ Result<policy::Policy> parse_measuring_policy(const list::Policy& record) {
     return std::move(*parsed);
 }
 
-bool names_keyring(const policy::Policy& policy, std::string_view ring) {
+bool names_keyring(const policy::Policy& policy, std::string_view ring, std::uint32_t owner) {
     return std::ranges::any_of(policy.rules, [&](const policy::Rule& rule) {
-        return rule.action == policy::Action::kMeasure && has_or_any(rule.keyrings, ring);
+        return rule.action == policy::Action::kMeasure && is_about(rule, ring, owner);
     });
 }
 
-bool covers_keyring(const policy::Policy& policy, std::string_view ring, const Names& types) {
-    return std::ranges::all_of(
-        types, [&](const std::string& type) { return covers_type(policy, ring, type); });
+bool covers_keyring(const policy::Policy& policy, std::string_view ring,
+                    const AppraisalPolicy& wanted) {
+    return std::ranges::all_of(wanted.keyrings.owners, [&](std::uint32_t owner) {
+        return std::ranges::all_of(wanted.keyrings.types, [&](const std::string& type) {
+            return covers_type(policy, ring, owner, type);
+        });
+    });
 }
 
 }  // namespace keyscribe::appraise

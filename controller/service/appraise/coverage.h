@@ -14,11 +14,13 @@ namespace keyscribe::appraise {
 /// The rules of a keyscribe:policy record. Error: a text that this build does not understand.
 Result<policy::Policy> parse_measuring_policy(const list::Policy& record);
 
-/// Whether a rule measures something in the keyring: it names it, or is about every keyring.
-bool names_keyring(const policy::Policy& policy, std::string_view ring);
+/// Whether a rule measures something in the keyring of that owner: it names it, or is about every
+/// keyring.
+bool names_keyring(const policy::Policy& policy, std::string_view ring, std::uint32_t owner);
 
-/// Whether every key of these types (globs) that comes into the keyring is measured, whoever puts
-/// it there and whatever it is called.
-bool covers_keyring(const policy::Policy& policy, std::string_view ring, const Names& types);
+/// Whether every key of the types that `wanted` has (globs) and that comes into such a keyring of
+/// one of its owners is measured, whoever puts it there and whatever it is called.
+bool covers_keyring(const policy::Policy& policy, std::string_view ring,
+                    const AppraisalPolicy& wanted);
 
 }  // namespace keyscribe::appraise

@@ -69,8 +69,9 @@ bool KeyJudge::is_of_user(const Key& ring) const {
            std::ranges::find(policy_.keyrings.owners, ring.uid) == policy_.keyrings.owners.end();
 }
 
-bool KeyJudge::is_named(std::string_view ring) const {
-    return named_.contains(ring) || names_keyring(in_force_, ring);
+bool KeyJudge::is_named(const Key& ring) const {
+    return named_.contains(ring.description) ||
+           names_keyring(in_force_, ring.description, ring.owner_known ? ring.uid : 0);
 }
 
 void KeyJudge::policy(const list::Policy& record) {
@@ -233,7 +234,7 @@ void KeyJudge::tell_unwatched(const KeyringModel& model) {
         const Key& key = model.key(link.key);
         const Key& ring = model.key(link.keyring);
         if (!key.is_keyring() || is_of_user(ring) || !is_watched(ring.description)) continue;
-        if (is_named(key.description)) continue;
+        if (is_named(key)) continue;
         add(id, codes::kKeyringUnwatched, false,
             "the keyring \"" + printable(key.description) + "\" is linked into " +
                 printable(ring.description) + ", and no rule of the host names it",

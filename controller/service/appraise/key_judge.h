@@ -75,7 +75,7 @@ class KeyJudge {
     MaterialId material_of(keyrings::KeyId key) const;
     bool is_watched(std::string_view ring) const;
     bool is_of_user(const keyrings::Key& ring) const;
-    bool is_named(std::string_view ring) const;
+    bool is_named(const keyrings::Key& ring) const;
     void give_reason(keyrings::LinkId link, const Code& code, bool allowed);
     void add(keyrings::LinkId link, const Code& code, bool allowed, std::string sentence,
              std::uint64_t entry);

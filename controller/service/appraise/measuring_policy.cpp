@@ -82,10 +82,11 @@ void MeasuringPolicies::read_rules(std::uint64_t number, const std::vector<File>
             : std::unexpected(policy::Diagnostics{{{.message = "too many policies"}}, 0});
     if (!parsed) {
         rules_known_ = false;
-        findings_.add(codes::kPolicyUnreadable,
-                      "the rules of the policy cannot be read: " +
-                          base::printable(policy::headline(parsed.error().errors.front(), "error"), 512),
-                      in_list(number));
+        findings_.add(
+            codes::kPolicyUnreadable,
+            "the rules of the policy cannot be read: " +
+                base::printable(policy::headline(parsed.error().errors.front(), "error"), 512),
+            in_list(number));
         return;
     }
     for (const policy::Rule& rule : parsed->rules)
@@ -96,7 +97,7 @@ void MeasuringPolicies::read_rules(std::uint64_t number, const std::vector<File>
             pcrs_.emplace_back(*rule.pcr, number);
     // One that was in force for a moment is enough for a key to come and go unmeasured.
     for (const std::string& name : policy_.keyrings.watched)
-        if (!covers_keyring(*parsed, name, policy_.keyrings.types)) unmeasured_.insert(name);
+        if (!covers_keyring(*parsed, name, policy_)) unmeasured_.insert(name);
 }
 
 /// Where a policy's text is not there, its baselines name the keyrings that it watches.
