@@ -5,10 +5,10 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/host.h"
 #include "controller/service/appraise/appraise.h"
 #include "controller/service/appraise/ima_signature.h"
 #include "controller/service/appraise/kernel_hashes.h"
+#include "tests/support/host.h"
 
 namespace keyscribe::appraise {
 namespace ima_list_test {
@@ -267,6 +267,45 @@ TEST(ImaList, ASecondBootAggregateIsComparedNotUnsigned) {
     Setting program;
     program.file("md5", "evil", {}, "boot_aggregate");
     EXPECT_EQ(program.findings(), "boot-aggregate@1");
+}
+
+/// A blocked file in PCR 11, which is quoted: in front of the last entry of PCR 10, or behind it.
+Setting with_entry_of_pcr_11(bool behind, bool quoted) {
+    Setting setting;
+    setting.block(to_hex(digest_of("sha256", "bad")));
+    testing::ListMaker other(11);
+    other.add("ima-ng", data_of({digest_field("sha256", digest_of("sha256", "bad")),
+                                 name_field("/bin/bad")}));
+    setting.file("sha256", "good");
+    testing::ListMaker& kernel = setting.host.kernel;
+    const std::size_t at = behind ? kernel.bytes.size() : kernel.offsets[0];
+    kernel.bytes.insert(kernel.bytes.begin() + static_cast<std::ptrdiff_t>(at), other.bytes.begin(),
+                        other.bytes.end());
+    ++kernel.entries;
+    setting.host.second_pcrs = setting.host.firmware();
+    if (quoted)
+        for (const auto& [bank, values] : other.pcrs())
+            setting.host.second_pcrs[bank][11] = values.at(11);
+    return setting;
+}
+
+TEST(ImaList, EntriesOfAnotherPcrAreJudgedWhereThatPcrIsQuoted) {
+    EXPECT_EQ(with_entry_of_pcr_11(false, true).findings(), "file-blocked@1");
+    EXPECT_EQ(with_entry_of_pcr_11(true, true).findings(), "file-blocked@2");
+}
+
+TEST(ImaList, EntriesOfAPcrThatIsNotQuotedAreTold) {
+    Setting setting = with_entry_of_pcr_11(false, false);
+    EXPECT_EQ(setting.findings(), "ima-pcr@1");
+    setting.basis.policy.ima.allow_other_pcrs = true;
+    EXPECT_EQ(setting.findings(), "[ima-pcr@1]");
+    EXPECT_EQ(with_entry_of_pcr_11(true, false).findings(), "[ima-lag@2]");
+}
+
+TEST(ImaList, AnotherPcrWhoseQuotedValueIsNotTheListsVouchesForNothing) {
+    Setting setting = with_entry_of_pcr_11(false, true);
+    for (auto& [bank, values] : setting.host.second_pcrs) values[11] = filled(bank, 7);
+    EXPECT_EQ(setting.findings(), "ima-pcr@1");
 }
 
 TEST(ImaList, AnAppendedSignatureIsToldAsSuch) {

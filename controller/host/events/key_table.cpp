@@ -56,6 +56,11 @@ const std::string* KeyTable::keyring_name(std::int32_t serial) const {
     return found == keyrings_.end() ? nullptr : &found->second.name;
 }
 
+std::uint32_t KeyTable::owner(std::int32_t keyring) const {
+    const auto found = keyrings_.find(keyring);
+    return found == keyrings_.end() ? UINT32_MAX : found->second.uid;
+}
+
 const WipedBytes* KeyTable::material(const KeyEvent& event) const {
     const auto found = material_.find(event.key_serial);
     if (found == material_.end() || !event.public_key) return nullptr;
@@ -93,6 +98,8 @@ void KeyTable::update_facts(const KeyEvent& event) {
     found->second.gid = event.key_gid;
     found->second.perm = event.key_perm;
     found->second.expiry = event.key_expiry;
+    if (const auto keyring = keyrings_.find(event.key_serial); keyring != keyrings_.end())
+        keyring->second.uid = event.key_uid;
 }
 
 void KeyTable::put(const KeyEvent& event, const KeyringName& keyring) {
@@ -100,11 +107,16 @@ void KeyTable::put(const KeyEvent& event, const KeyringName& keyring) {
     key.type = event.key_type;
     key.description = event.description;
     update_facts(event);
-    if (event.key_type == kKeyringType) keyrings_[event.key_serial].name = event.description;
+    if (event.key_type == kKeyringType) {
+        keyrings_[event.key_serial].name = event.description;
+        keyrings_[event.key_serial].uid = event.key_uid;
+    }
     if (keyring.serial == 0) return;
 
     Keyring& place = keyrings_[keyring.serial];
     place.name = keyring.name;
+    if (event.keyring_uid != UINT32_MAX && event.keyring.serial == keyring.serial)
+        place.uid = event.keyring_uid;
     const std::size_t index = key_index(event.key_type, event.description);
     if (const auto former = place.members.find(index);
         former != place.members.end() && former->second != event.key_serial)

@@ -30,6 +30,9 @@ class KeyTable {
     /// The keyring's name; nothing: it is not one that was seen.
     const std::string* keyring_name(std::int32_t serial) const;
 
+    /// Who owns the keyring; UINT32_MAX: not known.
+    std::uint32_t owner(std::int32_t keyring) const;
+
     /// What the key was made from, if that was seen and is still kept.
     const WipedBytes* material(const KeyEvent& event) const;
 
@@ -58,6 +61,7 @@ class KeyTable {
     };
     struct Keyring {
         std::string name;
+        std::uint32_t uid = UINT32_MAX;
         // By key_index().
         std::unordered_map<std::size_t, std::int32_t> members;
     };

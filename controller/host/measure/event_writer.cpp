@@ -13,9 +13,10 @@ namespace {
 
 /// Returns nullptr where nothing is to be measured.
 const policy::Rule* measuring_rule(const events::KeyEvent& event, const policy::Policy& policy,
-                                   const std::string& keyring) {
+                                   const events::AffectedKeyring& affected) {
     const policy::Rule* rule = policy::decide(policy, {.operation = event.operation,
-                                                       .keyring = keyring,
+                                                       .keyring = affected.judged_as,
+                                                       .keyring_uid = affected.owner,
                                                        .key_type = event.key_type,
                                                        .description = event.description,
                                                        .uid = event.actor.uid,
@@ -36,7 +37,7 @@ std::vector<MeasuredIn> judge_event(const events::KeyEvent& event, const policy:
             return other.affected.keyring.serial == affected.keyring.serial;
         };
         if (std::ranges::any_of(measured, same)) continue;
-        if (const policy::Rule* rule = measuring_rule(event, policy, affected.judged_as))
+        if (const policy::Rule* rule = measuring_rule(event, policy, affected))
             measured.push_back({std::move(affected), rule});
     }
     return measured;

@@ -201,7 +201,8 @@ class Appraiser {
             return false;
         }
         if (list.from_entry == 0) {
-            others_.emplace(evidence_, basis_.policy.evidence.banks, Bytes(), list.data);
+            others_.emplace(evidence_, basis_.policy.evidence.banks,
+                            OtherPcrs::List{.pcr = evidence_.pcr, .first = list.data});
             return true;
         }
         if (!state_) {
@@ -226,7 +227,9 @@ class Appraiser {
             }
             value = kept->second;
         }
-        others_.emplace(evidence_, basis_.policy.evidence.banks, state_->list, list.data);
+        others_.emplace(
+            evidence_, basis_.policy.evidence.banks,
+            OtherPcrs::List{.pcr = evidence_.pcr, .first = state_->list, .rest = list.data});
         tell_kept();
         return true;
     }
@@ -488,8 +491,13 @@ class Appraiser {
                             .quoted = wanted,
                             .threads = request_.threads};
         ImaJudge judge(basis_.policy, judge_.keys(), basis_.blocked_files, pass, content_);
+        const OtherPcrs others(
+            evidence_, basis_.policy.evidence.banks,
+            {.pcr = kImaPcr, .stored = pass.stored, .first = evidence_.ima->data});
         const PassResult done = appraise::run(
-            pass, [&](const HashedEntry& entry, PcrBanks&) { visit_ima(entry, judge); });
+            pass, [&](const HashedEntry& entry, PcrBanks&) { visit_ima(entry, others, judge); });
+        const std::uint64_t covered_beyond =
+            done.reached ? visit_ima_beyond(pass, done, others, judge) : 0;
         result_.ima_entries = done.entries;
         result_.ima_signatures = judge.verified();
         if (done.malformed)
@@ -504,9 +512,9 @@ class Appraiser {
                                                 std::to_string(done.entries + done.beyond) +
                                                 " entries, and the evidence says " +
                                                 std::to_string(evidence_.ima->entries));
-        else if (done.beyond != 0)
+        else if (done.beyond != covered_beyond)
             findings_.add(codes::kImaLag,
-                          std::to_string(done.beyond) +
+                          std::to_string(done.beyond - covered_beyond) +
                               " entries at the end of the kernel's list are "
                               "not covered by the quote",
                           in_ima(done.entries));
@@ -533,13 +541,34 @@ class Appraiser {
         return true;
     }
 
-    void visit_ima(const HashedEntry& hashed, ImaJudge& judge) {
+    /// What stands in other PCRs behind the last entry that the quote of PCR 10 covers. Returns how
+    /// many of these entries a quote covers.
+    std::uint64_t visit_ima_beyond(const ListPass& pass, const PassResult& done,
+                                   const OtherPcrs& others, ImaJudge& judge) {
+        std::uint64_t covered = 0;
+        list::ListReader reader(pass.list.subspan(done.bytes), pass.stored);
+        for (std::uint64_t number = done.entries; number < others.end(); ++number) {
+            const auto entry = reader.next();
+            if (!entry || !*entry) break;
+            if ((*entry)->pcr == kImaPcr || !others.covers((*entry)->pcr, number)) continue;
+            visit_ima(hashed_alone(pass, **entry, number), others, judge);
+            ++covered;
+        }
+        return covered;
+    }
+
+    void visit_ima(const HashedEntry& hashed, const OtherPcrs& others, ImaJudge& judge) {
         const Place place = in_ima(hashed.number);
-        if (hashed.entry.pcr != kImaPcr) {
-            content_.add(
-                codes::kImaPcr,
-                "an entry of PCR " + std::to_string(hashed.entry.pcr) + ", which is not replayed",
-                place);
+        const unsigned pcr = hashed.entry.pcr;
+        if (pcr != kImaPcr && !others.covers(pcr, hashed.number)) {
+            const std::string entry = "an entry of PCR " + std::to_string(pcr);
+            if (others.replays(pcr))
+                content_.add(codes::kImaLag,
+                             entry + ", which its quote does not cover, and which was not judged",
+                             place);
+            else
+                content_.add(codes::kImaPcr, basis_.policy.ima.allow_other_pcrs,
+                             entry + ", which no quote covers, and which was not judged", place);
             return;
         }
         if (!hashed.violation && !hashed.stored_digest_right)

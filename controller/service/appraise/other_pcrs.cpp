@@ -20,7 +20,7 @@ PcrBanks zeros(const PcrBanks& like) {
 }
 
 OtherPcrs::OtherPcrs(const evidence::Evidence& evidence, const std::vector<Algorithm>& banks,
-                     Bytes kept, Bytes list) {
+                     const List& list) {
     for (const evidence::Quote& quote : evidence.quotes)
         for (unsigned pcr = 0; pcr <= evidence::kMaxPcr; ++pcr) {
             PcrBanks quoted = values_of(quote, pcr);
@@ -28,7 +28,7 @@ OtherPcrs::OtherPcrs(const evidence::Evidence& evidence, const std::vector<Algor
                 return std::ranges::find(quoted, bank, &PcrBanks::value_type::first) !=
                        quoted.end();
             });
-            if (pcr == evidence.pcr || quoted.empty() || !enough) continue;
+            if (pcr == list.pcr || quoted.empty() || !enough) continue;
             Replayed& replayed = pcrs_[pcr];
             replayed.values = zeros(quoted);
             replayed.quoted = std::move(quoted);
@@ -36,12 +36,12 @@ OtherPcrs::OtherPcrs(const evidence::Evidence& evidence, const std::vector<Algor
         }
     std::uint64_t number = 0;
     if (pcrs_.empty()) return;
-    replay(kept, number);
-    replay(list, number);
+    replay(list.first, list.stored, number);
+    replay(list.rest, list.stored, number);
 }
 
-void OtherPcrs::replay(Bytes list, std::uint64_t& number) {
-    list::ListReader reader(list);
+void OtherPcrs::replay(Bytes list, Algorithm stored, std::uint64_t& number) {
+    list::ListReader reader(list, stored);
     for (;; ++number) {
         const auto entry = reader.next();
         if (!entry || !*entry) return;  // a list that is malformed is told by its own pass

@@ -17,10 +17,16 @@ PcrBanks zeros(const PcrBanks& like);
 
 class OtherPcrs {
   public:
-    /// Replays each PCR but `pcr` that the evidence quotes in all of `banks`: from zeros, through
-    /// `kept` and then `list`, which is the same list's next part.
-    OtherPcrs(const evidence::Evidence& evidence, const std::vector<Algorithm>& banks, Bytes kept,
-              Bytes list);
+    /// A list: the PCR that is not looked at here, the algorithm of the digests that stand in it,
+    /// and its entries in one or two parts.
+    struct List {
+        unsigned pcr;
+        Algorithm stored = Algorithm::kSha1;
+        Bytes first, rest{};
+    };
+    /// Replays each PCR but that one that the evidence quotes in all of `banks`, from zeros.
+    OtherPcrs(const evidence::Evidence& evidence, const std::vector<Algorithm>& banks,
+              const List& list);
 
     /// Whether its quoted value is that of a beginning of its entries.
     bool replays(unsigned pcr) const;
@@ -35,7 +41,7 @@ class OtherPcrs {
         bool reached = false;
         std::uint64_t covered = 0;  ///< entries of the list until there
     };
-    void replay(Bytes list, std::uint64_t& number);
+    void replay(Bytes list, Algorithm stored, std::uint64_t& number);
 
     std::map<unsigned, Replayed> pcrs_;
 };
