@@ -265,7 +265,6 @@ const Named kCases[] = {
          json policy = Host::policy(kMeasure, 2);
          policy["files"] = json::array();
          const auto& digest = policy["digest"].get_binary();
-         const json first = Host::policy(kMeasure);
          b.basis.policy.host.policies = {digest};
          b.host.list.record("policy", policy);
          b.baseline("policy", 1, 1);
