@@ -176,7 +176,13 @@ Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::strin
 }
 
 bool BlockedFiles::contains(std::string_view algorithm, Bytes digest) const {
-    return digests_.contains(entry_of(algorithm, digest));
+    const KernelHash* hash = kernel_hash(algorithm);
+    return hash != nullptr && digests_.contains(entry_of(hash->name, digest));
+}
+
+bool BlockedFiles::has_algorithm(std::string_view algorithm) const {
+    const KernelHash* hash = kernel_hash(algorithm);
+    return hash != nullptr && algorithms_.contains(std::string(hash->name));
 }
 
 }  // namespace keyscribe::appraise

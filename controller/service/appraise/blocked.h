@@ -57,9 +57,7 @@ class BlockedFiles {
     /// `algorithm` as IMA names it.
     bool contains(std::string_view algorithm, Bytes digest) const;
     /// Whether any digest is of this algorithm: otherwise there is nothing to compare with.
-    bool has_algorithm(std::string_view algorithm) const {
-        return algorithms_.contains(std::string(algorithm));
-    }
+    bool has_algorithm(std::string_view algorithm) const;
     bool empty() const { return digests_.empty(); }
 
   private:
