@@ -155,10 +155,6 @@ bool BlockedKeys::contains(const KeyDigests& key) const {
         [this](const std::optional<Sha256>& digest) { return digest && contains(*digest); });
 }
 
-bool is_kernel_blacklist(std::string_view keyring) {
-    return keyring == ".blacklist" || keyring == ".ima_blacklist";
-}
-
 Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::string& file) {
     BlockedFiles files;
     for (const TextLine& line : lines_of(text)) {

@@ -43,9 +43,6 @@ class BlockedKeys {
     std::unordered_set<Sha256, DigestHash> digests_;
 };
 
-/// Whether keys in this keyring are refused by the kernel: a blocked key belongs there.
-bool is_kernel_blacklist(std::string_view keyring);
-
 class BlockedFiles {
   public:
     /// Lines as sha256sum(1) writes them, with its escapes, also with --tag ("SHA256 (name) =
