@@ -95,13 +95,6 @@ TEST(BlockedKeys, WhatIsNotReadWholeIsRefusedWithItsLine) {
     EXPECT_EQ(keys_of(digest), "read");
 }
 
-TEST(BlockedKeys, BelongIntoTheKernelsBlacklists) {
-    EXPECT_TRUE(is_kernel_blacklist(".blacklist"));
-    EXPECT_TRUE(is_kernel_blacklist(".ima_blacklist"));
-    for (const char* ring : {"blacklist", ".ima", ".platform", ""})
-        EXPECT_FALSE(is_kernel_blacklist(ring)) << ring;
-}
-
 TEST(BlockedFiles, AsSha256sumEscapesNames) {
     const testing::TempDir folder;
     testing::write_file(folder / "a\\b", "x");
