@@ -40,6 +40,7 @@ Result<void> read_into(const std::string& file, Parse parse, To& to) {
     if (file.empty()) return {};
     const auto mapped = MappedFile::open(file);
     if (!mapped) return std::unexpected(mapped.error());
+    if (mapped->bytes().empty()) return fail("the file is empty", file);
     auto parsed = parse(text_of(*mapped), file);
     if (!parsed) return std::unexpected(parsed.error());
     to = std::move(*parsed);
@@ -53,10 +54,13 @@ Result<Basis> load_basis(const AppraiseOptions& options) {
     basis.references = std::move(*references);
     if (auto done = read_into(options.policy, appraise::parse_policy, basis.policy); !done)
         return std::unexpected(done.error());
+    if (auto done = check_names(basis.policy, basis.references); !done)
+        return std::unexpected(done.error());
     if (auto done =
             read_into(options.blocked_keys, appraise::BlockedKeys::parse, basis.blocked_keys);
         !done)
         return std::unexpected(done.error());
+    basis.blocked_keys.extend(basis.references);
     if (auto done =
             read_into(options.blocked_files, appraise::BlockedFiles::parse, basis.blocked_files);
         !done)
@@ -67,9 +71,7 @@ Result<Basis> load_basis(const AppraiseOptions& options) {
 Result<appraise::AttestationKey> load_key(const std::string& file) {
     const auto read = MappedFile::open(file);
     if (!read) return std::unexpected(read.error());
-    auto key = appraise::AttestationKey::from_pem(text_of(*read), file);
-    if (!key) return fail(key.error().what, file, key.error().hint);
-    return std::move(*key);
+    return appraise::AttestationKey::parse(text_of(*read), file);
 }
 
 /// Hexadecimal digits, with blanks or a newline around them.
@@ -186,15 +188,16 @@ void add_appraise_options(CLI::App& command, AppraiseOptions& options, int files
         ->check(CLI::ExistingDirectory);
     command
         .add_option("--ak", options.keys,
-                    "the attestation key (or keys), in PEM; or a folder: HOST.pem has the key of "
-                    "HOST.evidence")
+                    "the attestation key, or its certificate (may be repeated); or a folder: "
+                    "HOST.pem has the key of HOST.evidence")
         ->required()
         ->check(CLI::ExistingPath);
     command
         .add_option("--reference-values", options.references, "a folder of known good certificates")
         ->required()
         ->check(CLI::ExistingDirectory);
-    command.add_option("--blocked-keys", options.blocked_keys, "SHA-256 of keys, or certificates");
+    command.add_option("--blocked-keys", options.blocked_keys,
+                       "SHA-256 of keys, or the certificates themselves");
     command.add_option("--blocked-files", options.blocked_files,
                        "digests, as sha256sum writes them");
     command.add_option("--policy", options.policy, "appraisal.toml: what is accepted");

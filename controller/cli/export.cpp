@@ -27,6 +27,8 @@ Result<void> export_keylime(const ExportOptions& options) {
             options.policy.string());
         if (!parsed) return std::unexpected(parsed.error());
         policy = std::move(*parsed);
+        if (auto known = check_names(policy, *references); !known)
+            return std::unexpected(known.error());
     }
     const auto text = appraise::keylime_policy(*references, policy, options.keyrings);
     if (!text) return std::unexpected(text.error());

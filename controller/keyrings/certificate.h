@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// X.509 certificates in payloads (RFC 5280), as OpenSSL reads them.
+// What people are told of an X.509 certificate (certificate_view.h takes it apart), and who signed
+// it.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +13,9 @@
 namespace keyscribe::keyrings {
 
 struct Certificate {
-    std::string subject, issuer;  ///< RFC 2253, in ASCII (openssl x509 -nameopt RFC2253)
-    std::string serial;           ///< upper-case hex, as openssl x509 -serial
-    std::int64_t not_before = 0, not_after = 0;                  ///< seconds since 1970
+    std::string subject, issuer;                 ///< RFC 2253 in UTF-8 (-nameopt RFC2253,-esc_msb)
+    std::string serial;                          ///< upper-case hex, as openssl x509 -serial
+    std::int64_t not_before = 0, not_after = 0;  ///< seconds since 1970
     std::vector<std::uint8_t> subject_key_id, authority_key_id;  ///< empty: none
     std::string algorithm;                 ///< "RSA 2048", "EC prime256v1", "ED25519", ...
     Sha256 sha256{};                       ///< of the DER
@@ -29,6 +30,10 @@ std::expected<Certificate, std::string> parse_certificate(Bytes payload);
 /// The certificate's signature (`der` is a certificate) verifies with the key. `public_key`:
 /// SubjectPublicKeyInfo, DER. False also where the algorithms are of no use together.
 bool is_signed_by(Bytes der, Bytes public_key);
+
+/// Why nobody can tell who signed this certificate, as a clause ("it is signed with SHA-1", "ML-DSA
+/// cannot be verified by this OpenSSL"); empty where is_signed_by() can.
+std::string why_unverifiable(Bytes der);
 
 /// SubjectPublicKeyInfo of a key of which the kernel tells algorithm ("rsa", "ecdsa-nist-p256",
 /// ...) and subjectPublicKey's bytes; empty where the algorithm is not known here.

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <string_view>
 
+#include "controller/base/utf8.h"
+
 namespace keyscribe::keyrings {
 namespace {
 
@@ -18,6 +20,9 @@ enum Tag : std::uint8_t {
     kOid = 0x06,
     kUtcTime = 0x17,
     kGeneralizedTime = 0x18,
+    kUtf8String = 0x0c,
+    kUniversalString = 0x1c,
+    kBmpString = 0x1e,
     kSequence = 0x30,
     kKeyId = 0x80,       // AuthorityKeyIdentifier.keyIdentifier
     kVersion = 0xa0,     // TBSCertificate.version
@@ -168,6 +173,24 @@ bool read_tbs(Bytes tbs, CertificateView& view) {
     return extensions && reader.empty() && read_extensions(extensions->content, view);
 }
 
+/// A DirectoryString (RFC 5280, 4.1.2.4) or another of ASN.1's strings. Those of one byte a letter
+/// are read as Latin-1, as OpenSSL does.
+std::string utf8_of(const Value& value) {
+    if (value.tag == kUtf8String) return std::string(as_text(value.content));
+    const std::size_t width = value.tag == kUniversalString ? 4 : value.tag == kBmpString ? 2 : 1;
+    std::string text;
+    char32_t high = 0;  // the first half of a pair in UTF-16
+    for (Bytes rest = value.content; rest.size() >= width; rest = rest.subspan(width)) {
+        char32_t code = 0;
+        for (const std::uint8_t byte : rest.first(width)) code = code << 8 | byte;
+        if (width == 2 && high != 0 && code >= 0xdc00 && code <= 0xdfff)
+            code = 0x10000 + ((high - 0xd800) << 10) + (code - 0xdc00);
+        high = width == 2 && code >= 0xd800 && code <= 0xdbff ? code : 0;
+        if (high == 0) append_utf8(text, code <= 0x10ffff ? code : 0xfffd);
+    }
+    return text;
+}
+
 }  // namespace
 
 std::string display_name(const CertificateView& certificate) {
@@ -184,10 +207,8 @@ std::string display_name(const CertificateView& certificate) {
         Reader parts(attribute->content);
         const auto oid = parts.next(kOid), value = parts.next();
         if (!oid || !value) break;
-        std::string text;
-        for (const std::uint8_t letter :
-             value->content.first(std::min<std::size_t>(value->content.size(), 80)))
-            text += letter >= ' ' && letter <= '~' ? static_cast<char>(letter) : '?';
+        constexpr std::size_t kShown = 200;
+        const std::string text = visible(utf8_of(*value), kShown);
         if (std::ranges::equal(oid->content, kCommonName)) return text;
         if (std::ranges::equal(oid->content, kOrganization)) organization = text;
     }
@@ -217,7 +238,7 @@ std::optional<CertificateView> view_certificate(Bytes der) {
     const auto tbs = reader.next(kSequence);
     const auto algorithm = reader.next(kSequence);
     const auto signature = reader.next(kBitString);
-    CertificateView view{.der = der};
+    CertificateView view{.der = der, .tbs = tbs ? tbs->whole : Bytes()};
     if (!tbs || !algorithm || !signature || !reader.empty() || !read_tbs(tbs->content, view))
         return std::nullopt;
     return view;

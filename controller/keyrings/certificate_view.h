@@ -13,6 +13,7 @@ namespace keyscribe::keyrings {
 
 struct CertificateView {
     Bytes der;                                   ///< the whole of it
+    Bytes tbs;                                   ///< TBSCertificate, DER: what is signed
     Bytes serial, issuer, subject;               ///< DER, as they stand
     std::int64_t not_before = 0, not_after = 0;  ///< seconds since 1970
     Bytes spki;                                  ///< SubjectPublicKeyInfo, DER
@@ -23,7 +24,8 @@ struct CertificateView {
 /// Nothing where `der` is not a certificate from end to end. The signature is not looked at.
 std::optional<CertificateView> view_certificate(Bytes der);
 
-/// The subject's common name, or organization, or nothing of it: for messages, in printable ASCII.
+/// The subject's common name, or organization, or nothing of it: for messages, in UTF-8 whatever
+/// the certificate has it in, at most 200 bytes, with a '?' for what is not seen as itself.
 std::string display_name(const CertificateView& certificate);
 
 /// How many bytes the DER value at the beginning of `der` has, for certificates that lie end to

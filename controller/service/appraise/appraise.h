@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "controller/evidence/evidence.h"
+#include "controller/service/appraise/blocked.h"
 #include "controller/service/appraise/finding.h"
 #include "controller/service/appraise/key_verdict.h"
 #include "controller/service/appraise/policy.h"

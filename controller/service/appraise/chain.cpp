@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "controller/keyrings/certificate.h"
 #include "controller/service/appraise/codes.h"
 
 namespace keyscribe::appraise {
@@ -42,23 +43,17 @@ Owned<EVP_PKEY> ec_key(Bytes point, const char* curve) {
     return Owned<EVP_PKEY>(key);
 }
 
-Owned<X509> certificate_of(const Material& material) {
-    const unsigned char* der = material.certificate.data();
-    return Owned<X509>(d2i_X509(nullptr, &der, static_cast<long>(material.certificate.size())));
-}
-
-/// Digests for which two certificates with one signature can be made prove nothing.
-bool is_strong(X509* certificate) {
-    int digest = NID_undef;
-    if (X509_get_signature_info(certificate, &digest, nullptr, nullptr, nullptr) != 1) return false;
-    return digest != NID_md5 && digest != NID_sha1;
-}
-
-/// Whether `signer` can be the issuer that the certificate names; where little is known of it, yes.
-bool may_have_signed(const Material& signer, const keyrings::CertificateView& signed_one) {
-    if (const auto view = keyrings::view_certificate(signer.certificate))
-        return std::ranges::equal(view->subject, signed_one.issuer);
-    return true;
+/// Whether a key with one of these certificates can be the issuer that `signed_one` names; where
+/// little is known of it, yes.
+bool may_have_signed(const std::vector<Bytes>& signer,
+                     const keyrings::CertificateView& signed_one) {
+    bool known = false;
+    for (const Bytes der : signer)
+        if (const auto view = keyrings::view_certificate(der)) {
+            known = true;
+            if (std::ranges::equal(view->subject, signed_one.issuer)) return true;
+        }
+    return !known;
 }
 
 class Chains {
@@ -83,7 +78,7 @@ class Chains {
     }
 
   private:
-    enum class Answer { kSigned, kSignedLater, kNotSigned };
+    enum class Answer { kNotSigned, kSignedLater, kSigned };
 
     void check(const Presence& presence, const std::string& ring, const Names& signers) {
         const Material& material = materials_[presence.material];
@@ -99,7 +94,21 @@ class Chains {
                   what + " has no certificate that could be verified", presence.since.entry);
             return;
         }
-        switch (find_signer(presence, material, *view, signers)) {
+        Answer best = Answer::kNotSigned;
+        std::string unverifiable;
+        for (const Bytes der : materials_.certificates_of(material, ring)) {
+            if (std::string why = keyrings::why_unverifiable(der); !why.empty())
+                unverifiable = std::move(why);
+            else
+                best = std::max(best, find_signer(presence, der, signers));
+        }
+        if (best != Answer::kSigned && !unverifiable.empty()) {
+            tell_(presence.link, codes::kChainBroken,
+                  "who signed " + what + " cannot be checked: " + unverifiable,
+                  presence.since.entry);
+            return;
+        }
+        switch (best) {
             case Answer::kSigned:
                 return;
             case Answer::kSignedLater:
@@ -114,17 +123,20 @@ class Chains {
         }
     }
 
-    Answer find_signer(const Presence& signed_one, const Material& material,
-                       const keyrings::CertificateView& view, const Names& signers) {
-        const Owned<X509> certificate = certificate_of(material);
-        if (!certificate || !is_strong(certificate.get())) return Answer::kNotSigned;
+    Answer find_signer(const Presence& signed_one, Bytes der, const Names& signers) {
+        const auto view = keyrings::view_certificate(der);
+        const unsigned char* at = der.data();
+        const Owned<X509> certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+        if (!view || !certificate) return Answer::kNotSigned;
         Answer answer = Answer::kNotSigned;
         std::set<MaterialId> refused;
         for (const Presence* signer : vouching_) {
             const Presence& presence = *signer;
             if (std::ranges::find(signers, presence.ring) == signers.end() ||
                 refused.contains(presence.material) ||
-                !may_have_signed(materials_[presence.material], view))
+                !may_have_signed(
+                    materials_.certificates_of(materials_[presence.material], presence.ring),
+                    *view))
                 continue;
             EVP_PKEY* key = keys_.get(presence.material);
             if (key == nullptr || X509_verify(certificate.get(), key) != 1) {

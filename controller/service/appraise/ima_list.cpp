@@ -21,16 +21,17 @@ std::string key_id_text(std::uint32_t id) {
     return to_hex(bytes);
 }
 
-/// The ends of what identifies a key: its subjectKeyIdentifier, the kernel's identifiers, and the
-/// SHA-1 of its public key, which evmctl takes where there is nothing else.
-std::vector<std::uint32_t> key_ids(const Material& material) {
+/// The ends of what identifies a key: the subjectKeyIdentifiers of its certificates, the kernel's
+/// identifiers, and the SHA-1 of its public key, which evmctl takes where there is nothing else.
+std::vector<std::uint32_t> key_ids(const Material& material,
+                                   const std::vector<Bytes>& certificates) {
     std::vector<std::uint32_t> ids;
     const auto add = [&ids](Bytes id) {
         if (id.size() >= 4) ids.push_back(load_be32(id.last(4)));
     };
-    if (const auto view = keyrings::view_certificate(material.certificate);
-        view && view->subject_key_id)
-        add(*view->subject_key_id);
+    for (const Bytes der : certificates)
+        if (const auto view = keyrings::view_certificate(der); view && view->subject_key_id)
+            add(*view->subject_key_id);
     for (const Bytes id : material.ids) add(id);
     if (!material.public_key.empty()) add(hash(Algorithm::kSha1, material.public_key));
     return ids;
@@ -62,7 +63,10 @@ ImaJudge::ImaJudge(const AppraisalPolicy& policy, const KeyJudge& keys, const Bl
         std::size_t& signer = signer_of[presence.material];
         if (signer == kNone) {
             signer = signers_.size();
-            signers_.push_back({presence.material, key_ids(materials_[presence.material])});
+            const Material& material = materials_[presence.material];
+            signers_.push_back(
+                {presence.material,
+                 key_ids(material, materials_.certificates_of(material, presence.ring))});
         }
         signers_[signer].always = signers_[signer].always || presence.baseline;
     }

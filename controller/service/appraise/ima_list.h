@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "controller/service/appraise/blocked.h"
 #include "controller/service/appraise/chain.h"
 #include "controller/service/appraise/list_pass.h"
 

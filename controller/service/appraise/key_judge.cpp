@@ -29,6 +29,18 @@ std::string_view judged_type(const Key& key) {
     return key.type.empty() ? kAsymmetric : std::string_view(key.type);
 }
 
+/// In every form that it is known in.
+KeyDigests digests_of(const Material& material) {
+    KeyDigests digests;
+    if (material.has_payload && !material.certificate.empty())
+        digests = digests_of_payload(material.certificate);
+    else if (!material.public_key.empty())
+        digests = digests_of_public_key(material.public_key, material.algorithm);
+    if (material.digest) digests.certificate = material.digest;
+    if (material.key_digest) digests.key = material.key_digest;
+    return digests;
+}
+
 template <class T>
 void grow(std::vector<T>& to, std::size_t index, const T& blank) {
     if (index >= to.size()) to.resize(index + 1, blank);
@@ -178,8 +190,7 @@ void KeyJudge::evaluate(const KeyringModel& model, LinkId id, std::uint64_t entr
     judged_as_[id] = material;
     const Subject subject{materials_[material], ring.description, key.description};
     const Material& what = subject.material;
-    const bool blocked = (what.digest && blocked_.contains(*what.digest)) ||
-                         (what.key_digest && blocked_.contains(*what.key_digest));
+    const bool blocked = !blocked_.empty() && blocked_.contains(digests_of(what));
     // What stands on the kernel's own list of bad keys is where it should be.
     if (blocked && !of_user && !matches_any(policy_.keyrings.exempt, ring.description))
         add(id, codes::kKeyBlocked, false, subject.text() + " is on the blocked list", entry);
@@ -214,15 +225,19 @@ void KeyJudge::judge_reference(LinkId link, const Subject& key, std::uint64_t en
 }
 
 void KeyJudge::judge_dates(LinkId link, const Subject& key, std::uint64_t entry) {
-    // A reference value was taken apart when it was loaded.
-    const auto view = key.material.by_certificate
-                          ? std::optional(key.material.reference->view)
-                          : keyrings::view_certificate(key.material.certificate);
-    if (!view) return;
-    if (view->not_after < now_)
+    std::vector<keyrings::CertificateView> views;
+    for (const Bytes der : materials_.certificates_of(key.material, key.ring))
+        if (const auto view = keyrings::view_certificate(der)) views.push_back(*view);
+    const auto expired = [this](const auto& view) { return view.not_after < now_; };
+    const auto too_early = [this](const auto& view) { return view.not_before > now_; };
+    // Of several certificates of one key, one that is valid is enough.
+    if (std::ranges::any_of(views,
+                            [&](const auto& view) { return !expired(view) && !too_early(view); }))
+        return;
+    if (!views.empty() && std::ranges::all_of(views, expired))
         add(link, codes::kKeyExpired, policy_.keys.allow_expired, key.text() + " has expired",
             entry);
-    if (view->not_before > now_)
+    if (std::ranges::any_of(views, too_early))
         add(link, codes::kKeyNotYetValid, policy_.keys.allow_not_yet_valid,
             key.text() + " is not valid yet", entry);
 }
@@ -313,9 +328,8 @@ void KeyJudge::tell_missing(const KeyringModel& model) {
         const Reference& reference = references_.all()[i];
         const std::string name = reference.file.substr(reference.file.rfind('/') + 1);
         const bool required =
-            std::ranges::any_of(policy_.keys.required, [&](const std::string& one) {
-                return one == "*" || one == name || one == to_hex(reference.digest);
-            });
+            std::ranges::any_of(policy_.keys.required,
+                                [&](const std::string& one) { return is_named(reference, one); });
         if (!required)
             ++optional;
         else

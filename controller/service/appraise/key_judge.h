@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controller/keyrings/keyring_model.h"
+#include "controller/service/appraise/blocked.h"
 #include "controller/service/appraise/key_verdict.h"
 #include "controller/service/appraise/materials.h"
 #include "controller/service/appraise/policy.h"

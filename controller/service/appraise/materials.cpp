@@ -54,4 +54,15 @@ MaterialId Materials::by_public_key(const Sha256& key_digest, Bytes public_key,
     return found->second;
 }
 
+std::vector<Bytes> Materials::certificates_of(const Material& material,
+                                              std::string_view ring) const {
+    std::vector<Bytes> found;
+    if (!material.has_payload)
+        for (const Reference* reference :
+             references_.that_may_be(std::nullopt, material.key_digest, ring))
+            found.push_back(reference->view.der);
+    if (found.empty() && !material.certificate.empty()) found.push_back(material.certificate);
+    return found;
+}
+
 }  // namespace keyscribe::appraise

@@ -40,6 +40,11 @@ class Materials {
     const Material& operator[](MaterialId id) const { return materials_[id]; }
     std::size_t size() const { return materials_.size(); }
 
+    /// The certificates that this key may have in the keyring: its own; or where only the public
+    /// key is known, those of all reference values with it that may stand there. Which file of them
+    /// comes first decides nothing.
+    std::vector<Bytes> certificates_of(const Material& material, std::string_view ring) const;
+
   private:
     void match(Material& material) const;
 

@@ -6,7 +6,10 @@
 #include <optional>
 
 #include "controller/base/toml.h"
+#include "controller/service/appraise/digest_text.h"
 #include "controller/service/appraise/finding.h"
+#include "controller/service/appraise/known_names.h"
+#include "controller/service/appraise/references.h"
 
 namespace keyscribe::appraise {
 namespace {
@@ -18,6 +21,7 @@ struct Setting {
     std::string_view name;
     std::string_view expected;
     Setter set;
+    std::optional<WrittenName::Kind> names = std::nullopt;  ///< what its texts name
 };
 
 struct Table {
@@ -45,38 +49,28 @@ std::optional<Names> names_of(const toml::node& node) {
     return names;
 }
 
-Setting names(std::string_view name, Names& to) {
-    return {name, "an array of texts in quotes", [&to](const toml::node& node) {
+Setting names(std::string_view name, Names& to, WrittenName::Kind kind, bool may_be_empty = true) {
+    return {name,
+            may_be_empty ? "an array of texts in quotes"
+                         : "an array of texts in quotes; without one, nothing would be judged",
+            [&to, may_be_empty](const toml::node& node) {
                 auto found = names_of(node);
-                if (found) to = std::move(*found);
-                return found.has_value();
-            }};
-}
-
-std::optional<std::vector<std::uint8_t>> digest_of(std::string_view hex) {
-    if (hex.size() != 64) return std::nullopt;
-    std::vector<std::uint8_t> bytes;
-    for (std::size_t i = 0; i < hex.size(); ++i) {
-        constexpr std::string_view kDigits = "0123456789abcdef";
-        const auto digit = kDigits.find(hex[i]);
-        if (digit == kDigits.npos) return std::nullopt;
-        if (i % 2 == 0)
-            bytes.push_back(static_cast<std::uint8_t>(digit << 4));
-        else
-            bytes.back() |= static_cast<std::uint8_t>(digit);
-    }
-    return bytes;
+                if (!found || (found->empty() && !may_be_empty)) return false;
+                to = std::move(*found);
+                return true;
+            },
+            kind};
 }
 
 Setting digests(std::string_view name, std::vector<std::vector<std::uint8_t>>& to) {
-    return {name, "an array of SHA-256 digests, in lower-case hex", [&to](const toml::node& node) {
+    return {name, "an array of SHA-256 digests, in hex", [&to](const toml::node& node) {
                 const auto texts = names_of(node);
                 if (!texts) return false;
                 to.clear();
                 for (const std::string& text : *texts) {
-                    auto digest = digest_of(text);
+                    const auto digest = sha256_of_text(text);
                     if (!digest) return false;
-                    to.push_back(std::move(*digest));
+                    to.emplace_back(digest->begin(), digest->end());
                 }
                 return true;
             }};
@@ -120,39 +114,45 @@ Setting uids(std::string_view name, std::vector<std::uint32_t>& to) {
             }};
 }
 
-/// [chain.signers]: keyrings to keyrings.
+/// [chain.signers]: keyrings to keyrings. A row takes the place of that keyring's default; with an
+/// empty array, its keys need no signer.
 Setting signers(std::string_view name, std::map<std::string, Names, std::less<>>& to) {
     return {name,
             "a table of keyrings, each with an array of those that its keys' signers stand in",
             [&to](const toml::node& node) {
                 const toml::table* table = node.as_table();
                 if (table == nullptr) return false;
-                to.clear();
                 for (const auto& [keyring, value] : *table) {
                     auto found = names_of(value);
                     if (!found) return false;
-                    to[std::string(keyring.str())] = std::move(*found);
+                    to.erase(std::string(keyring.str()));
+                    if (!found->empty()) to[std::string(keyring.str())] = std::move(*found);
                 }
                 return true;
-            }};
+            },
+            WrittenName::Kind::kKeyring};
 }
 
 std::vector<Table> settings_of(AppraisalPolicy& policy) {
+    using Kind = WrittenName::Kind;
     return {
         {"evidence",
          {number("pcr", policy.evidence.pcr, 23), banks("banks", policy.evidence.banks),
           flag("require_boot_aggregate", policy.evidence.require_boot_aggregate)}},
         {"keyrings",
-         {names("watched", policy.keyrings.watched), names("exempt", policy.keyrings.exempt),
-          names("types", policy.keyrings.types), uids("owners", policy.keyrings.owners)}},
+         {names("watched", policy.keyrings.watched, Kind::kKeyrings, false),
+          names("exempt", policy.keyrings.exempt, Kind::kKeyrings),
+          names("types", policy.keyrings.types, Kind::kKeyType, false),
+          uids("owners", policy.keyrings.owners)}},
         {"keys",
-         {names("required", policy.keys.required), flag("allow_expired", policy.keys.allow_expired),
+         {names("required", policy.keys.required, Kind::kReference),
+          flag("allow_expired", policy.keys.allow_expired),
           flag("allow_not_yet_valid", policy.keys.allow_not_yet_valid),
           flag("allow_revoked", policy.keys.allow_revoked),
           flag("allow_other_certificate", policy.keys.allow_other_certificate)}},
         {"chain",
          {signers("signers", policy.chain.signers),
-          names("reference_suffices", policy.chain.reference_suffices)}},
+          names("reference_suffices", policy.chain.reference_suffices, Kind::kKeyrings)}},
         {"host",
          {digests("policies", policy.host.policies),
           digests("controllers", policy.host.controllers), digests("bpf", policy.host.bpf),
@@ -168,7 +168,7 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
           flag("allow_appended", policy.ima.allow_appended),
           flag("allow_unverifiable", policy.ima.allow_unverifiable),
           flag("allow_other_pcrs", policy.ima.allow_other_pcrs),
-          names("signers", policy.ima.signers)}},
+          names("signers", policy.ima.signers, Kind::kKeyrings)}},
     };
 }
 
@@ -191,7 +191,27 @@ const Named* find_named(const std::vector<Named>& all, std::string_view name) {
     return found == all.end() ? nullptr : &*found;
 }
 
-Result<void> read_table(const toml::table& table, const Table& known, const std::string& file) {
+/// Remembers each text below `node`, and the keys of tables, with its place.
+void collect(const toml::node& node, WrittenName like, const std::string& file,
+             std::vector<WrittenName>& to) {
+    const auto add = [&](std::string_view name, const toml::source_region& source) {
+        like.name = name;
+        like.where = at(file, source);
+        to.push_back(like);
+    };
+    if (const toml::array* array = node.as_array())
+        for (const toml::node& element : *array) collect(element, like, file, to);
+    else if (const toml::table* table = node.as_table())
+        for (const auto& [key, value] : *table) {
+            add(key.str(), key.source());
+            collect(value, like, file, to);
+        }
+    else if (const auto text = node.value_exact<std::string>())
+        add(*text, node.source());
+}
+
+Result<void> read_table(const toml::table& table, const Table& known, const std::string& file,
+                        std::vector<WrittenName>& written) {
     for (const auto& [name, node] : table) {
         const Setting* setting = find_named(known.settings, name.str());
         const std::string full = std::string(known.name) + '.' + printable(name.str());
@@ -201,6 +221,7 @@ Result<void> read_table(const toml::table& table, const Table& known, const std:
         if (!setting->set(node))
             return fail("bad value for '" + full + "'", at(file, node.source()),
                         "expected " + std::string(setting->expected));
+        if (setting->names) collect(node, {*setting->names, full, {}, {}}, file, written);
     }
     return {};
 }
@@ -238,10 +259,33 @@ Result<AppraisalPolicy> parse_policy(std::string_view text, const std::string& f
         if (known == nullptr || node.as_table() == nullptr)
             return fail("unknown section '" + printable(name.str()) + "'", at(file, name.source()),
                         known_ones(tables));
-        if (auto read = read_table(*node.as_table(), *known, file); !read)
+        if (auto read = read_table(*node.as_table(), *known, file, policy.written); !read)
             return std::unexpected(read.error());
     }
     return policy;
+}
+
+Result<void> check_names(const AppraisalPolicy& policy, const ReferenceValues& references) {
+    Names folders, files;
+    for (const Reference& reference : references.all()) {
+        if (!reference.keyring.empty()) folders.push_back(reference.keyring);
+        files.push_back(reference.file.substr(reference.file.rfind('/') + 1));
+    }
+    for (const WrittenName& one : policy.written) {
+        std::optional<NameProblem> problem;
+        if (one.kind == WrittenName::Kind::kKeyType)
+            problem = key_type_problem(one.name);
+        else if (one.kind != WrittenName::Kind::kReference)
+            problem = keyring_problem(one.name, one.kind == WrittenName::Kind::kKeyrings, folders);
+        else if (std::ranges::none_of(references.all(), [&](const Reference& reference) {
+                     return is_named(reference, one.name);
+                 }))
+            problem = {"no reference value has this name or digest", suggestion(one.name, files)};
+        if (problem)
+            return fail("'" + printable(one.name) + "' in '" + one.setting + "': " + problem->what,
+                        one.where, problem->hint);
+    }
+    return {};
 }
 
 bool matches_any(const Names& globs, std::string_view name) {

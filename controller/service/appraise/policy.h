@@ -15,6 +15,18 @@ namespace keyscribe::appraise {
 
 using Names = std::vector<std::string>;
 
+/// A name as the operator wrote it, for check_names().
+struct WrittenName {
+    enum class Kind {
+        kKeyrings,
+        kKeyring,
+        kKeyType,
+        kReference
+    } kind;  ///< kKeyrings: with * and ?
+    std::string setting, name;
+    std::string where;  ///< file, line and column
+};
+
 struct AppraisalPolicy {
     struct {
         unsigned pcr = 13;  ///< where Keyscribe's list must have been extended to
@@ -28,7 +40,7 @@ struct AppraisalPolicy {
         std::vector<std::uint32_t> owners{0};  ///< uids: only their keyrings are judged
     } keyrings;
     struct {
-        Names required;  ///< SHA-256 of certificates, or names of their files; "*": all
+        Names required;  ///< reference values, as is_named() knows them
         bool allow_expired = false;
         bool allow_not_yet_valid = false;
         bool allow_revoked = false;
@@ -61,11 +73,19 @@ struct AppraisalPolicy {
         bool allow_other_pcrs = false;      ///< entries of PCRs that are not quoted
         Names signers{".ima", "._ima", "_ima"};  ///< keyrings whose keys sign files
     } ima;
+    std::vector<WrittenName> written;  ///< in the order of the file; the defaults are not in it
 };
 
 /// `file` is for messages. Error: bad TOML, an unknown setting, a wrong value; `where` has file,
 /// line and column.
 Result<AppraisalPolicy> parse_policy(std::string_view text, const std::string& file);
+
+class ReferenceValues;
+
+/// Error: a name in the policy's file that can match nothing: a reference value that there is not,
+/// a key type or a dot keyring that no kernel has. `where` has its place, the hint what was
+/// probably meant. Folders of the reference values are names of keyrings that exist.
+Result<void> check_names(const AppraisalPolicy& policy, const ReferenceValues& references);
 
 /// Whether one of the globs (with * and ?) matches.
 bool matches_any(const Names& globs, std::string_view name);

@@ -11,6 +11,8 @@
 #include <bit>
 #include <utility>
 
+#include "controller/keyrings/certificate_view.h"
+#include "controller/service/appraise/certificate_file.h"
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/openssl.h"
 
@@ -24,14 +26,15 @@ namespace {
 
 constexpr int kLeastRsaBits = 2048;
 
-/// The curves of the ECDSA; OpenSSL and the TPM have names of their own for them.
+/// The curves of TPMs' ECDSA; OpenSSL and the TPM have names of their own for them.
 struct Curve {
     TPM2_ECC_CURVE tpm;
     const char* openssl;
     std::size_t size;
 };
 constexpr Curve kTpmCurves[] = {{TPM2_ECC_NIST_P256, "prime256v1", 32},
-                                {TPM2_ECC_NIST_P384, "secp384r1", 48}};
+                                {TPM2_ECC_NIST_P384, "secp384r1", 48},
+                                {TPM2_ECC_NIST_P521, "secp521r1", 66}};
 
 std::vector<std::uint8_t> number(Bytes big_endian) {
     const auto first =
@@ -49,15 +52,15 @@ std::vector<std::uint8_t> number(EVP_PKEY* key, const char* parameter) {
 }
 
 /// Of a key that may vouch for something: RSA of enough bits, or ECC on a known curve.
-Result<PublicNumbers> numbers_of(EVP_PKEY* key) {
+Result<PublicNumbers> numbers_of(EVP_PKEY* key, const std::string& file) {
     if (EVP_PKEY_is_a(key, "RSA")) {
         if (EVP_PKEY_get_bits(key) < kLeastRsaBits)
-            return fail("an RSA key of fewer than 2048 bits", "attestation key");
+            return fail("an RSA key of fewer than 2048 bits", file);
         PublicNumbers rsa{0, number(key, OSSL_PKEY_PARAM_RSA_N),
                           number(key, OSSL_PKEY_PARAM_RSA_E)};
         // A verification takes as many steps as the exponent has bits.
         if (rsa.e_or_y.size() > 8)
-            return fail("an RSA key with an exponent of more than 64 bits", "attestation key");
+            return fail("an RSA key with an exponent of more than 64 bits", file);
         return rsa;
     }
     char group[64] = {};
@@ -66,7 +69,7 @@ Result<PublicNumbers> numbers_of(EVP_PKEY* key) {
             if (std::string_view(group) == curve.openssl)
                 return PublicNumbers{curve.tpm, number(key, OSSL_PKEY_PARAM_EC_PUB_X),
                                      number(key, OSSL_PKEY_PARAM_EC_PUB_Y)};
-    return fail("neither RSA nor ECC on P-256 or P-384", "attestation key");
+    return fail("neither RSA nor ECC on P-256, P-384 or P-521", file);
 }
 
 std::vector<std::uint8_t> der_of(EVP_PKEY* key) {
@@ -283,21 +286,30 @@ std::string lacking_attributes(TPMA_OBJECT attributes) {
 
 }  // namespace
 
-Result<AttestationKey> AttestationKey::from_pem(std::string_view pem, std::string label) {
-    constexpr std::size_t kMaxPem = 1 << 20;
-    const auto size = static_cast<int>(std::min(pem.size(), kMaxPem));
-    Owned<BIO> bio(BIO_new_mem_buf(pem.data(), size));
-    Owned<EVP_PKEY> key(bio ? PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+Result<AttestationKey> AttestationKey::parse(std::string_view content, std::string label) {
+    const std::string file = label.empty() ? "attestation key" : label;
+    auto found = read_certificate_file(as_bytes(content), file);
+    if (!found) return std::unexpected(found.error());
+    if (auto none = refuse_loose_data(*found, file); !none) return std::unexpected(none.error());
+    const std::size_t count = found->public_keys.size() + found->certificates.size();
+    if (count != 1)
+        return fail(count == 0 ? "no public key is in it"
+                               : "it has " + std::to_string(count) + " keys: only one may be in it",
+                    file, "`keyscribe ak create` and `tpm2_createak -f pem` write one");
+    const auto view = found->certificates.empty()
+                          ? std::nullopt
+                          : keyrings::view_certificate(found->certificates[0].der);
+    const Bytes spki = view ? view->spki : Bytes(found->public_keys.at(0).der);
+    const unsigned char* at = spki.data();
+    Owned<EVP_PKEY> key(d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size())));
     ERR_clear_error();
-    if (!key)
-        return fail("not a public key in PEM", "attestation key",
-                    "`keyscribe ak create` and `tpm2_createak -f pem` write one");
-    auto numbers = numbers_of(key.get());
+    if (!key) return fail("a public key that OpenSSL cannot read", file);
+    auto numbers = numbers_of(key.get(), file);
     if (!numbers) return std::unexpected(numbers.error());
     AttestationKey made;
     made.der_ = der_of(key.get());
     if (made.der_.empty() || numbers->n_or_x.empty() || numbers->e_or_y.empty())
-        return fail("a key that OpenSSL cannot write", "attestation key");
+        return fail("a key that OpenSSL cannot write", file);
     made.numbers_ = std::move(*numbers);
     made.label_ = std::move(label);
     made.impl_ = std::make_shared<const Impl>(Impl{std::move(key)});

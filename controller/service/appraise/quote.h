@@ -25,10 +25,15 @@ struct PublicNumbers {
 /// The public key that quotes must be signed by. Immutable, so any number of threads may use it.
 class AttestationKey {
   public:
-    /// A PEM "PUBLIC KEY", as `keyscribe ak create` and `tpm2_createak -f pem` write it.
-    /// Error: anything but RSA of at least 2048 bits, or ECC on P-256 or P-384.
+    /// A file with one key: a "PUBLIC KEY" in PEM, as `keyscribe ak create` and `tpm2_createak -f
+    /// pem` write it, or in DER; or its certificate, in any form that certificate_file.h reads. Of
+    /// a certificate only the key counts: who hands it in vouches for it. Error: no key, more than
+    /// one, or anything but RSA of at least 2048 bits, or ECC on P-256, P-384 or P-521.
     /// `label`: what people call it, its file's name.
-    static Result<AttestationKey> from_pem(std::string_view pem, std::string label = {});
+    static Result<AttestationKey> parse(std::string_view content, std::string label);
+    static Result<AttestationKey> from_pem(std::string_view pem, std::string label = {}) {
+        return parse(pem, std::move(label));
+    }
 
     /// The DER of its SubjectPublicKeyInfo; equal keys have equal ones.
     const std::vector<std::uint8_t>& der() const { return der_; }

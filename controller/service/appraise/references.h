@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reference values: the certificates that are known good, from a source that the service trusts;
-// and what is known bad.
+// Reference values: the certificates that are known good, from a source that the service trusts.
 #pragma once
 
 #include <cstring>
@@ -8,7 +7,6 @@
 #include <filesystem>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "controller/base/error.h"
@@ -32,7 +30,14 @@ struct Reference {
     keyrings::CertificateView view;  ///< into memory that ReferenceValues owns
     Sha256 digest;                   ///< SHA-256 of the certificate
     Sha256 key_digest;               ///< SHA-256 of subjectPublicKey's bytes
+    Sha256 spki_digest;              ///< SHA-256 of its SubjectPublicKeyInfo
+    Sha256 tbs_digest;               ///< SHA-256 of its TBSCertificate
 };
+
+/// Whether `name`, as an operator writes it, means this reference value: "*", the name of its file
+/// with or without its folder, or the SHA-256 of the certificate, of its public key, or of its
+/// SubjectPublicKeyInfo, in hex of either case, with or without colons.
+bool is_named(const Reference& reference, std::string_view name);
 
 /// How a key in a keyring compares with the reference values.
 enum class Match {
@@ -45,12 +50,14 @@ enum class Match {
 /// Immutable once loaded, so any number of threads may use it.
 class ReferenceValues {
   public:
-    /// Every file of `directory`: PEM with any number of certificates, or DER, one or more end to
-    /// end. What lies in a folder of a keyring's name may stand in that keyring alone.
-    /// Error: a file that cannot be read or is neither, or no certificate at all.
+    /// Every file of `directory`, in any form that certificate_file.h reads. What lies in a folder
+    /// of a keyring's name may stand in that keyring alone. Links are followed, also to folders;
+    /// of a volume as Kubernetes mounts it the visible names count, not `..data` beside them.
+    /// Error: a file that cannot be read whole, a link that leads nowhere, a folder in a folder, or
+    /// no certificate at all.
     static Result<ReferenceValues> load(const std::filesystem::path& directory);
 
-    /// Adds the certificates of one PEM or DER file.
+    /// Adds the certificates of one file.
     Result<void> add(Bytes content, const std::string& file, const std::string& keyring = {});
 
     const std::vector<Reference>& all() const { return all_; }
@@ -64,44 +71,18 @@ class ReferenceValues {
     Match match(const std::optional<Sha256>& certificate, const std::optional<Sha256>& key,
                 std::string_view ring) const;
 
+    /// The reference values that a key in the keyring `ring` may be: those of its certificate where
+    /// there are any, or else all that have its public key. Several certificates of one key are
+    /// alike: what is asked of a reference value need only hold of one of these.
+    std::vector<const Reference*> that_may_be(const std::optional<Sha256>& certificate,
+                                              const std::optional<Sha256>& key,
+                                              std::string_view ring) const;
+
   private:
     using Index = std::unordered_map<Sha256, std::vector<std::uint32_t>, DigestHash>;
     std::deque<std::vector<std::uint8_t>> storage_;
     std::vector<Reference> all_;
     Index certificates_, keys_, subjects_;
-};
-
-/// Keys that must never have stood in a watched keyring.
-class BlockedKeys {
-  public:
-    /// Lines with the SHA-256, in hex, of a certificate or of subjectPublicKey's bytes, empty lines
-    /// and `# comments`; or certificates in PEM, which are blocked together with their keys.
-    static Result<BlockedKeys> parse(std::string_view text, const std::string& file);
-    bool contains(const Sha256& digest) const { return digests_.contains(digest); }
-
-  private:
-    std::unordered_set<Sha256, DigestHash> digests_;
-};
-
-/// Files that must never have been opened or run.
-class BlockedFiles {
-  public:
-    /// Lines as sha256sum(1) writes them, or "ALGORITHM:HEX", or HEX alone (whose length says the
-    /// algorithm); empty lines and `# comments`.
-    static Result<BlockedFiles> parse(std::string_view text, const std::string& file);
-    /// `algorithm` as IMA names it.
-    bool contains(std::string_view algorithm, Bytes digest) const {
-        return digests_.contains(std::string(algorithm) + ':' + to_hex(digest));
-    }
-    /// Whether any digest is of this algorithm: otherwise there is nothing to compare with.
-    bool has_algorithm(std::string_view algorithm) const {
-        return algorithms_.contains(std::string(algorithm));
-    }
-    bool empty() const { return digests_.empty(); }
-
-  private:
-    std::unordered_set<std::string> digests_;  ///< "sha256:HEX"
-    std::unordered_set<std::string> algorithms_;
 };
 
 }  // namespace keyscribe::appraise

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <utility>
 
+#include "controller/base/utf8.h"
+
 namespace keyscribe::report {
 
 /// Foreign bytes as text for an element or a quoted attribute. What has a meaning in HTML becomes a
@@ -18,9 +20,6 @@ namespace keyscribe::report {
 /// characters, directions, joiners, combining marks, odd spaces) and what is not UTF-8 is spelled
 /// out: \x0a for a byte, \u{202e} for a character; a backslash is doubled.
 std::string escape(std::string_view bytes);
-
-/// The first `bytes` of it at most, without a character cut in two.
-std::string_view beginning(std::string_view text, std::size_t bytes);
 
 class Html;
 

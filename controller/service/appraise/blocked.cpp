@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/appraise/blocked.h"
+
+#include <algorithm>
+#include <array>
+
+#include "controller/keyrings/certificate.h"
+#include "controller/service/appraise/certificate_file.h"
+#include "controller/service/appraise/digest_text.h"
+#include "controller/service/appraise/kernel_hashes.h"
+
+namespace keyscribe::appraise {
+namespace {
+
+constexpr std::string_view kBlanks = " \t";
+
+std::string_view without_comment(std::string_view line) {
+    if (line.starts_with('#')) return {};
+    return line;
+}
+
+struct FirstWord {
+    std::string_view word, rest;
+};
+
+FirstWord split(std::string_view line) {
+    const std::size_t end = std::min(line.find_first_of(kBlanks), line.size());
+    const std::size_t next = line.find_first_not_of(kBlanks, end);
+    return {line.substr(0, end), next == line.npos ? std::string_view() : line.substr(next)};
+}
+
+/// Behind a digest may stand a file's name, or a comment, but not another digest: that would be
+/// passed over.
+bool hides_a_digest(std::string_view word, std::string_view rest) {
+    for (; !rest.empty(); rest = split(rest).rest) {
+        std::string_view next = split(rest).word;
+        if (next.starts_with('*')) next.remove_prefix(1);
+        const auto bytes = bytes_of_text(next);
+        if (bytes && bytes->size() >= 20 && bytes != bytes_of_text(word)) return true;
+    }
+    return false;
+}
+
+std::string lower(std::string_view text) {
+    std::string result(text);
+    for (char& letter : result)
+        if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+    return result;
+}
+
+struct NamedDigest {
+    std::string_view algorithm;
+    std::vector<std::uint8_t> bytes;
+};
+
+std::optional<NamedDigest> digest_of(std::string_view algorithm, std::string_view hex) {
+    auto bytes = bytes_of_text(hex);
+    const KernelHash* hash = kernel_hash(lower(algorithm));
+    if (!bytes || hash == nullptr || hash->size != bytes->size()) return std::nullopt;
+    return NamedDigest{hash->name, std::move(*bytes)};
+}
+
+/// "SHA256 (name) = HEX", as `sha256sum --tag` and BSD's sha256 write it.
+std::optional<NamedDigest> digest_of_tag(std::string_view line) {
+    const std::size_t open = line.find(" ("), close = line.rfind(") = ");
+    if (open == line.npos || close == line.npos || close < open) return std::nullopt;
+    return digest_of(line.substr(0, open), line.substr(close + 4));
+}
+
+std::optional<NamedDigest> digest_of_line(std::string_view line) {
+    // sha256sum puts this before a line whose file name it had to escape (GNU coreutils).
+    if (line.starts_with('\\')) line.remove_prefix(1);
+    if (auto tagged = digest_of_tag(line)) return tagged;
+    const auto [word, rest] = split(line);
+    if (hides_a_digest(word, rest)) return std::nullopt;
+    if (auto bytes = bytes_of_text(word)) {
+        for (const char* name : {"sha1", "sha256", "sha384", "sha512"})
+            if (const KernelHash* hash = kernel_hash(name); hash->size == bytes->size())
+                return NamedDigest{hash->name, std::move(*bytes)};
+        return std::nullopt;
+    }
+    const std::size_t colon = word.find(':');
+    if (colon == word.npos) return std::nullopt;
+    return digest_of(word.substr(0, colon), word.substr(colon + 1));
+}
+
+std::string entry_of(std::string_view algorithm, Bytes digest) {
+    return std::string(algorithm) + ':' + to_hex(digest);
+}
+
+}  // namespace
+
+KeyDigests digests_of_payload(Bytes payload) {
+    KeyDigests digests{.certificate = sha256(payload)};
+    if (const auto view = keyrings::view_certificate(payload)) {
+        digests.tbs = sha256(view->tbs);
+        digests.spki = sha256(view->spki);
+        digests.key = sha256(view->public_key);
+    }
+    return digests;
+}
+
+KeyDigests digests_of_public_key(Bytes key, std::string_view algorithm) {
+    KeyDigests digests{.key = sha256(key)};
+    if (const auto spki = keyrings::public_key_info(algorithm, key); !spki.empty())
+        digests.spki = sha256(spki);
+    return digests;
+}
+
+Result<BlockedKeys> BlockedKeys::parse(std::string_view text, const std::string& file) {
+    auto found = read_certificate_file(as_bytes(text), file);
+    if (!found) return std::unexpected(found.error());
+    BlockedKeys keys;
+    keys.digests_.insert(found->tbs_digests.begin(), found->tbs_digests.end());
+    for (const FileItem& certificate : found->certificates) {
+        const KeyDigests digests = digests_of_payload(certificate.der);
+        for (const auto& digest : {digests.certificate, digests.tbs, digests.spki, digests.key})
+            if (digest) keys.digests_.insert(*digest);
+    }
+    for (const FileItem& key : found->public_keys) {
+        keys.digests_.insert(sha256(key.der));
+        if (const auto bits = keyrings::public_key_of_spki(key.der))
+            keys.digests_.insert(sha256(*bits));
+    }
+    for (const TextLine& line : found->text) {
+        auto [word, rest] = split(without_comment(line.text));
+        if (word.empty()) continue;
+        if (word.starts_with('\\')) word.remove_prefix(1);  // as sha256sum escapes a name
+        const auto digest = sha256_of_text(word);
+        if (!digest || hides_a_digest(word, rest))
+            return fail("expected the SHA-256 of a certificate or public key, in hex",
+                        at_line(file, line.number), "comments begin with #");
+        keys.digests_.insert(*digest);
+    }
+    if (keys.empty()) return fail("no key is named in it", file, "nothing would be blocked");
+    return keys;
+}
+
+void BlockedKeys::extend(const ReferenceValues& references) {
+    std::vector<Sha256> more;
+    for (const Reference& reference : references.all())
+        if (contains(KeyDigests{.certificate = reference.digest,
+                                .tbs = reference.tbs_digest,
+                                .spki = reference.spki_digest,
+                                .key = reference.key_digest}))
+            more.insert(more.end(),
+                        {reference.digest, reference.spki_digest, reference.key_digest});
+    digests_.insert(more.begin(), more.end());
+}
+
+bool BlockedKeys::contains(const KeyDigests& key) const {
+    if (empty()) return false;
+    return std::ranges::any_of(
+        std::array{key.certificate, key.tbs, key.spki, key.key},
+        [this](const std::optional<Sha256>& digest) { return digest && contains(*digest); });
+}
+
+Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::string& file) {
+    BlockedFiles files;
+    for (const TextLine& line : lines_of(text)) {
+        const std::string_view content = without_comment(line.text);
+        if (content.empty()) continue;
+        const auto digest = digest_of_line(content);
+        if (!digest)
+            return fail("expected a file's digest in hex, as sha256sum writes it",
+                        at_line(file, line.number), "or ALGORITHM:HEX; comments begin with #");
+        files.digests_.insert(entry_of(digest->algorithm, digest->bytes));
+        files.algorithms_.emplace(digest->algorithm);
+    }
+    if (files.empty()) return fail("no file is named in it", file, "nothing would be blocked");
+    return files;
+}
+
+bool BlockedFiles::contains(std::string_view algorithm, Bytes digest) const {
+    const KernelHash* hash = kernel_hash(algorithm);
+    return hash != nullptr && digests_.contains(entry_of(hash->name, digest));
+}
+
+bool BlockedFiles::has_algorithm(std::string_view algorithm) const {
+    const KernelHash* hash = kernel_hash(algorithm);
+    return hash != nullptr && algorithms_.contains(std::string(hash->name));
+}
+
+}  // namespace keyscribe::appraise
