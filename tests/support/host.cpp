@@ -105,7 +105,8 @@ void Host::event(const std::string& kind, int serial, std::string_view ring,
 void Host::key(std::string_view ring, Bytes payload, int serial, std::string_view description,
                std::string_view type) {
     list.buf(ring, payload);
-    nlohmann::json fields = key_fields("create", serial, ring, ring_serial(ring), description, type);
+    nlohmann::json fields =
+        key_fields("create", serial, ring, ring_serial(ring), description, type);
     fields["length"] = payload.size();
     fields["plain"] = true;
     fields["sha256"] = list::cbor_bytes(hash(Algorithm::kSha256, payload));

@@ -5,10 +5,10 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/host.h"
 #include "controller/service/appraise/appraise.h"
 #include "controller/service/appraise/ima_signature.h"
 #include "controller/service/appraise/kernel_hashes.h"
+#include "tests/support/host.h"
 
 namespace keyscribe::appraise {
 namespace ima_list_test {

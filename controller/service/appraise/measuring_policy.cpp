@@ -83,10 +83,11 @@ void MeasuringPolicies::read_rules(std::uint64_t number, const std::vector<File>
             : std::unexpected(policy::Diagnostics{{{.message = "too many policies"}}, 0});
     if (!parsed) {
         rules_known_ = false;
-        findings_.add(codes::kPolicyUnreadable,
-                      "the rules of the policy cannot be read: " +
-                          base::printable(policy::headline(parsed.error().errors.front(), "error"), 512),
-                      in_list(number));
+        findings_.add(
+            codes::kPolicyUnreadable,
+            "the rules of the policy cannot be read: " +
+                base::printable(policy::headline(parsed.error().errors.front(), "error"), 512),
+            in_list(number));
         return;
     }
     for (const policy::Rule& rule : parsed->rules)
