@@ -29,16 +29,13 @@ quietly() {
     fi
 }
 
-# configure LOG FOLDER [CMAKE-OPTION...]. For a build from nothing: the large headers are compiled once, and
-# several files at a time, since most of the compiler's time goes into the same headers; of debug information
-# what a stack trace needs. With KEYSCRIBE_INCREMENTAL=1 as ever, for who changes a file and builds again.
+# The build that guests run: KEYSCRIBE_PRESET=dev for who changes a file and builds again.
+preset=${KEYSCRIBE_PRESET:-release}
+
+# configure PRESET [FOLDER]: build/PRESET, or that folder, with the flags of CMakePresets.json.
 configure() {
-    local log=$1 folder=$2 options=(-DKEYSCRIBE_PCH=ON -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=20
-        '-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O2 -g1 -DNDEBUG')
-    shift 2
-    [[ -z ${KEYSCRIBE_INCREMENTAL:-} ]] || options=(-DKEYSCRIBE_PCH=OFF -DCMAKE_UNITY_BUILD=OFF)
-    quietly "$cache/$log.configure.log" cmake -S "$repo" -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-        -DCMAKE_INSTALL_PREFIX=/usr "${options[@]}" "$@"
+    local folder=${2:-$repo/build/$1}
+    quietly "$cache/${folder##*/}.configure.log" cmake -S "$repo" --preset "$1" -B "$folder"
 }
 
 # One digest over the content of files: what a cached thing was made from.

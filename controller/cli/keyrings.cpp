@@ -16,8 +16,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "controller/cli/commands.h"
 #include "controller/base/printable.h"
+#include "controller/cli/commands.h"
 #include "controller/host/measure/journal.h"
 #include "controller/host/measure/list_writer.h"
 #include "controller/host/records/records.h"

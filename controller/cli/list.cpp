@@ -11,10 +11,10 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "controller/base/printable.h"
 #include "controller/base/unique_fd.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
-#include "controller/base/printable.h"
 #include "controller/host/measure/journal.h"
 #include "controller/host/measure/list_writer.h"
 #include "controller/host/records/records.h"

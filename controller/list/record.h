@@ -118,7 +118,7 @@ struct Start {
     bool again = false;         ///< restart
     std::uint64_t entries = 0;  ///< restart: in the list before this one
     std::string_view version, kernel, boot_id;
-    Bytes controller, bpf;  ///< SHA-256 of the daemon and of the BPF object
+    Bytes controller, bpf;        ///< SHA-256 of the daemon and of the BPF object
     std::optional<TpmFacts> tpm;  ///< nothing: a list of an early build
 };
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a service does with the library: service REFERENCE-VALUES AK.pem EVIDENCE NONCE
+#include <keyscribe/appraise.h>
+#include <keyscribe/digest.h>
+#include <keyscribe/mapped_file.h>
+
 #include <ctime>
 #include <iostream>
-
-#include "controller/base/digest.h"
-#include "controller/base/mapped_file.h"
-#include "controller/service/appraise/appraise.h"
 
 int main(int, char** arguments) {
     using namespace keyscribe;

@@ -159,7 +159,8 @@ TEST(AffectedKeyrings, WhatAKeyIsConcernsAllWhoHoldIt) {
                   "other@2+ .ima@1+ ");
     EXPECT_EQ(judged(events::affected_keyrings(in_keyring(KS_OP_REJECT, 10, kOther), table)),
               "other@2 .ima@1 ");
-    EXPECT_EQ(judged(events::affected_keyrings(in_keyring(KS_OP_UPDATE, 10, kIma), table)), ".ima@1+ ");
+    EXPECT_EQ(judged(events::affected_keyrings(in_keyring(KS_OP_UPDATE, 10, kIma), table)),
+              ".ima@1+ ");
 }
 
 TEST(AffectedKeyrings, AnOperationInAKeyringConcernsThatOne) {

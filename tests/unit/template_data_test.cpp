@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/list/template_data.h"
-#include "controller/list/template_format.h"
 
 #include <gtest/gtest.h>
+
+#include "controller/list/template_format.h"
 
 namespace keyscribe::measure {
 namespace template_data_test {

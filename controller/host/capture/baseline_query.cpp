@@ -26,7 +26,8 @@ Result<void> query_baseline(ks_baseline& request, std::uint32_t mode, std::int32
                             const std::function<void()>& drain,
                             const std::function<void()>& release) {
     request = {.tgid = static_cast<ks_u32>(::getpid()), .serial = keyring};
-    // Makes the kernel keep a keyring of users' keyrings, where the programs begin to look for keys.
+    // Makes the kernel keep a keyring of users' keyrings, where the programs begin to look for
+    // keys.
     (void)trigger_baseline_read(KEY_SPEC_USER_KEYRING);
     for (;;) {
         request.start = request.sent;
