@@ -7,7 +7,7 @@
 #include <string>
 
 #include "controller/keyrings/keyring_model.h"
-#include "controller/list/template_data.h"
+#include "controller/list/template_format.h"
 #include "controller/service/appraise/key_judge.h"
 
 namespace keyscribe::appraise {

@@ -327,9 +327,9 @@ void KeyJudge::tell_missing(const KeyringModel& model) {
         }
         const Reference& reference = references_.all()[i];
         const std::string name = reference.file.substr(reference.file.rfind('/') + 1);
-        const bool required =
-            std::ranges::any_of(policy_.keys.required,
-                                [&](const std::string& one) { return is_named(reference, one); });
+        const bool required = std::ranges::any_of(
+            policy_.keys.required,
+            [&](const std::string& one) { return appraise::is_named(reference, one); });
         if (!required)
             ++optional;
         else
