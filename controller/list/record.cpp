@@ -189,9 +189,11 @@ void read(Members& members, KeyFacts& key) {
         members.wrong("public_key");
     members.must_text("algorithm", key.algorithm);
     if (!members.has("ids")) return;
+    // A key has three (<keys/asymmetric-type.h>); each takes 16 bytes here and one in the record.
+    constexpr std::size_t kMaxIds = 8;
     members.must_array("ids", [&](const cbor::Item& id) {
         key.ids.push_back(id.content);
-        return id.kind == cbor::Kind::kBytes;
+        return id.kind == cbor::Kind::kBytes && key.ids.size() <= kMaxIds;
     });
 }
 

@@ -110,6 +110,53 @@ TEST(Bounds, ManyKeyrings) {
     appraised_within_bounds(setting);
 }
 
+/// Nobody has to keep what a rogue host invents.
+TEST(Bounds, ManyKeys) {
+    for (const bool in_one_keyring : {true, false}) {
+        Setting setting;
+        setting.good();
+        for (int i = 0; setting.host.list.bytes.size() < kSize; ++i) {
+            json fields = setting.host.key_fields("create", 1000 + i, "x",
+                                                  in_one_keyring ? 9 : 1'000'000 + i, "");
+            fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, as_bytes(std::to_string(i))));
+            setting.host.list.record("create", fields);
+        }
+        appraised_within_bounds(setting);
+    }
+}
+
+/// Certificates of one subject, all signed by it, in a keyring whose keys must be signed: each
+/// could be the signer of each.
+TEST(Bounds, ManyKeysOfOneSubject) {
+    Setting setting;
+    setting.good();
+    const auto key = Host::shared_key(3);
+    const Buffer first = testing::certificate(key.get(), "Self", key.get(), "Self");
+    for (std::uint32_t i = 0; setting.host.list.bytes.size() < kSize; ++i) {
+        Buffer certificate = first;  // of another signature, which does not verify
+        for (int byte = 0; byte < 4; ++byte)
+            certificate[certificate.size() - 8 + static_cast<std::size_t>(byte)] ^=
+                static_cast<std::uint8_t>(i >> (8 * byte));
+        setting.host.list.buf(i % 2 == 0 ? ".secondary_trusted_keys" : ".builtin_trusted_keys",
+                              certificate);
+        setting.host.list.buf(testing::kIma, certificate);
+    }
+    appraised_within_bounds(setting);
+}
+
+/// A key has three identifiers; a list of millions takes 16 bytes for each of one byte.
+TEST(Bounds, MillionsOfIdentifiers) {
+    Setting setting;
+    setting.good();
+    json fields = setting.host.key_fields("baseline", 300, testing::kIma, 101, "x");
+    fields["public_key"] = Host::bytes("x");
+    fields["algorithm"] = "rsa";
+    fields["ids"] = json::array();
+    for (std::size_t i = 0; i < kSize / 2; ++i) fields["ids"].push_back(Host::bytes(""));
+    setting.host.list.record("baseline", fields);
+    appraised_within_bounds(setting);
+}
+
 TEST(Bounds, ManyPolicies) {
     Setting setting;
     setting.good();

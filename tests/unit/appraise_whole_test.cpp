@@ -422,6 +422,23 @@ TEST(KeptState, WhatWentBackIsNotKept) {
     EXPECT_FALSE(older.next);
 }
 
+/// A key that was rogue must not turn into another one by a flipped bit.
+TEST(KeptState, AListThatWasDamagedIsRefused) {
+    Bench bench;
+    bench.host.good();
+    bench.state = kept(bench.run());
+    ++bench.host.quote.clock;
+    bench.host.from_entry = bench.host.list.entries;
+    EXPECT_EQ(bench.codes(), "");
+    for (std::size_t i = 1; i <= bench.host.list.bytes.size(); i += 97) {
+        Buffer damaged = bench.state;
+        damaged[damaged.size() - i] ^= 1;
+        std::swap(bench.state, damaged);
+        EXPECT_EQ(bench.codes(), "state-unreadable");
+        std::swap(bench.state, damaged);
+    }
+}
+
 TEST(KeptState, OfAnotherBootIsRefused) {
     Bench bench;
     bench.host.good();

@@ -658,9 +658,7 @@ class Appraiser {
 
 }  // namespace
 
-std::string Appraisal::Next::header() const {
-    return state_header(state, kept.size() + added.size());
-}
+std::string Appraisal::Next::header() const { return state_header(state, kept, added); }
 
 std::string_view name_of(Verdict verdict) {
     switch (verdict) {

@@ -68,10 +68,12 @@ Result<KeptState> parse_state(Bytes file) {
     std::ranges::sort(state.values, {}, &PcrBanks::value_type::first);
     if (state.list.size() != header["bytes"].get<std::uint64_t>())
         return fail("a kept list that was cut short", "state");
+    if (header.contains("sha256") && header["sha256"] != to_hex(sha256(state.list)))
+        return fail("a kept list that is not the one that was kept", "state");
     return state;
 }
 
-std::string state_header(const KeptState& state, std::size_t bytes) {
+std::string state_header(const KeptState& state, Bytes kept, Bytes added) {
     json values = json::object();
     for (const auto& [bank, value] : state.values)
         values[std::string(name_of(bank))] = to_hex(value);
@@ -84,7 +86,8 @@ std::string state_header(const KeptState& state, std::size_t bytes) {
                 {"restart_count", state.restart_count},
                 {"clock", state.clock},
                 {"entries", state.entries},
-                {"bytes", bytes},
+                {"bytes", kept.size() + added.size()},
+                {"sha256", to_hex(hash(Algorithm::kSha256, kept, added))},
                 {"values", values}};
     if (state.quote) header["quote"] = to_hex(*state.quote);
     return header.dump() + '\n';

@@ -4,7 +4,8 @@
 //
 // A file of it: one line of JSON, then the list as far as it was covered by a quote, byte for byte.
 // So evidence that has only what is new (`keyscribe evidence --since`) is judged with all that came
-// before it in this boot, and the PCR goes on from its kept value without hashing that again.
+// before it in this boot, and the PCR goes on from its kept value without a replay of that. One
+// digest of the kept list tells a file that was damaged or cut.
 #pragma once
 
 #include <string>
@@ -28,7 +29,7 @@ struct KeptState {
 
 Result<KeptState> parse_state(Bytes file);
 
-/// The first line, newline included; the `bytes` of the list follow it.
-std::string state_header(const KeptState& state, std::size_t bytes);
+/// The first line, newline included; the list follows it, here in two parts.
+std::string state_header(const KeptState& state, Bytes kept, Bytes added);
 
 }  // namespace keyscribe::appraise
