@@ -73,7 +73,7 @@ int run(const std::string& tcti, const std::filesystem::path& directory, const s
     settings::Config config;
     config.tpm.tcti = tcti;
     config.list.directory = directory / "list";
-    config.journal.directory = directory / "journal";
+    config.journal.enabled = false;
     const auto faults = directory / "faults";
     std::filesystem::create_directories(config.list.directory);
     std::filesystem::create_directories(faults);
@@ -85,7 +85,7 @@ int run(const std::string& tcti, const std::filesystem::path& directory, const s
     for (bool last = false; !last;) {
         last = killed == deaths;
         target += kEventsBetween;
-        if (!last && !at_random) std::ofstream(faults / "fault") << point << ' ' << random() % 6;
+        if (!last && !at_random) std::ofstream(faults / "fault") << point << ' ' << random() % 3;
         const unsigned batch = 1 + random() % 5;
         const pid_t child = ::fork();
         if (child == 0) {

@@ -47,54 +47,53 @@ class Capture {
     Capture& operator=(Capture&&) noexcept;
     ~Capture();
 
-    /// They were there before.
+    /// A former process attached the programs.
     bool is_adopted() const { return adopted_; }
     /// Programs of another build are still attached.
     bool has_previous_build() const { return !previous_.is_empty(); }
-    /// So many of their events went to Keep.
+    /// Returns how many events of a previous build went to Keep.
     std::uint64_t kept() const { return previous_.kept(); }
-    /// They stay when this process ends.
+    /// The programs stay attached when this process ends.
     bool is_pinned() const { return pinned_; }
-    /// They go with this process. Error: they stay.
+    /// Unpins the programs: they go with this process. Error: they stay.
     Result<void> detach();
-    /// What went wrong on the way, or was found missing: a sentence each, told once.
+    /// Returns what went wrong, or was found missing: a sentence each, and each once.
     std::vector<std::string> take_findings() { return std::exchange(findings_, {}); }
-    /// Looks whether somebody interfered, and repairs what can be repaired: for take_findings().
+    /// Looks whether somebody interfered, and repairs what can be repaired; take_findings() tells.
     void look_after();
 
     /// Readable when the ring has records; owned by this object.
     int ring_fd() const { return set_.ring.get(); }
     std::uint32_t ring_id() const { return ring_id_; }
-    /// Up to here every sequence number was handed out or told as lost.
+    /// Every sequence number up to this one was handed out or reported as lost.
     std::uint64_t settled() const { return losses_.settled(); }
-    /// Of the policy's filter that is in force; 0: none.
+    /// Returns the generation of the filter in force; 0: none.
     std::uint32_t generation() const;
 
-    /// Takes up to a bounded number of records from the ring. An empty batch: the ring is empty.
-    /// They stay in the kernel until release(): the caller has put them into safety.
+    /// Takes a bounded number of records from the ring; an empty batch: it is empty. They stay in
+    /// the ring until release(), which the caller calls when they are in the spool.
     Result<Batch> drain();
     void release();
 
-    /// Puts the filter in force. On return no program uses the former one any more, and `before`
-    /// has every record that passed the former one (and possibly some of the new generation, to
-    /// be told apart by KeyEvent::generation).
-    /// Error: nothing has changed, the former filter stays.
-    /// The first time it also retires programs of another build, whose records come first, with
-    /// generation 0.
+    /// Puts the filter in force. On return no program uses the former one any more. Returns every
+    /// record that passed the former one, and possibly some of the new one: KeyEvent::generation
+    /// tells. The first time it also detaches programs of another build, whose records come first,
+    /// with generation 0. Error: nothing has changed, the former filter stays.
     Result<Batch> activate(const ks_filter& filter);
 
-    /// Detaches programs of another build and gives what they recorded; what both saw is told once.
+    /// Detaches programs of another build and returns what they recorded. What both builds recorded
+    /// is in it once.
     Result<Batch> detach_previous_build();
-    /// What detach_previous_build() gave is in safety.
+    /// Unpins their maps: what detach_previous_build() returned is in the spool.
     void forget_previous_build() { previous_.forget(); }
 
-    /// All keyrings that can be asked for: those with a name in this user namespace, and the
-    /// kernel's own, whose names begin with a dot. As KS_OP_BASELINE events without a keyring.
-    /// What else is in the ring goes to `batch`.
+    /// Returns all keyrings that can be asked for, as KS_OP_BASELINE events without a keyring:
+    /// those with a name in this user namespace, and the kernel's own, whose names begin with a
+    /// dot. What else is in the ring goes to `batch`.
     Result<std::vector<events::KeyEvent>> keyrings(Batch& batch);
 
-    /// The keyring itself (an event without a keyring), then its members, as they stand: what
-    /// changes meanwhile is seen by the programs. Empty: it is gone.
+    /// Returns the keyring itself (an event without a keyring), then its members, as they stand;
+    /// empty where it is gone. The programs record what changes meanwhile.
     Result<std::vector<events::KeyEvent>> members(std::int32_t keyring, Batch& batch);
 
     events::KernelCounters counters() const;

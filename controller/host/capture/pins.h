@@ -17,7 +17,7 @@ namespace keyscribe::capture {
 
 inline constexpr const char* kPinDirectory = "/sys/fs/bpf/keyscribe";
 
-/// Of a set of programs, for whoever finds it: another build may not know its variables' places.
+/// What another build has to know of a set of programs to read their ring and their variables.
 struct About {
     std::uint32_t version = 1;         ///< of this struct
     std::uint32_t event_version = 0;   ///< KS_EVENT_VERSION
@@ -39,22 +39,23 @@ struct PinnedSet {
     std::map<std::string, UniqueFd> links;     ///< by their program's name
 };
 
-/// A map of one element with the struct in it. Takes CAP_BPF.
+/// Returns a map of one element that has the struct. Needs CAP_BPF.
 Result<UniqueFd> make_about_map(const About& about);
 
-/// Opens what stands in the folder. Error: something is missing or makes no sense.
+/// Opens everything that is pinned in the folder. Error: something is missing or makes no sense.
 Result<PinnedSet> open_pinned(const std::filesystem::path& directory);
 
-/// Pins all of it; the folder appears as a whole or not at all.
+/// Pins the whole set. The folder appears as a whole or not at all.
 Result<void> pin(const PinnedSet& set);
 
-/// The folders that are there.
+/// Returns the folders of all pinned sets.
 std::vector<std::filesystem::path> pinned_sets();
 
-/// The programs stay attached until whoever has their links open ends. Error: not permitted.
+/// Removes the folder. The programs stay attached while a process has their links open. Error: not
+/// permitted.
 Result<void> unpin(const std::filesystem::path& directory);
 
-/// The names of what is missing of the set in its folder.
+/// Returns the names of what the set has and its folder lacks.
 std::vector<std::string> missing_pins(const PinnedSet& set);
 
 }  // namespace keyscribe::capture

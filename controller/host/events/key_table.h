@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the daemon has to remember of keys: which keyrings hold them, since an operation on a key
-// itself concerns all of those, and what asymmetric keys were made from, since the kernel forgets.
+// What the daemon remembers of keys: which keyrings hold them, since an operation on a key is
+// reported for all of those, and what asymmetric keys were made from, since the kernel forgets it.
 #pragma once
 
 #include <cstdint>
@@ -20,23 +20,23 @@ class KeyTable {
     /// `max_material`: bytes of payloads that are kept; the oldest go first.
     explicit KeyTable(std::size_t max_material) : max_material_(max_material) {}
 
-    /// What the event knows of its key only by way of what was seen before: a record that has the
-    /// serial alone gets type, description, ids and permissions; special serials get the real one.
+    /// Fills in an event that carries only a serial (setperm, chown) with type, description, ids
+    /// and permissions from the table; a special serial becomes the real one.
     void complete(KeyEvent& event) const;
 
-    /// Those that hold the key.
+    /// Returns the keyrings that hold the key.
     std::vector<KeyringName> holders(std::int32_t key) const;
 
-    /// The keyring's name; nothing: it is not one that was seen.
+    /// Returns the keyring's name; nullptr where no event named it.
     const std::string* keyring_name(std::int32_t serial) const;
 
-    /// Who owns the keyring; UINT32_MAX: not known.
+    /// Returns the uid of the keyring's owner; UINT32_MAX: not known.
     std::uint32_t owner(std::int32_t keyring) const;
 
-    /// What the key was made from, if that was seen and is still kept.
+    /// Returns what the event's key was made from; nullptr where that was not seen, or is not kept.
     const WipedBytes* material(const KeyEvent& event) const;
 
-    /// Events in the order in which they happened.
+    /// Applies what happened, in the order of the list.
     void take(const KeyEvent& event);
     void take(const Baseline& baseline);
 

@@ -11,11 +11,11 @@
 
 namespace keyscribe::events {
 
-/// Both ends included.
+/// Sequence numbers that never arrived, both ends included.
 struct Loss {
     std::uint64_t first = 0;
     std::uint64_t last = 0;
-    std::uint64_t count = 0;  ///< so many of them; 0: all
+    std::uint64_t count = 0;  ///< how many of these are lost; 0: all
     std::uint64_t lost() const { return count != 0 ? count : last - first + 1; }
     bool operator==(const Loss&) const = default;
 };
@@ -41,8 +41,8 @@ class LossTracker {
     /// Every number up to this has arrived or was reported.
     std::uint64_t settled() const { return settled_; }
 
-    /// The caller knows that no number up to `last` is under way any more: what is missing is
-    /// lost, and is reported once.
+    /// Returns what is lost of the numbers up to `last`, each once. The caller knows that none of
+    /// them is still under way.
     std::vector<Loss> settle(std::uint64_t last) {
         std::vector<Loss> losses;
         while (settled_ < last) {

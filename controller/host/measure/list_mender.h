@@ -21,13 +21,14 @@ struct Mended {
 };
 
 /// Makes both forms whole and equal. A write from `before` to `after` bytes may have been under
-/// way: it is completed from the text where that has all of it, and taken back as a whole else.
-/// Nothing for both: any end is a good one. Files that do not exist are empty.
+/// way: where the text has all of it, the binary list is completed from it; else the write is taken
+/// back as a whole. If `before` is absent, any whole entry may be the last. Files that do not exist
+/// are empty.
 Result<Mended> mend_list(const std::filesystem::path& directory,
                          std::optional<std::uint64_t> before = {}, std::uint64_t after = 0);
 
-/// The entry of a line of the text form. Nothing: it is no such line, or its digest is not that of
-/// the entry. Templates ima-ng, ima-buf, and ima-sig without a signature.
+/// Returns the entry of a line of the text form; nothing where it is no such line, or its digest is
+/// not the entry's. Knows the templates ima-ng, ima-buf, and ima-sig without a signature.
 std::optional<NewEntry> entry_of_line(std::string_view line);
 
 }  // namespace keyscribe::measure

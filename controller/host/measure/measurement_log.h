@@ -45,20 +45,21 @@ class MeasurementLog {
                                        unsigned pcr, Recovery& recovery,
                                        std::optional<std::uint64_t> size = {});
 
-    /// Into the list, in one write, then one after the other into every bank of their PCRs. After
-    /// an AppendError with in_list this object is of no use any more: open() again, it makes the
-    /// extends that are owed.
+    /// Appends the entries to the list, in one write, and extends them one after the other into
+    /// every bank of their PCRs. After an AppendError with in_list this object cannot be used any
+    /// more: the next open() makes the extends that are owed.
     std::expected<void, AppendError> append(std::span<const NewEntry> entries);
 
-    /// Puts back what somebody removed, from what is still open. Before it is opened anew.
+    /// Puts files back that somebody removed, from the descriptors that are still open. Called
+    /// before the log is opened anew.
     void rescue() { files_.rescue(); }
-    /// Nobody else wrote to the list since this object did.
+    /// Returns true where nobody else wrote to the list since this object did.
     bool is_untouched() const { return files_.is_untouched(); }
 
-    /// The PCRs whose values differ from what was extended here, with what they have.
+    /// Returns the PCRs whose values differ from what was extended here, with what they have.
     Result<std::map<unsigned, tpm::PcrValues>> foreign_extends();
 
-    /// The replay goes on from these values; the caller records that.
+    /// Continues the replay from these values; the caller records that.
     void adopt(unsigned pcr, const tpm::PcrValues& found) { values_[pcr] = found; }
 
     /// The values that this log has given the PCR.

@@ -130,7 +130,8 @@ Result<void> Recorder::open_backend() {
     return {};
 }
 
-/// The replay goes on at the values that nobody explains: before anything else is extended.
+/// Records PCRs that somebody else extended, before anything else is appended: the replay goes on
+/// from the values that the record has.
 Step Recorder::record_foreign() {
     if (!introduced_) return Step::kDone;
     while (backend_.is_open() && !unexplained_.empty()) {
@@ -151,8 +152,8 @@ Step Recorder::record_findings() {
     return backend_.is_open() ? Step::kDone : Step::kRetry;
 }
 
-/// With the entries the list has everything up to `token_`. Where the extend fails the step is
-/// done: opening anew makes it.
+/// Appends `entries`, and records in the spool that the items up to `token_` are committed. Returns
+/// kRetry if nothing was written. A failed extend does not count: the next opening makes it.
 Step Recorder::append(std::span<const NewEntry> entries) {
     const std::uint64_t before = backend_.log().size();
     settled_ = false;
@@ -261,7 +262,7 @@ Step Recorder::process_event(const events::KeyEvent& received) {
     return Step::kDone;
 }
 
-/// Without a list there is nobody to tell.
+/// Writes the baseline's records. A list that has not begun gets none.
 void Recorder::process_baseline(const events::Baseline& baseline) {
     const events::Difference change = table_.difference(baseline);
     table_.take(baseline);
@@ -286,7 +287,7 @@ void Recorder::process_baseline(const events::Baseline& baseline) {
     restarted_ = false;
 }
 
-/// Of an order in doubt the list is told only where it proves wrong.
+/// Writes, of an order in doubt, those keyrings alone of which the list proves wrong.
 void Recorder::process_refresh(const spool::BaselineRefresh& refresh) {
     if (refresh.doubts.empty()) return process_baseline(*refresh.baseline);
     const auto wrong = contradicted_part(*refresh.baseline, refresh.doubts, table_);
@@ -320,8 +321,8 @@ Step Recorder::process(const spool::SpoolItem& item) {
     return Step::kDone;
 }
 
-/// When nothing waits: shows the PCR, sees now and then whether somebody else was there, and gives
-/// back the memory that a burst took.
+/// When nothing waits: shows the PCR's values, looks every 5 s whether somebody else extended it,
+/// and gives back the memory that a burst took.
 void Recorder::settle() {
     token_ = spool_.taken();
     spool_.settle();

@@ -308,7 +308,7 @@ bool Spool::is_settled() const {
     return settled_ && entries_.empty() && drops_.empty();
 }
 
-/// Somebody removed the file, or cut it: everything that waits goes into a new one.
+/// Writes everything that waits into a new file: somebody removed the old one, or cut it.
 void Spool::put_file_back() {
     const std::string what = "spool: the file was removed or cut; it is written anew";
     std::error_code ignored;
@@ -347,7 +347,8 @@ std::optional<SpoolItem> Spool::pop(Clock::duration timeout) {
     if (!drops_.empty() && !policy_is_next) {
         Drop drop = drops_.front();
         drops_.pop_front();
-        // What is told of now must not be found again. What else waits from before keeps it there.
+        // Advance taken_ so that a restart does not report this drop again; an older item that
+        // still waits holds it back.
         if (entries_.empty() || entries_.front().frame == 0 ||
             entries_.front().frame >= drop.next_frame)
             taken_ = std::max(taken_, drop.next_frame);

@@ -26,8 +26,8 @@ namespace keyscribe::spool {
 struct PolicyChange {
     std::shared_ptr<const settings::LoadedPolicy> loaded;
     std::uint32_t generation = 0;
-    /// What the keyrings that it names held when it came into force. Events from before are not
-    /// repeated: a record of one that the baseline already has the effect of changes nothing.
+    /// What the keyrings that it names held when it came into force. An event from before may
+    /// follow: the baseline has its effect already, so its record changes nothing.
     std::shared_ptr<const events::Baseline> baseline;
 };
 
@@ -47,10 +47,11 @@ struct Drop {
     std::uint64_t next_frame = 0;  ///< their frames in the file are below this number; 0: none
 };
 
-/// The policy in force when the former process died: judges what it left, and is in the list.
+/// The policy in force when the former process died. It judges what that process left, and stands
+/// in the list already.
 struct Resume {
     std::shared_ptr<const settings::LoadedPolicy> loaded;
-    /// What the keyrings hold now: who held a key before is not known any more.
+    /// What the keyrings hold now, for a list that does not say who held a key before.
     std::shared_ptr<const events::Baseline> baseline = nullptr;
 };
 
@@ -92,43 +93,45 @@ class Spool {
     /// `max_bytes`: what waiting events may take; `deadline`: how long one may wait, 0: for ever.
     Spool(std::uint64_t max_bytes, Clock::duration deadline);
 
-    /// From now on what waits also stands in `file`. What a former process left there comes first,
-    /// judged by `policy`, the list's last one, if it has one. `list_size`: in bytes. To be called
-    /// before anything is pushed.
+    /// Keeps in `file`, from now on, what waits. What a former process left there comes first, and
+    /// is judged by `policy`: the list's last one, or nullptr. `list_size`: in bytes. Called before
+    /// anything is pushed.
     void keep_in(SpoolFile file, std::uint64_t list_size,
                  std::shared_ptr<const settings::LoadedPolicy> policy);
 
-    /// A full spool keeps what it has and drops the newcomer: what is left is a history without
-    /// holes up to a point that is known.
+    /// Adds an event. A full spool keeps what it has and drops the newcomer: what is left is a
+    /// history without holes up to a known point.
     void push(events::KeyEvent event);
-    void push(std::vector<events::KeyEvent> events);  ///< as that, one after the other
+    void push(std::vector<events::KeyEvent> events);  ///< the same, one after the other
     void push(events::Loss loss);
     void push(Missed missed);
-    /// The first policy of all, unless a former process left one, judges what waited for it: it
-    /// goes before everything.
+    /// Adds a policy. Where no policy came before, of this process or of a former one, it judges
+    /// what waited for it: it goes before everything.
     void push(PolicyChange change);
     void push(Tampered tampered);
     void push(Detached detached);
 
-    /// So many more numbers of that ring need not be received: what they stand for was.
+    /// Counts `received` numbers of that ring as received: their operations came by another ring.
     void account_for(std::uint32_t ring, std::uint64_t received);
-    /// How far the ring is read, as of what was pushed.
+    /// Returns how far the ring is read, by what was pushed.
     events::Progress progress() const;
-    /// From here on the ring is another one, or its numbers are settled up to `settled`.
+    /// Every number of that ring up to `settled` was pushed or reported as lost.
     void set_progress(std::uint32_t ring, std::uint64_t settled);
     void push(BaselineRefresh refresh);
 
-    /// What was pushed reaches the file, if there is one. An error is shown in the totals.
+    /// Writes what was pushed to the file, if there is one. The totals show an error.
     void flush();
 
-    /// Takes the oldest item. Waits up to `timeout` for one. Nothing is given out before the first
-    /// policy is there; drops are told as soon as there is one.
+    /// Takes the oldest item; waits up to `timeout` for one. Returns nothing before the first
+    /// policy is there. A drop comes before everything else.
     std::optional<SpoolItem> pop(Clock::duration timeout);
 
-    /// Token for everything that pop() has given out up to now; 0: nothing of it is in the file.
+    /// Returns the token for all items that pop() has given out so far, for begin_commit(); 0: none
+    /// of them is in the file.
     std::uint64_t taken() const;
-    /// The list is about to grow from `before` to `after` bytes, and then has everything up to the
-    /// token `taken`; end_commit(): it has. Begun again where it failed.
+    /// Notes that the list is about to grow from `before` to `after` bytes and then has all items
+    /// up to the token `taken`. end_commit(): it has grown. After a failed append it is called
+    /// again.
     void begin_commit(std::uint64_t taken, std::uint64_t before, std::uint64_t after);
     void end_commit();
     /// Frees everything that pop() has given out: each item is in the list, or needed no entry.
@@ -139,7 +142,7 @@ class Spool {
     /// Drops events that are older than the deadline, and looks after the file. Once a second.
     void expire(Clock::time_point now = Clock::now());
 
-    /// Wakes pop() for good; it still hands out what is left.
+    /// Ends all waiting in pop(), which still gives out what is left.
     void close();
 
     SpoolTotals totals() const;

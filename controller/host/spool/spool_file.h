@@ -68,36 +68,37 @@ class SpoolFile {
     const State& state() const { return state_; }
     const std::filesystem::path& path() const { return path_; }
 
-    /// The list has so many bytes: the commit that was under way was made, or was not. Called once,
-    /// before anything else.
+    /// Decides by the list's size whether the commit that was under way was made. Returns the
+    /// frames that are not in the list. Called once, before anything else.
     Found settle(std::uint64_t list_size);
 
-    /// Goes into every frame from now on, and into the next state.
+    /// Writes this progress into every frame from now on, and into the next state.
     void set_progress(const events::Progress& progress);
 
     /// Puts a frame behind the others; flush() writes it. Returns its number.
     std::uint64_t append(FrameKind kind, std::span<const std::uint8_t> content);
-    /// Error: no room; nothing is lost, and the next call tries again.
+    /// Writes the frames to the file. Error: no room; nothing is lost, and the next call tries
+    /// again.
     Result<void> flush();
 
-    /// The list is about to grow from `before` to `after` bytes, and then has every frame below
-    /// `next`. Begun again where it failed.
-    /// `left`: the drops that are not recorded even then.
+    /// Writes that the list is about to grow from `before` to `after` bytes, and then has every
+    /// frame below `next`. After a failed append it is called again. `left`: the drops that the
+    /// list does not have even then.
     Result<void> begin_commit(std::uint64_t next, const Dropped& left, std::uint64_t before,
                               std::uint64_t after);
-    /// The list has grown. Nothing is written: the list itself says so.
+    /// The list has grown. Writes nothing: the list's size says so.
     void end_commit();
 
-    /// Frames below `next` are done with. Where none is left the file becomes empty.
+    /// Frees the frames below `next`. Where none is left the file becomes empty.
     void release(std::uint64_t next);
 
-    /// An event found no room; flush() writes that.
+    /// Counts an event that the spool had no room for; flush() writes the count.
     void note_dropped(std::uint64_t sequence);
 
-    /// Numbers go on here: a new file takes the place of one that somebody removed.
+    /// Numbers frames from `number` on: this file takes the place of one that somebody removed.
     void continue_at(std::uint64_t number);
 
-    /// Somebody removed or cut the file.
+    /// Returns false where somebody removed or cut the file.
     bool is_intact() const;
     std::uint64_t next_number() const { return next_number_; }
 
