@@ -108,8 +108,7 @@ __noinline int look_at_task(struct ks_actor *actor)
     actor->egid = cred->egid.val;
     actor->login_uid = bpf_core_field_exists(task->loginuid) ? task->loginuid.val : (__u32)-1;
     actor->session = bpf_core_field_exists(task->sessionid) ? task->sessionid : (__u32)-1;
-    actor->syscall =
-        kernel_thread ? -1 : SYSCALL_OF((struct pt_regs *)bpf_task_pt_regs(task));
+    actor->syscall = kernel_thread ? -1 : SYSCALL_OF((struct pt_regs *)bpf_task_pt_regs(task));
     actor->cgroup_id = bpf_get_current_cgroup_id();
     actor->user_ns = cred->user_ns->ns.inum;
     if (spaces) {

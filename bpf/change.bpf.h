@@ -29,14 +29,14 @@ struct change {
     __u32 payload_argument; /* its length is the argument behind it */
 };
 
-#define READ_KEY(pointer, trusted, field)                                    \
-    ({                                                                       \
+#define READ_KEY(pointer, trusted, field)                                     \
+    ({                                                                        \
         /* Outside of bpf_core_read, which relocates every member it sees. */ \
-        const struct key *key_ = (pointer);                                  \
-        typeof(((struct key *)0)->field) value_ = 0;                         \
-        if (trusted) value_ = key_->field;                                   \
-        else bpf_core_read(&value_, sizeof(value_), &key_->field);           \
-        value_;                                                              \
+        const struct key *key_ = (pointer);                                   \
+        typeof(((struct key *)0)->field) value_ = 0;                          \
+        if (trusted) value_ = key_->field;                                    \
+        else bpf_core_read(&value_, sizeof(value_), &key_->field);            \
+        value_;                                                               \
     })
 #define OF_KEY(change, field) READ_KEY((change)->key, (change)->key_trusted, field)
 #define OF_KEYRING(change, field) READ_KEY((change)->keyring, (change)->keyring_trusted, field)
@@ -62,9 +62,9 @@ static __always_inline __u64 as_number(const void *pointer)
 }
 
 /* The pointer as a number, for functions that take nothing else. */
-#define ADDRESS_OF(change, pointer)                                              \
-    ((change)->ctx && (change)->pointer##_argument                               \
-         ? argument((change)->ctx, (change)->pointer##_argument - 1)             \
+#define ADDRESS_OF(change, pointer)                                  \
+    ((change)->ctx && (change)->pointer##_argument                   \
+         ? argument((change)->ctx, (change)->pointer##_argument - 1) \
          : as_number((change)->pointer))
 #define ARGUMENT(number) ((number) + 1)
 

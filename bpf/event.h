@@ -73,22 +73,21 @@ enum ks_property {
  * chown: key_uid and key_gid are the new ones
  * destroy: the last reference is gone
  */
-#define KS_OPERATIONS(X)                                                             \
-    X(CREATE, Create, "create", KS_RENEWS | KS_MATERIAL | KS_PUTS | KS_HOLDERS)      \
-    X(UPDATE, Update, "update", KS_RENEWS | KS_MATERIAL | KS_PUTS)                   \
-    X(INSTANTIATE, Instantiate, "instantiate",                                       \
-      KS_RENEWS | KS_MATERIAL | KS_PUTS | KS_HOLDERS)                                \
-    X(REJECT, Reject, "reject", KS_PUTS)                                             \
-    X(LINK, Link, "link", KS_MATERIAL | KS_PUTS | KS_HOLDERS)                        \
-    X(UNLINK, Unlink, "unlink", KS_TAKES | KS_HOLDERS)                               \
-    X(MOVE, Move, "move", KS_MATERIAL | KS_PUTS | KS_TAKES | KS_HOLDERS)             \
-    X(CLEAR, Clear, "clear", KS_EMPTIES | KS_ABOUT_KEYRING | KS_HOLDERS)             \
-    X(REVOKE, Revoke, "revoke", KS_EMPTIES | KS_HOLDERS)                             \
-    X(INVALIDATE, Invalidate, "invalidate", KS_EMPTIES)                              \
-    X(RESTRICT, Restrict, "restrict", KS_ABOUT_KEYRING)                              \
-    X(TIMEOUT, Timeout, "timeout", 0)                                                \
-    X(SETPERM, Setperm, "setperm", 0)                                                \
-    X(CHOWN, Chown, "chown", 0)                                                      \
+#define KS_OPERATIONS(X)                                                                       \
+    X(CREATE, Create, "create", KS_RENEWS | KS_MATERIAL | KS_PUTS | KS_HOLDERS)                \
+    X(UPDATE, Update, "update", KS_RENEWS | KS_MATERIAL | KS_PUTS)                             \
+    X(INSTANTIATE, Instantiate, "instantiate", KS_RENEWS | KS_MATERIAL | KS_PUTS | KS_HOLDERS) \
+    X(REJECT, Reject, "reject", KS_PUTS)                                                       \
+    X(LINK, Link, "link", KS_MATERIAL | KS_PUTS | KS_HOLDERS)                                  \
+    X(UNLINK, Unlink, "unlink", KS_TAKES | KS_HOLDERS)                                         \
+    X(MOVE, Move, "move", KS_MATERIAL | KS_PUTS | KS_TAKES | KS_HOLDERS)                       \
+    X(CLEAR, Clear, "clear", KS_EMPTIES | KS_ABOUT_KEYRING | KS_HOLDERS)                       \
+    X(REVOKE, Revoke, "revoke", KS_EMPTIES | KS_HOLDERS)                                       \
+    X(INVALIDATE, Invalidate, "invalidate", KS_EMPTIES)                                        \
+    X(RESTRICT, Restrict, "restrict", KS_ABOUT_KEYRING)                                        \
+    X(TIMEOUT, Timeout, "timeout", 0)                                                          \
+    X(SETPERM, Setperm, "setperm", 0)                                                          \
+    X(CHOWN, Chown, "chown", 0)                                                                \
     X(DESTROY, Destroy, "destroy", KS_EMPTIES | KS_HOLDERS)
 
 enum ks_operation {
@@ -109,11 +108,11 @@ enum ks_operation {
 
 /* The operations that have the property, a bit for each. */
 #ifdef __cplusplus
-constexpr
+#define KS_CONSTEXPR constexpr
 #else
-static inline
+#define KS_CONSTEXPR static inline
 #endif
-ks_u32 ks_operations_with(enum ks_property property)
+KS_CONSTEXPR ks_u32 ks_operations_with(enum ks_property property)
 {
 #define KS_OPERATION_BIT(upper, camel, name, properties) \
     | (((properties) & (unsigned int)property) ? 1u << KS_OP_##upper : 0u)

@@ -38,10 +38,12 @@ static __always_inline _Bool ids_match(const struct ks_rule *rule)
  */
 #define DE_BRUIJN 0x03f79d71b4cb0a89ull
 static const __u8 bit_position[64] = {
+/* clang-format off */
     0,  1,  48, 2,  57, 49, 28, 3,  61, 58, 50, 42, 38, 29, 17, 4,
     62, 55, 59, 36, 53, 51, 43, 22, 45, 39, 33, 30, 24, 18, 12, 5,
     63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21, 44, 32, 23, 11,
     46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,  13, 8,  7,  6,
+/* clang-format on */
 };
 
 static __always_inline __u32 lowest_bit(__u64 bits)
@@ -136,16 +138,15 @@ static __always_inline __u64 rules_of_word(__u32 which, __u64 word)
 }
 
 /* The rules of filters[which] that name this keyring, a member of the change. */
-#define RULES_OF(which, change, pointer, trusted)                                        \
-    ({                                                                                   \
-        __u64 word_ = first_word((change)->pointer, (change)->trusted);                  \
-        __u64 rules_ = rules_of_word(which, word_);                                      \
-        if (rules_ && (__u16)word_ > KS_NAME_HEAD)                                       \
-            rules_ = rules_of_long_name(                                                 \
-                which, word_,                                                            \
-                as_number(READ_KEY((change)->pointer, (change)->trusted,                  \
-                                   index_key.description)));                              \
-        rules_;                                                                          \
+#define RULES_OF(which, change, pointer, trusted)                                                  \
+    ({                                                                                             \
+        __u64 word_ = first_word((change)->pointer, (change)->trusted);                            \
+        __u64 rules_ = rules_of_word(which, word_);                                                \
+        if (rules_ && (__u16)word_ > KS_NAME_HEAD)                                                 \
+            rules_ = rules_of_long_name(                                                           \
+                which, word_,                                                                      \
+                as_number(READ_KEY((change)->pointer, (change)->trusted, index_key.description))); \
+        rules_;                                                                                    \
     })
 
 /* The rules that name this type. */
@@ -226,28 +227,26 @@ static __always_inline _Bool is_about_keyring(enum ks_operation operation)
 
 static __always_inline _Bool brings_key(enum ks_operation operation)
 {
-    return operation == KS_OP_CREATE || operation == KS_OP_INSTANTIATE ||
-           operation == KS_OP_LINK || operation == KS_OP_MOVE;
+    return operation == KS_OP_CREATE || operation == KS_OP_INSTANTIATE || operation == KS_OP_LINK ||
+           operation == KS_OP_MOVE;
 }
 
 /* What a key is, in all keyrings that hold it. */
 static __always_inline _Bool changes_key(enum ks_operation operation)
 {
-    return operation == KS_OP_UPDATE || operation == KS_OP_INSTANTIATE ||
-           operation == KS_OP_REJECT;
+    return operation == KS_OP_UPDATE || operation == KS_OP_INSTANTIATE || operation == KS_OP_REJECT;
 }
 
 /* The rules whose keyrings= is met. */
 static __always_inline __u64 rules_of_place(__u32 which, const struct change *change,
                                             const struct key_type *type)
 {
-    __u64 rules = filters[which & 1].any_keyring |
-                  RULES_OF(which, change, keyring, keyring_trusted);
+    __u64 rules =
+        filters[which & 1].any_keyring | RULES_OF(which, change, keyring, keyring_trusted);
 
     if (change->from) rules |= RULES_OF(which, change, from, keyring_trusted);
     /* What happens to a keyring concerns whoever names that keyring. */
-    if (!is_about_keyring(change->operation) &&
-        type == OF_KEYRING(change, index_key.type))
+    if (!is_about_keyring(change->operation) && type == OF_KEYRING(change, index_key.type))
         rules |= RULES_OF(which, change, key, key_trusted);
     return rules;
 }
@@ -293,7 +292,7 @@ static __always_inline _Bool is_place_open(const struct change *change)
  * stands, or once stood, in a keyring that a rule names.
  */
 static __always_inline __u64 rules_that_may_care(__u32 which, const struct change *change,
-                                                  const struct key_type *type, _Bool open)
+                                                 const struct key_type *type, _Bool open)
 {
     if (change->keyring) return open ? ~0ull : rules_of_place(which, change, type);
     /* keyring_alloc() too, of a keyring in no keyring, whose own name is looked at later. */
@@ -348,14 +347,13 @@ static __always_inline struct verdict judge(const struct change *change, union t
         allowed &= filter->any_keyring |
                    (is_keyring(type) ? RULES_OF(generation, change, key, key_trusted) : 0);
     asked &= allowed;
-    if (asked)
-        /* Where the place is open, userspace decides. */
-        verdict.wanted = open ? WANT_RECORD | wants_of_all(filter, asked)
-                              : wants_of_first(generation, asked);
+    if (asked) /* Where the place is open, userspace decides. */
+        verdict.wanted =
+            open ? WANT_RECORD | wants_of_all(filter, asked) : wants_of_first(generation, asked);
     if (!verdict.wanted && (holders & allowed)) verdict.wanted = WANT_RECORD;
     if (is_asymmetric(type) && !(verdict.wanted & WANT_PAYLOAD) && may_be_linked(change, filter))
-        verdict.wanted |= verdict.wanted ? WANT_PAYLOAD
-                                         : WANT_RECORD | WANT_PAYLOAD | WANT_REMEMBER;
+        verdict.wanted |=
+            verdict.wanted ? WANT_PAYLOAD : WANT_RECORD | WANT_PAYLOAD | WANT_REMEMBER;
     return verdict;
 }
 

@@ -136,7 +136,8 @@ struct ks_filter {
     ks_u64 any_keyring; /* rules without keyrings= */
     ks_u64 any_type; /* rules with key_type=* */
     ks_u64 operations[KS_OP_COUNT]; /* rules whose op= (or its default) has the operation */
-    ks_u64 holders; /* rules that measure: who holds which key is told for them, whatever op= says */
+    ks_u64
+        holders; /* rules that measure: who holds which key is told for them, whatever op= says */
     ks_u64 conditional; /* rules that have KS_RULE_IDS or KS_RULE_UNDECIDED */
     ks_u64 payload; /* rules that want the payload (KS_RULE_PAYLOAD) */
     ks_u64 secrets; /* of these, those that name the key's type (KS_RULE_BY_TYPE) */

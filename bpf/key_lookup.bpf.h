@@ -100,7 +100,8 @@ __noinline __u64 user_keyring(__u32 session)
     search.uid = BPF_CORE_READ(task, cred, user, uid.val);
     search.word = session ? UID_SES_WORD : UID_WORD;
     search.mask = session ? ~0ull : ~0ull >> 24;
-    begin_members(&search.members, (__u64)BPF_CORE_READ(task, cred, user_ns, user_keyring_register));
+    begin_members(&search.members,
+                  (__u64)BPF_CORE_READ(task, cred, user_ns, user_keyring_register));
     bpf_loop(USERS_MAX, visit_user_keyring, &search, 0);
     return search.found;
 }

@@ -325,8 +325,8 @@ static __always_inline void record_serial(enum ks_operation operation, __s32 ser
     struct ks_event *event;
     __u64 number;
 
-    if (generation && (!rules || (serial > 0 && !is_watched(serial) &&
-                                  !(rules & filter->any_keyring)))) {
+    if (generation &&
+        (!rules || (serial > 0 && !is_watched(serial) && !(rules & filter->any_keyring)))) {
         count(KS_COUNT_FILTERED);
         return;
     }

@@ -52,8 +52,7 @@ static __always_inline void fill_fixed_part(struct ks_event *event, const struct
     event->generation = verdict->generation;
     event->key_serial = OF_KEY(change, serial);
     event->keyring_serial = change->keyring ? OF_KEYRING(change, serial) : 0;
-    event->from_serial =
-        change->from ? READ_KEY(change->from, change->keyring_trusted, serial) : 0;
+    event->from_serial = change->from ? READ_KEY(change->from, change->keyring_trusted, serial) : 0;
     event->key_uid = OF_KEY(change, uid.val);
     event->key_gid = OF_KEY(change, gid.val);
     event->key_perm = OF_KEY(change, perm);
@@ -174,9 +173,9 @@ static __always_inline __u32 copy_public_key(struct ks_public_key *to, const str
 
         bpf_core_read(&id, sizeof(id), &ids->id[i]);
         if (id) bpf_core_read(&id_length, sizeof(id_length), &id->len);
-        to->id_length[i] = copy_field(to->id[i], (const char *)id +
-                                          bpf_core_field_offset(struct asymmetric_key_id, data),
-                                      id_length, sizeof(to->id[i]));
+        to->id_length[i] = copy_field(
+            to->id[i], (const char *)id + bpf_core_field_offset(struct asymmetric_key_id, data),
+            id_length, sizeof(to->id[i]));
     }
     bpf_core_read(&bytes, sizeof(bytes), &crypto->key);
     bpf_core_read(&length, sizeof(length), &crypto->keylen);
@@ -187,17 +186,16 @@ static __always_inline __u32 copy_public_key(struct ks_public_key *to, const str
 
 /* False where the ring has no room. */
 static __always_inline _Bool send_in_class(const struct change *change, const union type_name *type,
-                                           const struct verdict *verdict, __u64 number,
-                                           __u8 flags, enum content content,
-                                           const struct size_class class)
+                                           const struct verdict *verdict, __u64 number, __u8 flags,
+                                           enum content content, const struct size_class class)
 {
     struct ks_event *event;
     __u8 *field;
     __u32 description, keyring = 0, extra = 0, payload = 0;
     __u32 payload_length = change->payload_length;
 
-    event = bpf_ringbuf_reserve(
-        &ring, sizeof(*event) + 2 * class.name + class.extra + class.payload, 0);
+    event = bpf_ringbuf_reserve(&ring,
+                                sizeof(*event) + 2 * class.name + class.extra + class.payload, 0);
     if (!event) return 0;
     fill_fixed_part(event, change, type, verdict, number);
 
@@ -211,13 +209,11 @@ static __always_inline _Bool send_in_class(const struct change *change, const un
     }
     field += description;
     field += keyring;
-    if (change->operation == KS_OP_RESTRICT)
-        extra = copy_restriction((char *)field, change);
+    if (change->operation == KS_OP_RESTRICT) extra = copy_restriction((char *)field, change);
     else if (change->from)
-        extra = copy_field(field,
-                           READ_KEY(change->from, change->keyring_trusted, index_key.description),
-                           READ_KEY(change->from, change->keyring_trusted, index_key.desc_len),
-                           class.extra);
+        extra = copy_field(
+            field, READ_KEY(change->from, change->keyring_trusted, index_key.description),
+            READ_KEY(change->from, change->keyring_trusted, index_key.desc_len), class.extra);
     field += extra;
     if (content == PAYLOAD) {
         payload = copy_field(field, change->payload, payload_length, class.payload);
@@ -244,14 +240,16 @@ static __always_inline _Bool fits(const struct change *change, __u32 length,
 {
     if (length > class.payload || OF_KEY(change, index_key.desc_len) > class.name) return 0;
     if (change->keyring && OF_KEYRING(change, index_key.desc_len) > class.name) return 0;
-    return !change->from || READ_KEY(change->from, change->keyring_trusted,
-                                     index_key.desc_len) <= class.extra;
+    return !change->from ||
+           READ_KEY(change->from, change->keyring_trusted, index_key.desc_len) <= class.extra;
 }
 
+/* clang-format off */
 #define TRY(content, length, ...)                                                           \
     if (fits(change, length, (struct size_class){__VA_ARGS__}))                             \
         return send_in_class(change, type, verdict, number, flags, content,                 \
                              (struct size_class){__VA_ARGS__})
+/* clang-format on */
 
 static __always_inline _Bool send_payload(const struct change *change, const union type_name *type,
                                           const struct verdict *verdict, __u64 number, __u8 flags)
@@ -297,8 +295,7 @@ static __always_inline void send_with_payload(const struct change *change,
     if (copy ? send_payload(change, type, verdict, number, flags)
              : send_without(change, type, verdict, number, flags))
         return;
-    if (copy &&
-        send_without(change, type, verdict, number, flags | KS_EVENT_NO_ROOM)) {
+    if (copy && send_without(change, type, verdict, number, flags | KS_EVENT_NO_ROOM)) {
         count(KS_COUNT_NO_ROOM);
         return;
     }
@@ -312,7 +309,8 @@ static __always_inline __u8 payload_flags(const struct change *change, const uni
 
     if (!change->payload_length) return flags;
     if (!(verdict->wanted & WANT_PAYLOAD)) return flags | KS_EVENT_UNASKED;
-    if (is_asymmetric(type)) return is_private_key(ADDRESS_OF(change, key)) ? flags | KS_EVENT_SECRET : flags;
+    if (is_asymmetric(type))
+        return is_private_key(ADDRESS_OF(change, key)) ? flags | KS_EVENT_SECRET : flags;
     if (!(verdict->wanted & WANT_SECRET) && !is_public_type(type)) return flags | KS_EVENT_SECRET;
     return flags;
 }
@@ -343,7 +341,8 @@ static __always_inline void record_with_payload(struct change *change)
 
     if (!begin_record(change, &type, &verdict, &actor)) return;
     change->payload = (const void *)argument(change->ctx, change->payload_argument - 1);
-    if (change->payload) change->payload_length = ((const __u64 *)change->ctx)[change->payload_argument];
+    if (change->payload)
+        change->payload_length = ((const __u64 *)change->ctx)[change->payload_argument];
     send_with_payload(change, &type, &verdict, payload_flags(change, &type, &verdict));
 }
 

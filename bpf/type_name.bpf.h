@@ -13,7 +13,7 @@ union type_name {
 
 _Static_assert(KS_TYPE_NAME_SIZE == 3 * 8, "compared in words");
 
-#define WORD(a, b, c, d, e, f, g, h)                                                       \
+#define WORD(a, b, c, d, e, f, g, h)                                                         \
     ((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | \
      (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
 

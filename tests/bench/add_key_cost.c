@@ -20,9 +20,9 @@
 
 #include "settled.h"
 
-static int ascending(const void* left, const void* right)
+static int ascending(const void *left, const void *right)
 {
-    const double a = *(const double*)left, b = *(const double*)right;
+    const double a = *(const double *)left, b = *(const double *)right;
     return (a > b) - (a < b);
 }
 
@@ -33,17 +33,17 @@ static long long now(clockid_t clock)
     return at.tv_sec * 1000000000LL + at.tv_nsec;
 }
 
-int main(int argc, char** argv)
+int main(int argc, char **argv)
 {
     if (argc != 5) {
         fprintf(stderr, "usage: %s TYPE SIZE|FILE COUNT KEYRING\n", argv[0]);
         return 2;
     }
-    char* end;
+    char *end;
     size_t size = strtoul(argv[2], &end, 10);
-    char* payload = NULL;
+    char *payload = NULL;
     if (*end) {
-        FILE* file = fopen(argv[2], "rb");
+        FILE *file = fopen(argv[2], "rb");
         if (!file) return perror(argv[2]), 1;
         payload = malloc(1 << 20);
         size = fread(payload, 1, 1 << 20, file);
@@ -56,8 +56,8 @@ int main(int argc, char** argv)
     key_serial_t ring = add_key("keyring", argv[4], NULL, 0, KEY_SPEC_PROCESS_KEYRING);
     if (ring < 0) return perror("add_key keyring"), 1;
 
-    double* each = calloc(count, sizeof(*each));
-    double* own = calloc(count, sizeof(*own));
+    double *each = calloc(count, sizeof(*each));
+    double *own = calloc(count, sizeof(*own));
     double sum = 0;
     int keys = 0;
     for (int i = -10; i < count; i++) { /* the first ten warm up */

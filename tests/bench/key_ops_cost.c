@@ -17,9 +17,9 @@
 
 #include "settled.h"
 
-static int ascending(const void* left, const void* right)
+static int ascending(const void *left, const void *right)
 {
-    const double a = *(const double*)left, b = *(const double*)right;
+    const double a = *(const double *)left, b = *(const double *)right;
     return (a > b) - (a < b);
 }
 
@@ -31,9 +31,9 @@ static long long now(void)
 }
 
 enum { LINK, UPDATE, UNLINK, REVOKE, OPERATIONS };
-static const char* const names[] = {"link", "update", "unlink", "revoke"};
+static const char *const names[] = {"link", "update", "unlink", "revoke"};
 
-int main(int argc, char** argv)
+int main(int argc, char **argv)
 {
     if (argc != 3) {
         fprintf(stderr, "usage: %s COUNT KEYRING\n", argv[0]);
@@ -43,7 +43,7 @@ int main(int argc, char** argv)
     /* For whoever observes, so that it does not take the one CPU within what is measured. */
     const struct timespec turn = {.tv_nsec = 20000000};
     char payload[32];
-    double* each[OPERATIONS];
+    double *each[OPERATIONS];
     memset(payload, 'x', sizeof(payload));
     const key_serial_t home = add_key("keyring", "home", NULL, 0, KEY_SPEC_PROCESS_KEYRING);
     const key_serial_t ring = add_key("keyring", argv[2], NULL, 0, KEY_SPEC_PROCESS_KEYRING);

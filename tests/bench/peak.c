@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-int main(int argc, char** argv)
+int main(int argc, char **argv)
 {
     struct timespec start, end;
     struct rusage usage;

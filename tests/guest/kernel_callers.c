@@ -14,31 +14,32 @@ struct symbol {
     char name[120];
 };
 
-static struct symbol* symbols;
+static struct symbol *symbols;
 static size_t count;
 
-static int ascending(const void* a, const void* b)
+static int ascending(const void *a, const void *b)
 {
-    const uint64_t x = ((const struct symbol*)a)->address, y = ((const struct symbol*)b)->address;
+    const uint64_t x = ((const struct symbol *)a)->address, y = ((const struct symbol *)b)->address;
     return x < y ? -1 : x > y;
 }
 
 static void read_symbols(void)
 {
-    FILE* file = fopen("/proc/kallsyms", "r");
+    FILE *file = fopen("/proc/kallsyms", "r");
     char line[256], kind;
     size_t room = 0;
 
     while (file && fgets(line, sizeof(line), file)) {
         if (count == room) symbols = realloc(symbols, (room = 2 * room + 4096) * sizeof(*symbols));
-        if (sscanf(line, "%lx %c %119s", &symbols[count].address, &kind, symbols[count].name) == 3 &&
+        if (sscanf(line, "%lx %c %119s", &symbols[count].address, &kind, symbols[count].name) ==
+                3 &&
             !strchr(line, '[') && (kind == 't' || kind == 'T' || kind == 'A'))
             count++;
     }
     qsort(symbols, count, sizeof(*symbols), ascending);
 }
 
-static uint64_t address_of(const char* name)
+static uint64_t address_of(const char *name)
 {
     for (size_t i = 0; i < count; i++)
         if (!strcmp(symbols[i].name, name)) return symbols[i].address;
@@ -46,7 +47,7 @@ static uint64_t address_of(const char* name)
 }
 
 /* Without what the compiler adds: ".part.0", ".cold". */
-static const char* function_at(uint64_t address)
+static const char *function_at(uint64_t address)
 {
     static char name[120];
     size_t low = 0, high = count;
@@ -61,20 +62,23 @@ static const char* function_at(uint64_t address)
     return name;
 }
 
-static uint8_t* read_text(uint64_t start, size_t size)
+static uint8_t *read_text(uint64_t start, size_t size)
 {
     int core = open("/proc/kcore", O_RDONLY);
     Elf64_Ehdr header;
-    uint8_t* text = malloc(size);
+    uint8_t *text = malloc(size);
 
     if (core < 0 || read(core, &header, sizeof(header)) != sizeof(header)) return NULL;
     for (int i = 0; i < header.e_phnum; i++) {
         Elf64_Phdr part;
         size_t got = 0;
-        if (pread(core, &part, sizeof(part), header.e_phoff + i * sizeof(part)) != sizeof(part)) return NULL;
-        if (part.p_type != PT_LOAD || start < part.p_vaddr || start - part.p_vaddr >= part.p_memsz) continue;
+        if (pread(core, &part, sizeof(part), header.e_phoff + i * sizeof(part)) != sizeof(part))
+            return NULL;
+        if (part.p_type != PT_LOAD || start < part.p_vaddr || start - part.p_vaddr >= part.p_memsz)
+            continue;
         while (got < size) {
-            const ssize_t more = pread(core, text + got, size - got, part.p_offset + start - part.p_vaddr + got);
+            const ssize_t more =
+                pread(core, text + got, size - got, part.p_offset + start - part.p_vaddr + got);
             if (more <= 0) return NULL;
             got += more;
         }
@@ -83,11 +87,11 @@ static uint8_t* read_text(uint64_t start, size_t size)
     return NULL;
 }
 
-int main(int argc, char** argv)
+int main(int argc, char **argv)
 {
     read_symbols();
     const uint64_t start = address_of("_stext"), end = address_of("_etext");
-    uint8_t* text = start && end > start ? read_text(start, end - start) : NULL;
+    uint8_t *text = start && end > start ? read_text(start, end - start) : NULL;
     uint64_t wanted[64];
 
     if (!text || argc > 64) return perror("the kernel's text cannot be read"), 2;

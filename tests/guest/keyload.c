@@ -51,7 +51,7 @@ static int work(key_serial_t ring, int process, long count, size_t size, long pa
     return write(STDOUT_FILENO, line, length) != length;
 }
 
-int main(int argc, char** argv)
+int main(int argc, char **argv)
 {
     if (argc < 5) {
         fprintf(stderr, "usage: %s RING PROCESSES COUNT SIZE [PAUSE]\n", argv[0]);
@@ -66,7 +66,7 @@ int main(int argc, char** argv)
     sigaction(SIGTERM, &action, NULL);
 
     const double start = now();
-    pid_t* children = calloc(processes, sizeof(*children));
+    pid_t *children = calloc(processes, sizeof(*children));
     for (int i = 0; i < processes; i++)
         if ((children[i] = fork()) == 0) return work(ring, i, count, size, pause);
     int failed = 0;

@@ -10,12 +10,12 @@
 
 int main(int argc, char **argv)
 {
-	int link = argc == 2 ? bpf_obj_get(argv[1]) : -1;
+    int link = argc == 2 ? bpf_obj_get(argv[1]) : -1;
 
-	if (link < 0) {
-		perror(argc == 2 ? argv[1] : "usage: link_detach PIN");
-		return 1;
-	}
-	puts(bpf_link_detach(link) ? strerror(errno) : "detached");
-	return 0;
+    if (link < 0) {
+        perror(argc == 2 ? argv[1] : "usage: link_detach PIN");
+        return 1;
+    }
+    puts(bpf_link_detach(link) ? strerror(errno) : "detached");
+    return 0;
 }

@@ -11,7 +11,7 @@ static pthread_barrier_t start;
 static atomic_int got;
 static int rounds;
 
-static void* request(void* keyring)
+static void *request(void *keyring)
 {
     char description[64];
 
@@ -23,7 +23,7 @@ static void* request(void* keyring)
     return NULL;
 }
 
-int main(int argc, char** argv)
+int main(int argc, char **argv)
 {
     pthread_t thread[64];
 
@@ -31,7 +31,7 @@ int main(int argc, char** argv)
     rounds = atoi(argv[1]);
     pthread_barrier_init(&start, NULL, argc - 2);
     for (int i = 2; i < argc; i++)
-        if (pthread_create(&thread[i - 2], NULL, request, (void*)atol(argv[i]))) return 1;
+        if (pthread_create(&thread[i - 2], NULL, request, (void *)atol(argv[i]))) return 1;
     for (int i = 2; i < argc; i++) pthread_join(thread[i - 2], NULL);
     printf("%d\n", got);
     return 0;
