@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A good list with some bytes changed, through the whole appraisal: under the quote of the good one,
-// and under a quote of its own, as a host that measured it so would send it.
+// A good list with some bytes changed, through the whole appraisal: under the quote of the good
+// one, and under a quote of its own, as a host that measured it so would send it.
 #include "mutation.h"
 
 using namespace keyscribe;
