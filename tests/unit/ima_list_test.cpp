@@ -83,14 +83,16 @@ struct Setting {
                          .now = std::time(nullptr)},
                         basis);
     }
-    /// The findings of the kernel's list: "ima-unsigned@1", notes in brackets.
+    /// What counts, "ima-unsigned@1", and in brackets the notes of the kernel's list.
     std::string findings() {
         std::string told;
-        for (const Finding& finding : appraisal().findings) {
+        const Appraisal result = appraisal();
+        for (const Finding& finding : result.findings) {
             const std::string one =
                 std::string(finding.code) +
                 (finding.entry ? '@' + std::to_string(*finding.entry) : std::string());
             const bool note = finding.weight == Weight::kNote;
+            if (note && finding.list != "ima") continue;
             told += (told.empty() ? "" : " ") + (note ? '[' + one + ']' : one);
         }
         return told;
