@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "controller/list/list_reader.h"
+#include "controller/service/appraise/appraise.h"
 #include "controller/service/appraise/tpm2_quote_files.h"
 #include "support.h"
 #include "tests/support/host.h"

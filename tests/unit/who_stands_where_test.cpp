@@ -8,8 +8,10 @@
 #include <set>
 
 #include "controller/keyrings/keyring_model.h"
+#include "controller/list/template_data.h"
 #include "controller/service/appraise/judge.h"
 #include "controller/service/report/key_view.h"
+#include "support.h"
 #include "tests/support/host.h"
 
 namespace keyscribe::report {
