@@ -111,6 +111,19 @@ TEST(BlockedFiles, AsSha256sumEscapesNames) {
     }
 }
 
+TEST(BlockedFiles, HexAloneByItsLength) {
+    const auto files = BlockedFiles::parse("\n# comment\n" + std::string(64, 'b') + "  /bin/x\n" +
+                                               std::string(40, 'c') + "\n" + std::string(128, 'd'),
+                                           "f");
+    ASSERT_TRUE(files);
+    EXPECT_TRUE(files->contains("sha256", Buffer(32, 0xbb)));
+    EXPECT_TRUE(files->contains("sha1", Buffer(20, 0xcc)));
+    EXPECT_TRUE(files->contains("sha512", Buffer(64, 0xdd)));
+    EXPECT_FALSE(files->contains("sha256", Buffer(32, 0xcc)));
+    for (const char* wrong : {"xyz", "abc", "sha256:abcd", "0011223344"})
+        EXPECT_FALSE(BlockedFiles::parse(wrong, "f")) << wrong;
+}
+
 TEST(BlockedFiles, EachAlgorithmByItsName) {
     const std::string sm3(64, 'a');
     const auto files = BlockedFiles::parse("sm3:" + sm3 + "\nSHA1:" + std::string(40, 'B') +
