@@ -40,7 +40,6 @@ Result<void> read_into(const std::string& file, Parse parse, To& to) {
     if (file.empty()) return {};
     const auto mapped = MappedFile::open(file);
     if (!mapped) return std::unexpected(mapped.error());
-    if (mapped->bytes().empty()) return fail("the file is empty", file);
     auto parsed = parse(text_of(*mapped), file);
     if (!parsed) return std::unexpected(parsed.error());
     to = std::move(*parsed);

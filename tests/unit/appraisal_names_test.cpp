@@ -74,6 +74,12 @@ TEST(AppraisalNames, ThatMayMatchAreNot) {
         EXPECT_EQ(check(text), "good") << text;
 }
 
+TEST(AppraisalPolicy, AnEmptyFileIsTheDefaults) {
+    EXPECT_EQ(check(""), "good");
+    EXPECT_EQ(check("# [keys]\n"), "good");
+    EXPECT_EQ(parse_policy("", "p")->chain.signers, AppraisalPolicy().chain.signers);
+}
+
 TEST(AppraisalNames, TheShippedPolicyHasNoneThatMatchesNothing) {
     EXPECT_EQ(
         check(testing::read_file(FIXTURES "/../../controller/service/appraise/appraisal.toml")),
