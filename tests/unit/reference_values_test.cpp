@@ -96,17 +96,5 @@ TEST(AttestationKeys, AreTheSameInPemAndInTpmtPublic) {
     EXPECT_FALSE(AttestationKey::from_pem(maker.pem()));
 }
 
-TEST(BlockedFiles, AsSha256sumWritesThem) {
-    const std::string digest(64, 'b');
-    const auto files = BlockedFiles::parse(
-        "\n# comment\n" + digest + "  /bin/x\nsha1:" + std::string(40, 'c') + "\n", "f");
-    ASSERT_TRUE(files);
-    EXPECT_TRUE(files->contains("sha256", Buffer(32, 0xbb)));
-    EXPECT_TRUE(files->contains("sha1", Buffer(20, 0xcc)));
-    EXPECT_FALSE(files->contains("sha256", Buffer(32, 0xcc)));
-    for (const char* wrong : {"xyz", "abc", "sha256:abcd", "md5:00112233445566778899aabbccddeeff"})
-        EXPECT_FALSE(BlockedFiles::parse(wrong, "f")) << wrong;
-}
-
 }  // namespace reference_values_test
 }  // namespace keyscribe::appraise
