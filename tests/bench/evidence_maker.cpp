@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
               host_entries = std::atoi(argv[6]), many_entries = std::atoi(argv[7]);
     std::filesystem::create_directories(directory / "references");
     std::filesystem::create_directories(directory / "hosts");
+    std::filesystem::create_directories(directory / "ak");
 
     const auto issuer = rsa_key(), key = rsa_key();
     std::vector<Buffer> certificates;
@@ -95,11 +96,10 @@ int main(int argc, char** argv) {
     for (int i = 0; i < hosts; ++i) {
         Host host;
         host.builtin = big.builtin;
-        if (i % 2 == 1) {
-            host.quote.key = Host::shared_key(10);
-            host.quote.scheme = TPM2_ALG_ECDSA;
-            if (i == 1) write(directory / "ecdsa.pem", host.quote.pem());
-        }
+        // Each its own: evidence of one key twice in a run is a finding.
+        host.quote.key = i % 2 == 1 ? ec_key("P-256") : rsa_key();
+        if (i % 2 == 1) host.quote.scheme = TPM2_ALG_ECDSA;
+        write(directory / "ak" / (std::to_string(i) + ".pem"), host.quote.pem());
         fill(host, i, host_entries - 6);  // begin() wrote six
         write(directory / "hosts" / (std::to_string(i) + ".evidence"), host.encoded());
     }

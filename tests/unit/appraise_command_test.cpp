@@ -2,6 +2,8 @@
 // `keyscribe appraise` and `keyscribe ak check`, as a service calls them.
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "controller/cli/commands.h"
 #include "support.h"
 #include "tests/support/setting.h"
@@ -24,9 +26,10 @@ struct Done {
         std::string codes;
         std::istringstream lines(output);
         for (std::string line; std::getline(lines, line);) {
-            codes += codes.empty() ? "" : "; ";
-            for (const json& finding : json::parse(line)["findings"])
+            const json told = json::parse(line);
+            for (const json& finding : told["findings"])
                 if (finding["weight"] != "note") codes += finding["code"].get<std::string>();
+            codes += ';';
         }
         return codes;
     }
@@ -94,13 +97,13 @@ TEST_F(AppraiseCommand, EachHostHasItsKeyAndItsNonce) {
     const Done done =
         appraise(folders({path("a/one.example.com.evidence"), path("a/two.example.com.evidence")}));
     EXPECT_EQ(done.status, 0) << done.output << done.errors;
-    EXPECT_EQ(done.codes(), "; ");
+    EXPECT_EQ(done.codes(), ";;");
     // Under the other's name it is another key.
     std::filesystem::copy_file(path("a/one.example.com.evidence"),
                                path("b/two.example.com.evidence"));
     const Done other = appraise(folders({path("b/two.example.com.evidence")}));
     EXPECT_EQ(other.status, 2);
-    EXPECT_EQ(other.codes(), "ak-mismatch");
+    EXPECT_EQ(other.codes(), "ak-mismatch;");
 }
 
 TEST_F(AppraiseCommand, AHostWithoutAKeyOrANonceIsRefused) {
@@ -128,7 +131,7 @@ TEST_F(AppraiseCommand, EvidenceOfOneKeyTwiceIsAFinding) {
     const Done done = appraise(
         folders({path("a/one.evidence"), path("a/two.evidence"), "--state", path("states")}));
     EXPECT_EQ(done.status, 1);
-    EXPECT_EQ(done.codes(), "ak-repeated; ak-repeated");
+    EXPECT_EQ(done.codes(), "ak-repeated;ak-repeated;");
     EXPECT_TRUE(std::filesystem::is_empty(path("states")));
 }
 
@@ -146,7 +149,7 @@ TEST_F(AppraiseCommand, AStateIsKeptAndGoesOn) {
     host("one", 0);
     const auto arguments = folders({path("a/one.evidence"), "--state", path("states")});
     EXPECT_EQ(appraise(arguments).status, 0);
-    EXPECT_EQ(appraise(arguments).codes(), "quote-repeated");
+    EXPECT_EQ(appraise(arguments).codes(), "quote-repeated;");
     host("one", 0);
     const Done done = appraise(arguments);
     EXPECT_EQ(done.status, 0) << done.output;
@@ -199,7 +202,7 @@ TEST_F(AppraiseCommand, AStateGoesWithTpm2QuotesFiles) {
     other.list.aggregate();
     host.list = other.list;
     write();
-    EXPECT_EQ(appraise(arguments).codes(), "state-diverged");
+    EXPECT_EQ(appraise(arguments).codes(), "state-diverged;");
 }
 
 TEST_F(AppraiseCommand, AkCheckTakesTheThreeTogether) {

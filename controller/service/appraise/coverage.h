@@ -11,6 +11,10 @@
 
 namespace keyscribe::appraise {
 
+/// A host that is told 64 different policies in one boot is no usual one, and each may be as long
+/// as the list: the rules of further ones are not read, and that is a finding.
+inline constexpr std::size_t kMaxPolicies = 64;
+
 /// The rules of a keyscribe:policy record. Error: a text that this build does not understand.
 Result<policy::Policy> parse_measuring_policy(const list::Policy& record);
 

@@ -88,7 +88,11 @@ bool KeyJudge::is_named(const Key& ring) const {
 
 void KeyJudge::policy(const list::Policy& record) {
     named_.clear();
-    auto parsed = parse_measuring_policy(record);
+    // The rules of further ones are not read: measuring_policy.cpp tells it, and that
+    // contraindicates.
+    auto parsed = ++policies_ <= kMaxPolicies
+                      ? parse_measuring_policy(record)
+                      : Result<policy::Policy>(fail("more policies than are read"));
     in_force_ = parsed ? std::move(*parsed) : policy::Policy{};
 }
 

@@ -100,6 +100,7 @@ class KeyJudge {
     std::vector<KeyVerdict> verdicts_;                             // by LinkId
     std::vector<Presence> presences_;
     policy::Policy in_force_;                   // the last of the list
+    std::size_t policies_ = 0;                  // so far
     std::set<std::string, std::less<>> named_;  // keyrings that a baseline says a rule names
 };
 

@@ -14,10 +14,6 @@ namespace {
 
 namespace cbor = list::cbor;
 
-/// A host that is told 64 different policies in one boot is no usual one, and each may be as long
-/// as the list: the rules of further ones are not read, and that is a finding.
-constexpr std::size_t kMaxPolicies = 64;
-
 void append_sized(std::vector<std::uint8_t>& to, std::string_view text) {
     std::uint8_t size[4];
     store_le32(size, static_cast<std::uint32_t>(text.size()));
