@@ -88,8 +88,7 @@ bool KeyJudge::is_named(const Key& ring) const {
 
 void KeyJudge::policy(const list::Policy& record) {
     named_.clear();
-    auto parsed = parse_measuring_policy(record);
-    in_force_ = parsed ? std::move(*parsed) : policy::Policy{};
+    last_policy_ = record;
 }
 
 void KeyJudge::baseline(const list::BaselineBegin& begin) {
@@ -346,6 +345,7 @@ void KeyJudge::tell_missing(const KeyringModel& model) {
 
 void KeyJudge::finish(const KeyringModel& model) {
     verdicts_.resize(model.links());
+    if (auto parsed = parse_measuring_policy(last_policy_)) in_force_ = std::move(*parsed);
     tell_unwatched(model);
     tell_timed_out(model);
     collect_presences(model);
