@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The integers of IMA's binary list.
+// Integers in bytes: little-endian in IMA's binary list, big-endian in TPM structures and signatures.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,11 @@ namespace keyscribe::base {
 constexpr std::uint32_t load_le32(const std::uint8_t* from) {
     return std::uint32_t{from[0]} | std::uint32_t{from[1]} << 8 | std::uint32_t{from[2]} << 16 |
            std::uint32_t{from[3]} << 24;
+}
+
+constexpr std::uint32_t load_be32(const std::uint8_t* from) {
+    return std::uint32_t{from[0]} << 24 | std::uint32_t{from[1]} << 16 |
+           std::uint32_t{from[2]} << 8 | std::uint32_t{from[3]};
 }
 
 constexpr void store_le32(std::uint8_t* to, std::uint32_t value) {

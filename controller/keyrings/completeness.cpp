@@ -4,14 +4,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "controller/list/cbor_reader.h"
+#include "controller/list/record.h"
 
 namespace keyscribe::keyrings {
 namespace {
-
-namespace cbor = list::cbor;
-
-constexpr std::string_view kPrefix = "keyscribe:";
 
 /// A line that is neither empty nor a comment.
 bool has_rule(std::string_view text) {
@@ -29,28 +25,22 @@ bool has_rule(std::string_view text) {
 }
 
 /// Whether the daemon measures anything by this policy. A record without files whose digest is
-/// not that of no files hides its rules: it counts as one that has some.
-bool has_rules(Bytes buf) {
-    const auto fields = cbor::Map::parse(buf);
-    const auto files = fields ? (*fields)["files"] : std::nullopt;
-    if (!files || files->kind != cbor::Kind::kArray) return true;
-    if (files->content.empty()) {
-        const auto digest = fields->bytes("digest");
-        return !digest || !std::ranges::equal(*digest, Bytes(hash(Algorithm::kSha256, {})));
-    }
-    for (Bytes rest = files->content; !rest.empty();) {
-        const auto file = cbor::Map::of(cbor::next(rest));
-        const auto text = file ? file->name("text") : std::nullopt;
-        if (!text || has_rule(*text)) return true;
-    }
-    return false;
+/// not that of no files hides its rules: it counts as one that has some, as a malformed one does.
+bool has_rules(const Result<list::Record>& record) {
+    const auto* policy = record ? std::get_if<list::Policy>(&*record) : nullptr;
+    if (policy == nullptr) return true;
+    if (policy->files.empty())
+        return !std::ranges::equal(policy->digest, Bytes(list::policy_digest({})));
+    return std::ranges::any_of(policy->files,
+                               [](const list::PolicyFile& file) { return has_rule(file.text); });
 }
 
 }  // namespace
 
 void Completeness::record(const list::LogicalRecord& record) {
-    if (!record.name.starts_with(kPrefix)) return;
-    const std::string_view kind = record.name.substr(kPrefix.size());
+    const auto told = list::record_kind(record.name);
+    if (!told) return;
+    const std::string_view kind = *told;
     if (kind == "baseline") {
         if (open_)
             ++open_->keys;
@@ -61,7 +51,7 @@ void Completeness::record(const list::LogicalRecord& record) {
         due_ = Due{std::string(kind), record.entry};
     } else if (kind == "policy") {
         open_.reset();
-        if (has_rules(record.buf))
+        if (has_rules(list::parse_record(record.name, record.buf)))
             due_ = Due{"policy", record.entry};
         else
             due_.reset();
@@ -74,27 +64,27 @@ void Completeness::record(const list::LogicalRecord& record) {
 
 void Completeness::begin(const list::LogicalRecord& record) {
     if (open_) tell("a baseline that begins before the one before it has ended", record.entry);
-    const auto fields = cbor::Map::parse(record.buf);
-    const auto keyrings = fields ? (*fields)["keyrings"] : std::nullopt;
+    const auto parsed = list::parse_record(record.name, record.buf);
+    const auto* told = parsed ? std::get_if<list::BaselineBegin>(&*parsed) : nullptr;
     // "order" is of those keyrings alone that several tasks changed at once.
     constexpr std::string_view kOfAll[] = {"start", "restart", "policy", "loss", "missed"};
-    const auto reason = fields ? fields->text("reason") : std::nullopt;
-    open_ = Open{.entry = record.entry,
-                 .all = reason && std::ranges::find(kOfAll, *reason) != std::end(kOfAll)};
-    if (keyrings && keyrings->kind == cbor::Kind::kArray) open_->keyrings = keyrings->number;
+    open_ = Open{.entry = record.entry};
+    if (told == nullptr) return;  // malformed: the judge tells it
+    open_->keyrings = told->keyrings.size();
+    open_->all = std::ranges::find(kOfAll, told->reason) != std::end(kOfAll);
 }
 
 void Completeness::end(const list::LogicalRecord& record) {
     if (!open_) return tell("a baseline that ends and was not begun", record.entry);
     const Open told = *std::exchange(open_, std::nullopt);
-    const auto fields = cbor::Map::parse(record.buf);
-    const auto keyrings = fields ? fields->uint("keyrings") : std::nullopt,
-               keys = fields ? fields->uint("keys") : std::nullopt;
-    if (!keyrings || !keys) return;  // malformed: the judge tells it, and the baseline stays due
-    if (*keyrings != told.keyrings || *keys != told.keys)
-        return tell("a baseline of " + std::to_string(*keyrings) + " keyrings and " +
-                        std::to_string(*keys) + " keys, of which " + std::to_string(told.keyrings) +
-                        " and " + std::to_string(told.keys) + " were told",
+    const auto parsed = list::parse_record(record.name, record.buf);
+    const auto* ended = parsed ? std::get_if<list::BaselineEnd>(&*parsed) : nullptr;
+    if (ended == nullptr) return;  // malformed: the judge tells it, and the baseline stays due
+    if (ended->keyrings != told.keyrings || ended->keys != told.keys)
+        return tell("a baseline of " + std::to_string(ended->keyrings) + " keyrings and " +
+                        std::to_string(ended->keys) + " keys, of which " +
+                        std::to_string(told.keyrings) + " and " + std::to_string(told.keys) +
+                        " were told",
                     record.entry);
     if (told.all) due_.reset();
 }

@@ -115,6 +115,7 @@ TEST_F(KeptStates, CountersDoNotGoBack) {
     const Buffer state = kept(run({}));
     host_.quote.clock -= 2;
     EXPECT_EQ(codes_of(run(state)), "state-back");
+    // The list says after how many resets it was begun.
     host_.quote.reset_count -= 1;
     EXPECT_EQ(codes_of(run(state)), "state-back tpm-other");
 }

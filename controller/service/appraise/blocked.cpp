@@ -12,7 +12,7 @@
 namespace keyscribe::appraise {
 namespace {
 
-constexpr std::string_view kBlanks = " \t";
+constexpr std::string_view kSpaces = " \t";
 
 std::string_view without_comment(std::string_view line) {
     if (line.starts_with('#')) return {};
@@ -24,8 +24,8 @@ struct FirstWord {
 };
 
 FirstWord split(std::string_view line) {
-    const std::size_t end = std::min(line.find_first_of(kBlanks), line.size());
-    const std::size_t next = line.find_first_not_of(kBlanks, end);
+    const std::size_t end = std::min(line.find_first_of(kSpaces), line.size());
+    const std::size_t next = line.find_first_not_of(kSpaces, end);
     return {line.substr(0, end), next == line.npos ? std::string_view() : line.substr(next)};
 }
 

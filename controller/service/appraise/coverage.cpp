@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "controller/service/appraise/finding.h"
 #include "policy/parser.h"
 
 namespace keyscribe::appraise {
@@ -42,9 +43,9 @@ bool covers_type(const policy::Policy& policy, std::string_view ring, std::uint3
 Result<policy::Policy> parse_measuring_policy(const list::Policy& record) {
     std::vector<policy::Source> sources;
     for (const list::PolicyFile& file : record.files)
-        sources.push_back({std::string(file.name), std::string(file.text)});
+        sources.push_back({printable(file.name), std::string(file.text)});
     auto parsed = policy::parse(sources);
-    if (!parsed) return fail(policy::to_string(parsed.error()));
+    if (!parsed) return fail(policy::headline(parsed.error().errors.front(), "error"));
     return std::move(*parsed);
 }
 

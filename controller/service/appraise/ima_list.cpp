@@ -3,16 +3,12 @@
 
 #include <algorithm>
 
+#include "controller/base/little_endian.h"
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/ima_signature.h"
 
 namespace keyscribe::appraise {
 namespace {
-
-std::uint32_t load_be32(Bytes from) {
-    return std::uint32_t{from[0]} << 24 | std::uint32_t{from[1]} << 16 |
-           std::uint32_t{from[2]} << 8 | from[3];
-}
 
 std::string key_id_text(std::uint32_t id) {
     const std::uint8_t bytes[] = {
@@ -27,7 +23,7 @@ std::vector<std::uint32_t> key_ids(const Material& material,
                                    const std::vector<Bytes>& certificates) {
     std::vector<std::uint32_t> ids;
     const auto add = [&ids](Bytes id) {
-        if (id.size() >= 4) ids.push_back(load_be32(id.last(4)));
+        if (id.size() >= 4) ids.push_back(load_be32(id.last(4).data()));
     };
     for (const Bytes der : certificates)
         if (const auto view = keyrings::view_certificate(der); view && view->subject_key_id)

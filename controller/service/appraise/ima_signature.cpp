@@ -19,11 +19,6 @@ constexpr ObjectName kObjectNames[] = {
     {"2.16.840.1.101.3.4.3.19", "ML-DSA-87"},
 };
 
-std::uint32_t load_be32(Bytes from) {
-    return std::uint32_t{from[0]} << 24 | std::uint32_t{from[1]} << 16 |
-           std::uint32_t{from[2]} << 8 | from[3];
-}
-
 }  // namespace
 
 bool is_of_type(Bytes xattr, XattrType type) {
@@ -42,7 +37,7 @@ std::expected<ImaSignature, std::string> parse_ima_signature(Bytes xattr) {
     if (version != 3 && (version != 2 || verity))
         return std::unexpected("is of version " + std::to_string(version));
     ImaSignature signature{.hash = kernel_hash_numbered(xattr[2]),
-                           .key_id = load_be32(xattr.subspan(3, 4)),
+                           .key_id = load_be32(xattr.subspan(3, 4).data()),
                            .value = xattr.subspan(kHeader),
                            .of_file_id = version == 3,
                            .type = xattr[0]};

@@ -88,12 +88,7 @@ bool KeyJudge::is_named(const Key& ring) const {
 
 void KeyJudge::policy(const list::Policy& record) {
     named_.clear();
-    // The rules of further ones are not read: measuring_policy.cpp tells it, and that
-    // contraindicates.
-    auto parsed = ++policies_ <= kMaxPolicies
-                      ? parse_measuring_policy(record)
-                      : Result<policy::Policy>(fail("more policies than are read"));
-    in_force_ = parsed ? std::move(*parsed) : policy::Policy{};
+    last_policy_ = record;
 }
 
 void KeyJudge::baseline(const list::BaselineBegin& begin) {
@@ -350,6 +345,7 @@ void KeyJudge::tell_missing(const KeyringModel& model) {
 
 void KeyJudge::finish(const KeyringModel& model) {
     verdicts_.resize(model.links());
+    if (auto parsed = parse_measuring_policy(last_policy_)) in_force_ = std::move(*parsed);
     tell_unwatched(model);
     tell_timed_out(model);
     collect_presences(model);

@@ -44,7 +44,7 @@ class KeyJudge {
         kept_ = kept;
         added_ = added;
     }
-    /// The policy that is in force from this entry on.
+    /// The policy that is in force from here on: the last one says which keyrings rules name.
     void policy(const list::Policy& record);
     void baseline(const list::BaselineBegin& begin);
     /// The model has taken a record. `facts`: what it says of a key, or nullptr.
@@ -99,6 +99,7 @@ class KeyJudge {
     std::unordered_map<keyrings::KeyId, std::uint64_t> timeouts_;  // the entry that tells of it
     std::vector<KeyVerdict> verdicts_;                             // by LinkId
     std::vector<Presence> presences_;
+    list::Policy last_policy_;                  // views into the list
     policy::Policy in_force_;                   // the last of the list
     std::size_t policies_ = 0;                  // so far
     std::set<std::string, std::less<>> named_;  // keyrings that a baseline says a rule names

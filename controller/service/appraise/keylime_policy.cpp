@@ -14,8 +14,6 @@ using nlohmann::json;
 /// Push mode looks at no list of a policy that is said to be of another generator than the last.
 constexpr int kGenerator = 3;
 
-bool is_glob(const std::string& name) { return name.find_first_of("*?") != name.npos; }
-
 /// What the text list writes as it is; Keylime hashes what it reads there.
 bool is_plain(const std::string& name) {
     return !name.empty() && std::ranges::all_of(name, [](char letter) {

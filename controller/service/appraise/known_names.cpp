@@ -29,8 +29,6 @@ std::size_t distance(std::string_view from, std::string_view to) {
     return row.back();
 }
 
-bool is_glob(std::string_view name) { return name.find_first_of("*?") != name.npos; }
-
 bool has_control_or_outer_blank(std::string_view name) {
     return name.starts_with(' ') || name.ends_with(' ') ||
            std::ranges::any_of(name, [](char letter) {

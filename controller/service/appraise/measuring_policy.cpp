@@ -3,85 +3,52 @@
 
 #include <algorithm>
 
-#include "controller/base/little_endian.h"
-#include "controller/list/cbor_reader.h"
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/coverage.h"
-#include "policy/parser.h"
 
 namespace keyscribe::appraise {
 namespace {
 
-namespace cbor = list::cbor;
-
-void append_sized(std::vector<std::uint8_t>& to, std::string_view text) {
-    std::uint8_t size[4];
-    store_le32(size, static_cast<std::uint32_t>(text.size()));
-    to.insert(to.end(), std::begin(size), std::end(size));
-    to.insert(to.end(), text.begin(), text.end());
-}
-
-bool is_glob(std::string_view name) { return name.find_first_of("*?") != name.npos; }
+/// A host that is told 64 different policies in one boot is no usual one, and each may be as long
+/// as the list: the rules of further ones are not read, and that is a finding.
+constexpr std::size_t kMaxPolicies = 64;
 
 }  // namespace
 
 void MeasuringPolicies::record(const list::LogicalRecord& record) {
-    if (record.name == "keyscribe:policy")
-        in_force(record.entry, record.buf);
-    else if (record.name == "keyscribe:baseline-begin")
-        baseline(record.buf);
+    const auto kind = list::record_kind(record.name);
+    if (kind != "policy" && kind != "baseline-begin") return;
+    const auto parsed = list::parse_record(record.name, record.buf);
+    if (!parsed) return;  // the judge tells it
+    if (const auto* policy = std::get_if<list::Policy>(&*parsed)) in_force(record.entry, *policy);
+    if (const auto* begin = std::get_if<list::BaselineBegin>(&*parsed)) baseline(*begin);
 }
 
-void MeasuringPolicies::in_force(std::uint64_t number, Bytes buf) {
-    const auto fields = cbor::Map::parse(buf);
-    const auto digest = fields ? fields->bytes("digest") : std::nullopt;
-    const auto list = fields ? (*fields)["files"] : std::nullopt;
-    if (!digest || !list || list->kind != cbor::Kind::kArray) return;  // the judge tells it
-    std::vector<File> files;
-    std::vector<std::uint8_t> all;
-    for (Bytes rest = list->content; !rest.empty();) {
-        const auto file = cbor::Map::of(cbor::next(rest));
-        const auto name = file ? file->name("name") : std::nullopt,
-                   text = file ? file->name("text") : std::nullopt;
-        if (!name || !text) {
-            findings_.add(codes::kRecordMalformed, "a policy's file without name or text",
-                          in_list(number));
-            return;
-        }
-        files.push_back({*name, *text});
-        append_sized(all, *name);
-        append_sized(all, *text);
-    }
+void MeasuringPolicies::in_force(std::uint64_t number, const list::Policy& policy) {
     seen_ = true;
     last_ = number;
     told_.clear();
-    const Digest right = hash(Algorithm::kSha256, all);
-    rules_known_ = std::ranges::equal(Bytes(right), *digest);
+    const Digest right = list::policy_digest(policy.files);
+    rules_known_ = std::ranges::equal(Bytes(right), policy.digest);
     if (!rules_known_)
         // Without files there is nothing that contradicts the digest, but nothing that bears it
         // out: a service that expects certain policies must see their text.
-        findings_.add(codes::kPolicyDigest, files.empty() && policy_.host.policies.empty(),
-                      "the policy's digest " + to_hex(*digest) +
-                          (files.empty() ? " stands there without the files that it is of"
-                                         : " is not that of its files, " + to_hex(right)),
+        findings_.add(codes::kPolicyDigest, policy.files.empty() && policy_.host.policies.empty(),
+                      "the policy's digest " + to_hex(policy.digest) +
+                          (policy.files.empty() ? " stands there without the files that it is of"
+                                                : " is not that of its files, " + to_hex(right)),
                       in_list(number));
-    if (rules_known_) read_rules(number, files);
+    if (rules_known_) read_rules(number, policy);
 }
 
-void MeasuringPolicies::read_rules(std::uint64_t number, const std::vector<File>& files) {
-    std::vector<policy::Source> sources;
-    for (const File& file : files)
-        sources.push_back({printable(file.name), std::string(file.text)});
-    const auto parsed =
-        ++read_ <= kMaxPolicies
-            ? policy::parse(sources)
-            : std::unexpected(policy::Diagnostics{{{.message = "too many policies"}}, 0});
+void MeasuringPolicies::read_rules(std::uint64_t number, const list::Policy& record) {
+    const auto parsed = ++read_ <= kMaxPolicies ? parse_measuring_policy(record)
+                                                : Result<policy::Policy>(fail("too many policies"));
     if (!parsed) {
         rules_known_ = false;
         findings_.add(
             codes::kPolicyUnreadable,
-            "the rules of the policy cannot be read: " +
-                base::printable(policy::headline(parsed.error().errors.front(), "error"), 512),
+            "the rules of the policy cannot be read: " + base::printable(parsed.error().what, 512),
             in_list(number));
         return;
     }
@@ -97,15 +64,9 @@ void MeasuringPolicies::read_rules(std::uint64_t number, const std::vector<File>
 }
 
 /// Where a policy's text is not there, its baselines name the keyrings that it watches.
-void MeasuringPolicies::baseline(Bytes buf) {
-    const auto fields = cbor::Map::parse(buf);
-    const auto rings = fields ? (*fields)["keyrings"] : std::nullopt;
-    if (!rings || rings->kind != cbor::Kind::kArray) return;
-    for (Bytes rest = rings->content; !rest.empty();) {
-        const auto ring = cbor::Map::of(cbor::next(rest));
-        const auto name = ring ? ring->name("name") : std::nullopt;
-        if (!name) return;
-        const auto named = std::ranges::find(policy_.keyrings.watched, *name);
+void MeasuringPolicies::baseline(const list::BaselineBegin& begin) {
+    for (const list::KeyringName& ring : begin.keyrings) {
+        const auto named = std::ranges::find(policy_.keyrings.watched, ring.name);
         if (named != policy_.keyrings.watched.end()) told_.insert(*named);
     }
 }

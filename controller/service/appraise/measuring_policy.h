@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controller/list/record.h"
 #include "controller/list/unfold.h"
 #include "controller/service/appraise/finding.h"
 #include "controller/service/appraise/policy.h"
@@ -28,12 +29,9 @@ class MeasuringPolicies {
     const std::vector<std::pair<unsigned, std::uint64_t>>& other_pcrs() const { return pcrs_; }
 
   private:
-    struct File {
-        std::string_view name, text;
-    };
-    void in_force(std::uint64_t number, Bytes buf);
-    void baseline(Bytes buf);
-    void read_rules(std::uint64_t number, const std::vector<File>& files);
+    void in_force(std::uint64_t number, const list::Policy& policy);
+    void baseline(const list::BaselineBegin& begin);
+    void read_rules(std::uint64_t number, const list::Policy& record);
     bool measures(std::string_view keyring) const;
 
     const AppraisalPolicy& policy_;

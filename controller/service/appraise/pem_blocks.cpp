@@ -9,12 +9,12 @@
 namespace keyscribe::appraise {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\v\f";
+constexpr std::string_view kInLine = " \t\v\f";
 
 std::string_view trimmed(std::string_view text) {
-    const std::size_t first = text.find_first_not_of(kBlanks);
+    const std::size_t first = text.find_first_not_of(kInLine);
     if (first == text.npos) return {};
-    return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+    return text.substr(first, text.find_last_not_of(kInLine) - first + 1);
 }
 
 /// The label of a line that is `-----BEGIN LABEL-----` and nothing else; empty for another line.

@@ -288,6 +288,8 @@ Result<void> check_names(const AppraisalPolicy& policy, const ReferenceValues& r
     return {};
 }
 
+bool is_glob(std::string_view name) { return name.find_first_of("*?") != name.npos; }
+
 bool matches_any(const Names& globs, std::string_view name) {
     return std::ranges::any_of(
         globs, [name](const std::string& glob) { return glob_matches(glob, name); });

@@ -89,5 +89,7 @@ Result<void> check_names(const AppraisalPolicy& policy, const ReferenceValues& r
 
 /// Whether one of the globs (with * and ?) matches.
 bool matches_any(const Names& globs, std::string_view name);
+/// Whether it has a * or ?.
+bool is_glob(std::string_view name);
 
 }  // namespace keyscribe::appraise

@@ -13,6 +13,7 @@
 
 #include "controller/keyrings/certificate_view.h"
 #include "controller/service/appraise/certificate_file.h"
+#include "controller/base/little_endian.h"
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/openssl.h"
 
@@ -167,10 +168,6 @@ bool verifies(EVP_PKEY* key, const Signature& signature, bool rsa_expected, Byte
 std::uint16_t load_be16(const std::uint8_t* from) {
     return static_cast<std::uint16_t>(from[0] << 8 | from[1]);
 }
-std::uint32_t load_be32(const std::uint8_t* from) {
-    return std::uint32_t{load_be16(from)} << 16 | load_be16(from + 2);
-}
-
 std::optional<TPMS_ATTEST> parse_attest(Bytes bytes, Findings& findings) {
     const auto malformed = [&] {
         findings.add(codes::kQuoteMalformed, "the quote is no TPMS_ATTEST from end to end");

@@ -3,12 +3,10 @@
 
 #include <algorithm>
 
-#include "controller/list/cbor_reader.h"
+#include "controller/list/record.h"
 #include "controller/service/appraise/codes.h"
 
 namespace keyscribe::appraise {
-
-namespace cbor = list::cbor;
 
 Wholeness::Wholeness(const AppraisalPolicy& policy, Findings& findings)
     : findings_(findings),
@@ -19,8 +17,9 @@ Wholeness::Wholeness(const AppraisalPolicy& policy, Findings& findings)
 
 void Wholeness::entry(std::uint64_t number, const list::Entry& entry,
                       const TemplateFields& fields) {
-    if (!fields.name.starts_with("keyscribe:")) return;
-    if (fields.name != "keyscribe:batch")
+    const auto kind = list::record_kind(fields.name);
+    if (!kind) return;
+    if (*kind != list::kBatch)
         return record({.entry = number, .name = fields.name, .buf = fields.more[0]});
     auto records = list::Unfolded::of(entry, number);
     if (!records) return;  // the judge tells it
@@ -30,27 +29,22 @@ void Wholeness::entry(std::uint64_t number, const list::Entry& entry,
 void Wholeness::record(const list::LogicalRecord& record) {
     completeness_.record(record);
     policies_.record(record);
-    if (record.name == "keyscribe:start" || record.name == "keyscribe:restart" ||
-        record.name == "keyscribe:tpm")
-        read_tpm(record);
+    const auto kind = list::record_kind(record.name);
+    if (kind == "start" || kind == "restart" || kind == "tpm") read_tpm(record);
 }
 
 void Wholeness::read_tpm(const list::LogicalRecord& record) {
-    const auto fields = cbor::Map::parse(record.buf);
-    const auto about = fields ? (*fields)["tpm"] : std::nullopt;
-    const auto tpm = about ? cbor::Map::of(*about) : std::nullopt;
-    const auto resets = tpm ? tpm->uint("resets") : std::nullopt;
-    const auto banks = tpm ? (*tpm)["banks"] : std::nullopt;
     tpm_.reset();
-    if (!resets || !banks || banks->kind != cbor::Kind::kArray) return;
-    Tpm told{.entry = record.entry, .resets = *resets, .banks = {}};
-    for (Bytes rest = banks->content; !rest.empty();) {
-        const auto name = cbor::next(rest).text();
-        const auto bank = name ? algorithm_named(*name) : std::nullopt;
-        if (!bank || std::ranges::find(told.banks, *bank) != told.banks.end()) return;
-        told.banks.push_back(*bank);
-    }
-    tpm_ = std::move(told);
+    const auto parsed = list::parse_record(record.name, record.buf);
+    if (!parsed) return;  // the judge tells it
+    std::optional<list::TpmFacts> told;
+    if (const auto* start = std::get_if<list::Start>(&*parsed)) told = start->tpm;
+    if (const auto* change = std::get_if<list::TpmChange>(&*parsed)) told = change->tpm;
+    if (!told) return;
+    std::vector<Algorithm> banks = told->banks;
+    std::ranges::sort(banks);
+    if (std::ranges::adjacent_find(banks) != banks.end()) return;
+    tpm_ = Tpm{.entry = record.entry, .resets = told->resets, .banks = std::move(told->banks)};
 }
 
 void Wholeness::finish(const QuoteClaims& claims, const PcrBanks& quoted, bool all_banks) {
