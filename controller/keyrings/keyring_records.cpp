@@ -148,6 +148,11 @@ KeyId KeyringModel::keyring_of(const list::KeyringName& told) {
         const bool same_name = told.name.empty() || key.description == told.name;
         const bool same_owner = !told.uid || !key.owner_known || key.uid == *told.uid;
         if (key.is_keyring() && same_name && same_owner) return owned(known);
+        // The kernel's own keyrings live as long as it does, and there is one of each name: where
+        // serial and name do not agree, the name says which one is meant.
+        if (told.name.starts_with('.'))
+            if (const auto named = named_.find(std::string(told.name)); named != named_.end())
+                return named->second;
         destroy(known, place_);
     }
     const auto found = unknown_.find(std::string(told.name));

@@ -11,6 +11,7 @@ check "ready" keyscribe wait ready --timeout 60
 roots=$(keyctl id @u)
 cat >"$work/inside" <<'I'
 exec 2>&1
+keyctl link @u @s
 ring=$(keyctl newring theirs @u)
 key=$(keyctl add user theirs x "$ring")
 echo "ring=$ring key=$key user=$(keyctl id @u) users_session=$(keyctl id @us)"
@@ -20,7 +21,7 @@ keyctl setperm "$key" 0x3f3f0000
 keyctl setperm @u 0x3f3f0000
 I
 chmod 755 "$work" "$work/inside"
-inside=$(setpriv --reuid 1234 --regid 1234 --clear-groups unshare --user --map-root-user bash "$work/inside")
+inside=$(setpriv --reuid 1234 --regid 1234 --clear-groups unshare --user --map-root-user keyctl session - bash "$work/inside" 2>/dev/null)
 eval "$(head -n 1 <<<"$inside")"
 equal "nothing was refused" "$(tail -n +2 <<<"$inside")" ""
 settle

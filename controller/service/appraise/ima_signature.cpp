@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "controller/base/little_endian.h"
+
 namespace keyscribe::appraise {
 namespace {
 

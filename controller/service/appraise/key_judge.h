@@ -101,7 +101,6 @@ class KeyJudge {
     std::vector<Presence> presences_;
     list::Policy last_policy_;                  // views into the list
     policy::Policy in_force_;                   // the last of the list
-    std::size_t policies_ = 0;                  // so far
     std::set<std::string, std::less<>> named_;  // keyrings that a baseline says a rule names
 };
 

@@ -7,14 +7,6 @@
 #include "controller/service/appraise/coverage.h"
 
 namespace keyscribe::appraise {
-namespace {
-
-/// A host that is told 64 different policies in one boot is no usual one, and each may be as long
-/// as the list: the rules of further ones are not read, and that is a finding.
-constexpr std::size_t kMaxPolicies = 64;
-
-}  // namespace
-
 void MeasuringPolicies::record(const list::LogicalRecord& record) {
     const auto kind = list::record_kind(record.name);
     if (kind != "policy" && kind != "baseline-begin") return;
