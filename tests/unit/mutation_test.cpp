@@ -105,7 +105,7 @@ class Bench {
         for (int i = 0; i < 20; ++i) {
             const std::string name = "user " + std::to_string(i);
             good_.push_back(unit("create", fields("create", 1000 + i, ".ima", name, "user")));
-            good_.push_back(unit("setperm", fields("setperm", 300, ".ima", "File signer: 11")));
+            good_.push_back(unit("setperm", fields("setperm", 1000 + i, ".ima", name, "user")));
         }
     }
 
