@@ -6,6 +6,7 @@
 #include "controller/service/appraise/references.h"
 #include "controller/service/appraise/state.h"
 
+using namespace keyscribe;
 using namespace keyscribe::appraise;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -21,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         std::abort();
     }
     if (const auto state = parse_state({data, size}))
-        if (state_header(*state, state->list.size()).back() != '\n') std::abort();
+        if (state_header(*state, state->list, {}).back() != '\n') std::abort();
     (void)matches_any({std::string(text.substr(0, size / 2))}, text.substr(size / 2));
     return 0;
 }

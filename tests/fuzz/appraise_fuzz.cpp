@@ -75,15 +75,18 @@ void judge(Bytes list, unsigned pcr) {
     ListPass pass{.list = list, .pcr = pcr, .start = zeros, .quoted = never};
     Findings findings;
     Judge judge(basis.policy, basis.references, basis.blocked_keys, 1'000'000'000, findings);
+    judge.set_list({}, list);
     const auto all = run(pass, [&](const HashedEntry& entry, PcrBanks&) {
-        if (entry.fields && !entry.violation) judge.entry(entry.number, entry.entry, *entry.fields);
+        if (entry.fields && !entry.violation)
+            judge.entry(entry.number, entry.entry, *entry.fields, 0);
     });
     if (all.reached || all.bytes > list.size()) std::abort();
     judge.finish();
-    ImaJudge ima(basis.policy, judge.ledger(), basis.blocked_files, pass, findings);
+    ImaJudge ima(basis.policy, judge.keys(), basis.blocked_files, pass, findings);
     pass.quoted = all.values;
     pass.threads = 2;
-    const auto again = run(pass, [&](const HashedEntry& entry, PcrBanks&) { ima.entry(entry); });
+    const auto again =
+        run(pass, [&](const HashedEntry& entry, PcrBanks&) { ima.entry(entry, false); });
     if (!again.reached) std::abort();
     for (const Finding& finding : findings.take())
         if (finding.sentence.empty()) std::abort();

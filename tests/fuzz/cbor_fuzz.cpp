@@ -6,7 +6,7 @@
 #include "controller/list/cbor.h"
 #include "controller/list/record.h"
 
-using namespace keyscribe::measure;
+using namespace keyscribe;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const Bytes encoded{data, size};

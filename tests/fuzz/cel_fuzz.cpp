@@ -4,7 +4,7 @@
 
 #include "controller/list/cel.h"
 
-using namespace keyscribe::measure;
+using namespace keyscribe;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;

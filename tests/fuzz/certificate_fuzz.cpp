@@ -6,6 +6,7 @@
 #include "controller/service/appraise/chain.h"
 #include "controller/service/appraise/references.h"
 
+using namespace keyscribe;
 using namespace keyscribe::appraise;
 
 namespace {

@@ -4,7 +4,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    const auto config = keyscribe::parse_config(text, "fuzz.toml");
+    const auto config = keyscribe::settings::parse_config(text, "fuzz.toml");
     if (!config) {
         if (config.error().what.empty() || !config.error().where.starts_with("fuzz.toml:"))
             __builtin_trap();

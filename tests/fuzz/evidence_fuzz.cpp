@@ -5,6 +5,7 @@
 
 #include "controller/evidence/evidence.h"
 
+using namespace keyscribe;
 using namespace keyscribe::evidence;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -11,7 +11,7 @@
 #include "controller/keyrings/certificate.h"
 #include "controller/keyrings/keyring_model.h"
 
-using namespace keyscribe::model;
+using namespace keyscribe;
 
 namespace {
 

@@ -4,17 +4,17 @@
 
 #include "controller/host/measure/list_mender.h"
 
-using namespace keyscribe::measure;
+using namespace keyscribe;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view line(reinterpret_cast<const char*>(data), size);
-    const auto entry = entry_of_line(line);
+    const auto entry = measure::entry_of_line(line);
     if (!entry) return 0;
     const Digest digest = hash(Algorithm::kSha1, entry->template_data);
     // What it says has one form; a PCR's number and the hexadecimal digits may have several.
     const std::string again =
-        text_line(entry->pcr, digest, entry->template_name, entry->template_data);
-    const auto same = entry_of_line({again.data(), again.size() - 1});
+        measure::text_line(entry->pcr, digest, entry->template_name, entry->template_data);
+    const auto same = measure::entry_of_line({again.data(), again.size() - 1});
     if (!same || same->pcr != entry->pcr || same->template_name != entry->template_name ||
         same->template_data != entry->template_data)
         std::abort();

@@ -7,12 +7,13 @@
 #include "controller/list/record.h"
 #include "controller/list/template_format.h"
 
-using namespace keyscribe::measure;
+using namespace keyscribe;
 
 namespace {
 
 void look_at(const list::Entry& entry) {
-    (void)text_line(entry.pcr, entry.stored_digest, entry.template_name, entry.template_data);
+    (void)measure::text_line(entry.pcr, entry.stored_digest, entry.template_name,
+                             entry.template_data);
     const auto fields = list::decode_fields(entry.template_name, entry.template_data);
     if (!fields) return;
     std::size_t size =
@@ -43,7 +44,7 @@ void read(Bytes list, Algorithm digests) {
             std::abort();
         end += one.size;
         if (length != 0 && digests == Algorithm::kSha1 &&
-            encode_entry(one.pcr, one.template_name, one.template_data).size() != one.size)
+            measure::encode_entry(one.pcr, one.template_name, one.template_data).size() != one.size)
             std::abort();
         look_at(one);
         replay.add(one);

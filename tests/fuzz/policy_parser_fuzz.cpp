@@ -13,6 +13,7 @@
 #include "policy/limits.h"
 #include "policy/parser.h"
 
+using namespace keyscribe;
 using namespace keyscribe::policy;
 
 namespace {

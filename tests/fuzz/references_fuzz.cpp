@@ -10,6 +10,7 @@
 #include "controller/service/appraise/efi_signatures.h"
 #include "controller/service/appraise/quote.h"
 
+using namespace keyscribe;
 using namespace keyscribe::appraise;
 using keyscribe::Bytes;
 
