@@ -165,11 +165,12 @@ check "a restarted daemon" grep -qw restarted <<<"$found"
 verdict "a restart that is allowed" "$(policy_file=$work/restarts.toml appraised restarted)" \
     "1 contraindicated ima-signature-key"
 
-# The very key that signed the other file, too late to be welcome: it is known now, and a rogue.
+# The very key that signed the other file. It is no reference value, so it vouches for no file.
 check "a rogue key" keyctl padd asymmetric "" "$ima_keys" <"$work/rogue.der"
 settle
 check "evidence" evidence rogue
-verdict "the rogue key" "$(policy_file=$work/restarts.toml appraised rogue)" "1 contraindicated key-unknown"
+verdict "the rogue key" "$(policy_file=$work/restarts.toml appraised rogue)" \
+    "1 contraindicated ima-signature-key key-unknown"
 
 # Three times what the ring holds; more would take so long that the watchdog looks into it.
 systemctl kill -s STOP keyscribed
@@ -182,7 +183,7 @@ check "evidence" evidence lost
 # long that it says so.
 verdict "lost events" "$(policy_file=$work/restarts.toml appraised lost |
     sed -E 's/ (key-unidentified|chain-broken|detached)//g')" \
-    "1 contraindicated events-lost key-unknown"
+    "1 contraindicated events-lost ima-signature-key key-unknown"
 
 equal "a report of it" "$(policy_file=$work/restarts.toml reported lost)" "1 Contraindicated"
 # For Keylime the same certificates.

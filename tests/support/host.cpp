@@ -52,6 +52,7 @@ void Host::begin() {
     list.aggregate(aggregate_of(firmware()));
     nlohmann::json start = speaker();
     start["tpm"]["resets"] = quote.reset_count;
+    start["tpm"]["banks"] = banks;
     list.record("start", start);
     list.record("policy", policy(rules));
     baseline();

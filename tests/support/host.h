@@ -41,6 +41,8 @@ struct Host {
     Host();
 
     static nlohmann::json bytes(std::string_view text) { return list::cbor_bytes(as_bytes(text)); }
+    /// Of the start record, where the quote is another TPM's than QuoteMaker's.
+    std::vector<std::string> banks{"sha1", "sha256"};
     static nlohmann::json speaker();
     /// keyscribe:policy, of one file with this text.
     static nlohmann::json policy(std::string_view text, unsigned generation = 1);

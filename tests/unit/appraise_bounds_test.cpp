@@ -26,8 +26,8 @@ using testing::ListMaker;
 using testing::Setting;
 using testing::TempDir;
 
-/// A sixteenth of 64 MiB. Of 10 s that would be 0.6 s, and code that is not optimized takes ten times
-/// as long and more; what is not linear takes hours.
+/// A sixteenth of 64 MiB. Of 10 s that would be 0.6 s, and code that is not optimized takes ten
+/// times as long and more; what is not linear takes hours.
 constexpr std::size_t kSize = 4u << 20;
 constexpr rlim_t kSeconds = 10;
 

@@ -24,7 +24,9 @@ TEST_P(CrashTest, EachEventIsMeasuredExactlyOnceWhereverItDies) {
                                      directory.path().string() + ' ' + GetParam() + ' ' +
                                      std::to_string(kDeaths) + " 2>/dev/null");
     ASSERT_EQ(output.status, 0) << output.text;
-    std::istringstream words(output.text);
+    // The last line; those before are the recorder's log.
+    const std::string text = output.text.substr(0, output.text.find_last_not_of('\n') + 1);
+    std::istringstream words(text.substr(text.rfind('\n') + 1));
     std::uint64_t issued = 0;
     unsigned killed = 0;
     words >> issued >> killed;
@@ -46,7 +48,9 @@ TEST_P(CrashTest, EachEventIsMeasuredExactlyOnceWhereverItDies) {
     constexpr unsigned kPcr = 13;
     const auto banks = swtpm.open().banks(kPcr).value();
     list::Replay replay(banks);
-    for (const auto& entry : list::read_list(as_bytes(list)).value()) replay.add(entry);
+    const auto entries = list::read_list(as_bytes(list));
+    ASSERT_TRUE(entries) << to_string(entries.error());
+    for (const auto& entry : *entries) replay.add(entry);
     for (const auto bank : banks)
         EXPECT_EQ(swtpm.pcrread(kPcr, bank), to_hex(replay.value(kPcr, bank)));
 }

@@ -44,7 +44,13 @@ inline Outcome measure_events(const std::string& tcti, const std::filesystem::pa
     }
     const auto start = std::chrono::steady_clock::now();
     std::jthread thread([&](std::stop_token stop) {
-        measure::run_recorder({config, spool, shared, {.version = "test"}}, stop);
+        measure::run_recorder({config,
+                               spool,
+                               shared,
+                               {.version = "test",
+                                .controller_digest = std::vector<std::uint8_t>(32),
+                                .bpf_digest = std::vector<std::uint8_t>(32)}},
+                              stop);
     });
     while (shared.copy().counters.measured < count)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));

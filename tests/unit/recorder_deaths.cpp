@@ -53,7 +53,14 @@ void record(const settings::Config& config, std::uint64_t target, unsigned batch
         spool::PolicyChange{std::make_shared<const settings::LoadedPolicy>(std::move(*loaded)), 1});
     status::SharedStatus status;
     std::jthread recorder([&](std::stop_token stop) {
-        measure::run_recorder({config, spool, status, {.version = "test"}, list_size}, stop);
+        measure::run_recorder({config,
+                               spool,
+                               status,
+                               {.version = "test",
+                                .controller_digest = std::vector<std::uint8_t>(32),
+                                .bpf_digest = std::vector<std::uint8_t>(32)},
+                               list_size},
+                              stop);
     });
     const auto progress = spool.progress();
     for (std::uint64_t number = progress.ring == kRing ? progress.position + 1 : 1;
