@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Integers in bytes: little-endian in IMA's binary list, big-endian in TPM structures and signatures.
+// Integers in bytes: little-endian in IMA's binary list, big-endian in TPM structures and
+// signatures.
 #pragma once
 
 #include <cstdint>

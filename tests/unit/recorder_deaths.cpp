@@ -60,7 +60,7 @@ void record(const settings::Config& config, std::uint64_t target, unsigned batch
                                 .controller_digest = std::vector<std::uint8_t>(32),
                                 .bpf_digest = std::vector<std::uint8_t>(32)},
                                list_size},
-                              stop);
+                              std::move(stop));
     });
     const auto progress = spool.progress();
     for (std::uint64_t number = progress.ring == kRing ? progress.position + 1 : 1;

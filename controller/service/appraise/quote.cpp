@@ -11,9 +11,9 @@
 #include <bit>
 #include <utility>
 
+#include "controller/base/little_endian.h"
 #include "controller/keyrings/certificate_view.h"
 #include "controller/service/appraise/certificate_file.h"
-#include "controller/base/little_endian.h"
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/openssl.h"
 
