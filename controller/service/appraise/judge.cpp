@@ -62,11 +62,12 @@ void Judge::record(const list::LogicalRecord& source, const std::optional<Sha256
             return keys_.tell_beyond_bounds(payload->keyring, number_);
     }
     std::visit([this](const auto& one) { say(one); }, *parsed);
-    if (const auto applied = model_->apply(*parsed, source); !applied) malformed(applied.error());
+    const auto applied = model_->apply(*parsed, source);
     const list::KeyFacts* facts = nullptr;
     if (const auto* event = std::get_if<list::Event>(&*parsed)) facts = &event->key;
     if (const auto* baseline = std::get_if<list::Baseline>(&*parsed)) facts = &baseline->key;
     keys_.changed(*model_, facts, number_);
+    if (!applied) malformed(applied.error());
 }
 
 void Judge::say(const list::Start& start) {

@@ -136,8 +136,13 @@ void KeyJudge::changed(const KeyringModel& model, const list::KeyFacts* facts,
     }
     for (const LinkId link : changes.began) {
         const KeyId key = model.link(link).key;
-        if (key != changes.key) find_material(model, key, facts);
-        evaluate(model, link, entry);
+        if (key == changes.key) {
+            evaluate(model, link, entry);
+            continue;
+        }
+        // A payload before this record, which no record says whose it is.
+        find_material(model, key, facts);
+        evaluate(model, link, model.link(link).since.entry);
     }
 }
 
