@@ -171,7 +171,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"no boot_aggregate",
          [](Setting& s) {
              s.host.list.record("start", Host::speaker());
-             s.host.list.record("policy", {{"digest", cbor_bytes(filled(Algorithm::kSha256, 1))}});
+             s.host.list.record("policy", Host::policy("measure func=KEY_CHECK\n", 1));
          },
          "list-start@0 list-start@1 baseline-missing@1 nothing-judged"},
         {"an empty list", [](Setting&) {}, "list-start nothing-judged"},

@@ -125,7 +125,8 @@ INSTANTIATE_TEST_SUITE_P(
         {"a TPM that was reset",
          [](Setting& s) {
              s.good();
-             s.host.list.record("tpm", {{"time", 1}, {"what", "x"}});
+             s.host.list.record(
+                 "tpm", {{"time", 1}, {"what", "x"}, {"tpm", testing::Host::speaker()["tpm"]}});
          },
          "tpm-reset@8"},
         {"another policy",
