@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/base/printable.h"
 
-#include <fmt/format.h>
-
 #include "controller/base/utf8.h"
 
 namespace keyscribe::base {
+namespace {
+
+void append_octal(std::string& text, unsigned byte) {
+    text += '\\';
+    for (const unsigned shift : {6u, 3u, 0u}) text += static_cast<char>('0' + (byte >> shift & 7));
+}
+
+}  // namespace
 
 std::string printable(std::string_view name, std::size_t limit) {
     std::string text;
@@ -18,7 +24,7 @@ std::string printable(std::string_view name, std::size_t limit) {
             text += rest.substr(0, size);
         else
             for (const char byte : rest.substr(0, size))
-                text += fmt::format("\\{:03o}", static_cast<unsigned char>(byte));
+                append_octal(text, static_cast<unsigned char>(byte));
         rest.remove_prefix(size);
     }
     return shown.size() < name.size() ? text + "..." : text;
