@@ -145,7 +145,7 @@ settle
 equal "as many as were added" "$(records_of create | jq -c 'select(.type == "user" and .plain == null) | .sha256' | wc -l)" ${#names[@]}
 # A baseline names a key once more, so it does not count how often.
 equal "bytes survive" "$(for name in "${names[@]}"; do
-    printf %s "$name" | od -An -tx1 | tr -d ' \n' | { read -r hex; template_data | grep -F "$hex" >/dev/null && echo there; }
+    printf %s "$name" | od -v -An -tx1 | tr -d ' \n' | { read -r hex; template_data | grep -F "$hex" >/dev/null && echo there; }
 done | uniq -c | awk '{ print $1 }')" ${#names[@]}
 equal "records in the binary list" "$("$(dirname "$0")/check_list.py" $list | awk '$1 == "keyscribe:create" { print $2 }')" \
     "$(records_of create | wc -l)"
