@@ -11,7 +11,6 @@
 #include <ctime>
 #include <fstream>
 #include <iterator>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -24,6 +23,7 @@
 #include "controller/host/settings/policy_loader.h"
 #include "controller/keyrings/certificate.h"
 #include "controller/keyrings/keyring_model.h"
+#include "controller/keyrings/signers.h"
 #include "controller/list/unfold.h"
 
 namespace keyscribe::cli {
@@ -42,18 +42,11 @@ struct KeyringsOptions {
     bool verify = false;
 };
 
-/// A key without its certificate, as a record tells it; views into the list.
-struct BareKey {
-    std::string_view algorithm, description;
-    Bytes public_key;
-};
-
 /// The list and what it says.
 struct View {
     std::vector<std::uint8_t> list;
     KeyringModel model;
-    std::multimap<std::string_view, BareKey> bare_keys;  // by each of their key identifiers
-    policy::Policy policy;                               // the last one in the list
+    policy::Policy policy;  // the last one in the list
     std::uint64_t entries = 0;
     std::int64_t now = std::time(nullptr);
 };
@@ -66,16 +59,6 @@ Result<void> read_list(const std::string& path, View& view) {
                                           : "be root, or a member of the group keyscribe");
     view.list.assign(std::istreambuf_iterator<char>(file), {});
     return {};
-}
-
-std::string_view as_text(Bytes bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-void remember_ids(const list::KeyFacts& key, View& view) {
-    for (const Bytes id : key.ids)
-        view.bare_keys.emplace(as_text(id),
-                               BareKey{key.algorithm, key.description, key.public_key});
 }
 
 /// Feeds the records up to the one with the sequence number `at`.
@@ -93,11 +76,8 @@ Result<void> feed_list(std::uint64_t at, View& view) {
             if (const auto* event = std::get_if<list::Event>(&*record)) {
                 done = event->sequence > at;
                 if (done) return;
-                remember_ids(event->key, view);
             }
             view.entries = source.entry + 1;
-            if (const auto* baseline = std::get_if<list::Baseline>(&*record))
-                remember_ids(baseline->key, view);
             if (const auto* told = std::get_if<list::Policy>(&*record)) {
                 auto loaded = settings::policy_of(records::copied(told->files));
                 if (loaded)
@@ -160,41 +140,39 @@ std::string day(std::int64_t seconds) {
     return text;
 }
 
-/// Certificates of the list by subject, for who signed whom.
-using Signers = std::multimap<std::vector<std::uint8_t>, keyrings::Certificate>;
-
-Signers signers_of(const View& view) {
-    Signers signers;
+/// The keys that stand, as signers: each once, by its place in the model.
+keyrings::Signers signers_of(const View& view) {
+    constexpr std::size_t kVerifications = 100'000;
+    keyrings::Signers signers(kVerifications);
     std::set<Sha256> seen;
     for (const KeyId keyring : view.model.keyrings())
         for (const keyrings::LinkId link : view.model.contents(keyring)) {
-            const Key& key = view.model.key(view.model.link(link).key);
-            if (key.payload.size == 0) continue;
-            auto certificate = keyrings::parse_certificate(bytes_at(view, key.payload));
-            if (certificate && seen.insert(certificate->sha256).second)
-                signers.emplace(certificate->raw_subject, std::move(*certificate));
+            const KeyId id = view.model.link(link).key;
+            const Key& key = view.model.key(id);
+            const Bytes payload = bytes_at(view, key.payload),
+                        bits = bytes_at(view, key.public_key);
+            if (!seen.insert(sha256(payload.empty() ? bits : payload)).second) continue;
+            if (!payload.empty())
+                signers.add_certificate(id, payload);
+            else if (!bits.empty())
+                // Of keys that were there before the daemon the list has no certificate.
+                signers.add_key(id, std::string_view(key.algorithm), bits);
         }
     return signers;
 }
 
 std::string signer_of(const View& view, const Key& key, const keyrings::Certificate& certificate,
-                      const Signers& signers) {
-    const auto [first, last] = signers.equal_range(certificate.raw_issuer);
-    for (auto signer = first; signer != last; ++signer)
-        if (keyrings::is_signed_by(bytes_at(view, key.payload), signer->second.public_key))
-            return signer->second.sha256 == certificate.sha256 ? "itself" : signer->second.subject;
-    // Of keys that were there before the daemon the list has no certificate, but what verifies.
-    const auto bare = view.bare_keys.equal_range(as_text(certificate.authority_key_id));
-    for (auto signer = bare.first; signer != bare.second; ++signer)
-        if (keyrings::is_signed_by(
-                bytes_at(view, key.payload),
-                keyrings::public_key_info(signer->second.algorithm, signer->second.public_key)))
-            return printable(signer->second.description);
-    return "";
+                      keyrings::Signers& signers) {
+    const auto found = signers.of(bytes_at(view, key.payload));
+    if (found.empty()) return "";
+    const Key& signer = view.model.key(static_cast<KeyId>(found.front()));
+    const auto known = keyrings::parse_certificate(bytes_at(view, signer.payload));
+    if (!known) return printable(signer.description);
+    return known->sha256 == certificate.sha256 ? "itself" : known->subject;
 }
 
 /// One key as it stands in a keyring.
-json describe(const View& view, const keyrings::Link& link, const Signers& signers) {
+json describe(const View& view, const keyrings::Link& link, keyrings::Signers& signers) {
     const Key& key = view.model.key(link.key);
     json fields = {{"serial", key.serial},
                    {"type", std::string(std::string_view(key.type))},
@@ -233,7 +211,7 @@ json describe(const View& view, const keyrings::Link& link, const Signers& signe
 }
 
 json to_json(const View& view, const std::vector<KeyId>& keyrings) {
-    const Signers signers = signers_of(view);
+    keyrings::Signers signers = signers_of(view);
     json list = json::array();
     for (const KeyId id : keyrings) {
         const Key& keyring = view.model.key(id);

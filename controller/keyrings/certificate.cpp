@@ -23,11 +23,9 @@ struct Deleter {
     void operator()(X509* certificate) const { X509_free(certificate); }
     void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
     void operator()(X509_NAME* name) const { X509_NAME_free(name); }
-    void operator()(X509_PUBKEY* key) const { X509_PUBKEY_free(key); }
     void operator()(BIO* bio) const { BIO_free(bio); }
     void operator()(BIGNUM* number) const { BN_free(number); }
     void operator()(char* text) const { OPENSSL_free(text); }
-    void operator()(unsigned char* bytes) const { OPENSSL_free(bytes); }
 };
 template <class T>
 using Owned = std::unique_ptr<T, Deleter>;
@@ -165,40 +163,6 @@ std::string why_unverifiable(Bytes der) {
     if (!known || key == NID_undef)
         return family_of(algorithm) + " cannot be verified by this OpenSSL";
     return {};
-}
-
-bool is_signed_by(Bytes der, Bytes public_key) {
-    const QuietErrors quiet;
-    const Owned<X509> x509 = read(der);
-    const unsigned char* at = public_key.data();
-    const Owned<EVP_PKEY> key(d2i_PUBKEY(nullptr, &at, static_cast<long>(public_key.size())));
-    return x509 && key && X509_verify(x509.get(), key.get()) == 1;
-}
-
-std::vector<std::uint8_t> public_key_info(std::string_view algorithm, Bytes key) {
-    const QuietErrors quiet;
-    int curve = NID_undef;
-    if (algorithm == "ecdsa-nist-p192") curve = NID_X9_62_prime192v1;
-    if (algorithm == "ecdsa-nist-p256") curve = NID_X9_62_prime256v1;
-    if (algorithm == "ecdsa-nist-p384") curve = NID_secp384r1;
-    if (algorithm == "ecdsa-nist-p521") curve = NID_secp521r1;
-    const bool rsa = algorithm == "rsa";
-    if ((!rsa && curve == NID_undef) || key.empty()) return {};
-    const Owned<X509_PUBKEY> info(X509_PUBKEY_new());
-    auto* bits = static_cast<unsigned char*>(OPENSSL_memdup(key.data(), key.size()));
-    if (!info || bits == nullptr ||
-        X509_PUBKEY_set0_param(info.get(),
-                               OBJ_nid2obj(rsa ? NID_rsaEncryption : NID_X9_62_id_ecPublicKey),
-                               rsa ? V_ASN1_NULL : V_ASN1_OBJECT,
-                               rsa ? nullptr : static_cast<void*>(OBJ_nid2obj(curve)), bits,
-                               static_cast<int>(key.size())) != 1) {
-        OPENSSL_free(bits);
-        return {};
-    }
-    unsigned char* der = nullptr;
-    const int size = i2d_X509_PUBKEY(info.get(), &der);
-    const Owned<unsigned char> owner(der);
-    return size > 0 ? std::vector<std::uint8_t>(der, der + size) : std::vector<std::uint8_t>();
 }
 
 }  // namespace keyscribe::keyrings

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What people are told of an X.509 certificate (certificate_view.h takes it apart), and who signed
-// it.
+// What people are told of an X.509 certificate; certificate_view.h takes it apart.
 #pragma once
 
 #include <cstdint>
@@ -27,16 +26,8 @@ struct Certificate {
 /// DER from end to end; anything else has no certificate in it, and the answer is a word why.
 std::expected<Certificate, std::string> parse_certificate(Bytes payload);
 
-/// The certificate's signature (`der` is a certificate) verifies with the key. `public_key`:
-/// SubjectPublicKeyInfo, DER. False also where the algorithms are of no use together.
-bool is_signed_by(Bytes der, Bytes public_key);
-
 /// Why nobody can tell who signed this certificate, as a clause ("it is signed with SHA-1", "ML-DSA
-/// cannot be verified by this OpenSSL"); empty where is_signed_by() can.
+/// cannot be verified by this OpenSSL"); empty where Signers (signers.h) can.
 std::string why_unverifiable(Bytes der);
-
-/// SubjectPublicKeyInfo of a key of which the kernel tells algorithm ("rsa", "ecdsa-nist-p256",
-/// ...) and subjectPublicKey's bytes; empty where the algorithm is not known here.
-std::vector<std::uint8_t> public_key_info(std::string_view algorithm, Bytes key);
 
 }  // namespace keyscribe::keyrings

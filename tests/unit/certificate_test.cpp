@@ -7,6 +7,8 @@
 #include <map>
 #include <memory>
 
+#include "controller/keyrings/certificate_view.h"
+#include "controller/keyrings/signers.h"
 #include "tests/unit/support.h"
 
 namespace keyscribe::model {
@@ -108,21 +110,48 @@ TEST_F(CertificateTest, SaysWhatOpensslSays) {
 }
 
 TEST_F(CertificateTest, KnowsWhoSigned) {
-    std::map<std::string, keyrings::Certificate> all;
-    for (const std::string name : {"root", "below", "leaf"})
-        all[name] = *keyrings::parse_certificate(as_bytes(der(name)));
-    const std::map<std::string, std::string> signer = {
-        {"root", "root"}, {"below", "root"}, {"leaf", "below"}};
-    for (const auto& [name, certificate] : all)
-        for (const auto& [other, candidate] : all)
-            EXPECT_EQ(keyrings::is_signed_by(as_bytes(der(name)), candidate.public_key),
-                      signer.at(name) == other)
-                << name << " by " << other;
-    std::string forged = der("below");
+    using Ids = std::vector<std::size_t>;
+    const std::string root = der("root"), below = der("below"), leaf = der("leaf");
+    keyrings::Signers signers(100);
+    signers.add_certificate(0, as_bytes(root));
+    signers.add_certificate(1, as_bytes(below));
+    signers.add_certificate(2, as_bytes(leaf));
+    signers.add_certificate(3, as_bytes("garbage"));
+    EXPECT_EQ(signers.of(as_bytes(root)), Ids{0});
+    EXPECT_EQ(signers.of(as_bytes(below)), Ids{0});
+    EXPECT_EQ(signers.of(as_bytes(leaf)), Ids{1});
+    std::string forged = below;
     forged.back() ^= 1;
-    EXPECT_FALSE(keyrings::is_signed_by(as_bytes(forged), all["root"].public_key));
-    EXPECT_FALSE(keyrings::is_signed_by(as_bytes(der("below")), {}));
-    EXPECT_FALSE(keyrings::is_signed_by({}, all["root"].public_key));
+    EXPECT_TRUE(signers.of(as_bytes(forged)).empty());
+    EXPECT_TRUE(signers.of({}).empty());
+    EXPECT_FALSE(signers.unfinished());
+}
+
+TEST_F(CertificateTest, KnowsTheSignerWithoutACertificate) {
+    using Ids = std::vector<std::size_t>;
+    const std::string root = der("root"), below = der("below");
+    const auto view = keyrings::view_certificate(as_bytes(root));
+    ASSERT_TRUE(view);
+    keyrings::Signers signers(1);
+    signers.add_key(7, "rsa", view->public_key);
+    EXPECT_EQ(signers.of(as_bytes(below)), Ids{7});
+    EXPECT_TRUE(signers.of(as_bytes(below)).empty());
+    EXPECT_TRUE(signers.unfinished()) << "one verification was allowed";
+}
+
+TEST_F(CertificateTest, RefusesALongExponent) {
+    // 2^80 + 1
+    ASSERT_EQ(
+        run("cd " + folder_->path().string() +
+            " && openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_pubexp:"
+            "1208925819614629174706177 -out slow.key 2>/dev/null"
+            " && openssl req -x509 -new -key slow.key -subj /CN=Slow -outform DER -out slow.der")
+            .status,
+        0);
+    const std::string slow = der("slow"), root = der("root");
+    EXPECT_EQ(keyrings::read_public_key(keyrings::view_certificate(as_bytes(slow))->spki), nullptr);
+    EXPECT_NE(keyrings::read_public_key(keyrings::view_certificate(as_bytes(root))->spki), nullptr);
+    EXPECT_EQ(keyrings::read_public_key({}), nullptr);
 }
 
 TEST_F(CertificateTest, ThePublicKeyAsTheKernelTellsIt) {
@@ -160,8 +189,9 @@ TEST_F(CertificateTest, WhatIsNoneIsANormalAnswer) {
         std::string changed = good;
         changed[i] ^= 0x41;
         (void)keyrings::parse_certificate(as_bytes(changed));
-        (void)keyrings::is_signed_by(as_bytes(changed),
-                                     keyrings::parse_certificate(as_bytes(good))->public_key);
+        keyrings::Signers signers(1);
+        signers.add_certificate(0, as_bytes(good));
+        (void)signers.of(as_bytes(changed));
     }
 }
 

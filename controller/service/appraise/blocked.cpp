@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <array>
 
-#include "controller/keyrings/certificate.h"
+#include "controller/keyrings/certificate_view.h"
+#include "controller/keyrings/public_key.h"
 #include "controller/service/appraise/certificate_file.h"
 #include "controller/service/appraise/digest_text.h"
 #include "controller/service/appraise/kernel_hashes.h"

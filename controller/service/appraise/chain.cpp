@@ -1,47 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/service/appraise/chain.h"
 
-#include <openssl/core_names.h>
-#include <openssl/param_build.h>
-
 #include <algorithm>
 #include <set>
 
 #include "controller/keyrings/certificate.h"
+#include "controller/keyrings/certificate_view.h"
 #include "controller/service/appraise/codes.h"
 
 namespace keyscribe::appraise {
 namespace {
-
-/// crypto/asymmetric_keys/x509_cert_parser.c gives these names.
-struct CurveName {
-    std::string_view kernel;
-    const char* openssl;
-};
-constexpr CurveName kKernelCurves[] = {{"ecdsa-nist-p192", "prime192v1"},
-                                       {"ecdsa-nist-p256", "prime256v1"},
-                                       {"ecdsa-nist-p384", "secp384r1"},
-                                       {"ecdsa-nist-p521", "secp521r1"}};
-
-struct FreeBuilder {
-    void operator()(OSSL_PARAM_BLD* builder) const { OSSL_PARAM_BLD_free(builder); }
-};
-
-Owned<EVP_PKEY> ec_key(Bytes point, const char* curve) {
-    std::unique_ptr<OSSL_PARAM_BLD, FreeBuilder> builder(OSSL_PARAM_BLD_new());
-    if (!builder ||
-        OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, curve, 0) != 1 ||
-        OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(),
-                                         point.size()) != 1)
-        return nullptr;
-    OSSL_PARAM* parameters = OSSL_PARAM_BLD_to_param(builder.get());
-    Owned<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
-    EVP_PKEY* key = nullptr;
-    if (parameters != nullptr && context && EVP_PKEY_fromdata_init(context.get()) == 1)
-        (void)EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, parameters);
-    OSSL_PARAM_free(parameters);
-    return Owned<EVP_PKEY>(key);
-}
 
 /// Whether a key with one of these certificates can be the issuer that `signed_one` names; where
 /// little is known of it, yes.
@@ -160,26 +128,14 @@ class Chains {
 
 }  // namespace
 
-Owned<EVP_PKEY> public_key(Bytes bits, std::string_view algorithm) {
-    if (algorithm == "rsa") {
-        const unsigned char* der = bits.data();
-        return Owned<EVP_PKEY>(
-            d2i_PublicKey(EVP_PKEY_RSA, nullptr, &der, static_cast<long>(bits.size())));
-    }
-    const auto curve = std::ranges::find(kKernelCurves, algorithm, &CurveName::kernel);
-    return curve == std::end(kKernelCurves) ? nullptr : ec_key(bits, curve->openssl);
-}
-
 EVP_PKEY* PublicKeys::get(MaterialId id) {
     const auto [found, fresh] = keys_.try_emplace(id);
     if (!fresh) return found->second.get();
     const Material& material = materials_[id];
-    if (const auto view = keyrings::view_certificate(material.certificate)) {
-        const unsigned char* der = view->spki.data();
-        found->second.reset(d2i_PUBKEY(nullptr, &der, static_cast<long>(view->spki.size())));
-    } else if (!material.public_key.empty()) {
-        found->second = public_key(material.public_key, material.algorithm);
-    }
+    const auto view = keyrings::view_certificate(material.certificate);
+    found->second = keyrings::read_public_key(
+        view ? view->spki
+             : Bytes(keyrings::public_key_info(material.algorithm, material.public_key)));
     return found->second.get();
 }
 

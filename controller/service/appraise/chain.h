@@ -5,6 +5,7 @@
 #include <functional>
 #include <unordered_map>
 
+#include "controller/keyrings/public_key.h"
 #include "controller/service/appraise/finding.h"
 #include "controller/service/appraise/key_judge.h"
 #include "controller/service/appraise/openssl.h"
@@ -16,17 +17,13 @@ namespace keyscribe::appraise {
 class PublicKeys {
   public:
     explicit PublicKeys(const Materials& materials) : materials_(materials) {}
-    /// Null where it cannot be made: of an algorithm that is not known here, or malformed.
+    /// Returns the material's key; null where read_public_key() returns none.
     EVP_PKEY* get(MaterialId id);
 
   private:
     const Materials& materials_;
-    std::unordered_map<MaterialId, Owned<EVP_PKEY>> keys_;
+    std::unordered_map<MaterialId, keyrings::PublicKey> keys_;
 };
-
-/// A key from subjectPublicKey's bytes and the kernel's name of its algorithm ("rsa",
-/// "ecdsa-nist-p256": crypto/asymmetric_keys/x509_cert_parser.c). Null: not possible.
-Owned<EVP_PKEY> public_key(Bytes bits, std::string_view algorithm);
 
 using TellChain = std::function<void(keyrings::LinkId link, const Code& code, std::string sentence,
                                      std::uint64_t entry)>;

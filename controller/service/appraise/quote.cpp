@@ -13,6 +13,7 @@
 
 #include "controller/base/little_endian.h"
 #include "controller/keyrings/certificate_view.h"
+#include "controller/keyrings/public_key.h"
 #include "controller/service/appraise/certificate_file.h"
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/openssl.h"
@@ -20,7 +21,7 @@
 namespace keyscribe::appraise {
 
 struct AttestationKey::Impl {
-    Owned<EVP_PKEY> key;
+    keyrings::PublicKey key;
 };
 
 namespace {
@@ -57,12 +58,8 @@ Result<PublicNumbers> numbers_of(EVP_PKEY* key, const std::string& file) {
     if (EVP_PKEY_is_a(key, "RSA")) {
         if (EVP_PKEY_get_bits(key) < kLeastRsaBits)
             return fail("an RSA key of fewer than 2048 bits", file);
-        PublicNumbers rsa{0, number(key, OSSL_PKEY_PARAM_RSA_N),
-                          number(key, OSSL_PKEY_PARAM_RSA_E)};
-        // A verification takes as many steps as the exponent has bits.
-        if (rsa.e_or_y.size() > 8)
-            return fail("an RSA key with an exponent of more than 64 bits", file);
-        return rsa;
+        return PublicNumbers{0, number(key, OSSL_PKEY_PARAM_RSA_N),
+                             number(key, OSSL_PKEY_PARAM_RSA_E)};
     }
     char group[64] = {};
     if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof group, nullptr) == 1)
@@ -297,10 +294,10 @@ Result<AttestationKey> AttestationKey::parse(std::string_view content, std::stri
                           ? std::nullopt
                           : keyrings::view_certificate(found->certificates[0].der);
     const Bytes spki = view ? view->spki : Bytes(found->public_keys.at(0).der);
-    const unsigned char* at = spki.data();
-    Owned<EVP_PKEY> key(d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size())));
-    ERR_clear_error();
-    if (!key) return fail("a public key that OpenSSL cannot read", file);
+    keyrings::PublicKey key = keyrings::read_public_key(spki);
+    if (!key)
+        return fail(
+            "a public key that OpenSSL cannot read, or RSA with an exponent of over 64 bits", file);
     auto numbers = numbers_of(key.get(), file);
     if (!numbers) return std::unexpected(numbers.error());
     AttestationKey made;

@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "controller/keyrings/signers.h"
+
 namespace keyscribe::report {
 namespace {
 
@@ -86,42 +88,27 @@ class Graph {
     }
 
     void verify() {
-        std::multimap<std::vector<std::uint8_t>, std::size_t> by_subject;
-        std::vector<std::size_t> nameless;
-        std::vector<std::vector<std::uint8_t>> keys(graph_.nodes.size());
+        keyrings::Signers signers(limits_.verifications);
         for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
             const KeyView& view = graph_.nodes[i].view;
-            if (view.certificate) {
-                keys[i] = view.certificate->public_key;
-                by_subject.emplace(view.certificate->raw_subject, i);
-            } else {
-                const auto& key = judgement_.story.model().key(
-                    judgement_.story.model().link(graph_.nodes[i].link).key);
-                keys[i] = keyrings::public_key_info(view.algorithm,
-                                                    judgement_.story.bytes(key.public_key));
-                if (!keys[i].empty()) nameless.push_back(i);
-            }
+            const auto& model = judgement_.story.model();
+            const auto& key = model.key(model.link(graph_.nodes[i].link).key);
+            if (view.certificate)
+                signers.add_certificate(i, view.der);
+            else
+                signers.add_key(i, view.algorithm, judgement_.story.bytes(key.public_key));
         }
         for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
             SignerNode& node = graph_.nodes[i];
             if (!node.view.certificate) continue;
-            const auto attempt = [&](std::size_t signer) {
-                if (++attempts_ > limits_.verifications) {
-                    graph_.unfinished = true;
-                    return;
-                }
-                if (!keyrings::is_signed_by(node.view.der, keys[signer])) return;
+            for (const std::size_t signer : signers.of(node.view.der)) {
                 if (signer == i)
                     node.self_signed = true;
                 else
                     node.signers.push_back(signer);
-            };
-            const auto [first, last] = by_subject.equal_range(node.view.certificate->raw_issuer);
-            for (auto it = first; it != last; ++it) attempt(it->second);
-            // Of a key without a certificate nobody knows the name.
-            if (node.signers.empty() && !node.self_signed)
-                for (const std::size_t signer : nameless) attempt(signer);
+            }
         }
+        graph_.unfinished = signers.unfinished();
     }
 
     const Judgement& judgement_;
@@ -129,7 +116,6 @@ class Graph {
     SignerGraph graph_;
     std::set<Sha256> seen_;
     std::map<Sha256, std::size_t> nodes_;
-    std::size_t attempts_ = 0;
 };
 
 }  // namespace
