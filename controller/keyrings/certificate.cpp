@@ -4,7 +4,6 @@
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -15,6 +14,7 @@
 
 #include "controller/base/utf8.h"
 #include "controller/keyrings/certificate_view.h"
+#include "controller/keyrings/quiet_errors.h"
 
 namespace keyscribe::keyrings {
 namespace {
@@ -29,12 +29,6 @@ struct Deleter {
 };
 template <class T>
 using Owned = std::unique_ptr<T, Deleter>;
-
-/// Whatever OpenSSL says of foreign bytes is no error of this thread.
-struct QuietErrors {
-    QuietErrors() { ERR_set_mark(); }
-    ~QuietErrors() { ERR_pop_to_mark(); }
-};
 
 Owned<X509> read(Bytes der) {
     const unsigned char* at = der.data();

@@ -2,26 +2,21 @@
 #include "controller/keyrings/public_key.h"
 
 #include <openssl/core_names.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
+
+#include "controller/keyrings/quiet_errors.h"
 
 namespace keyscribe::keyrings {
 namespace {
 
-struct Deleter {
+struct FreePart {
     void operator()(X509_PUBKEY* key) const { X509_PUBKEY_free(key); }
     void operator()(BIGNUM* number) const { BN_free(number); }
     void operator()(unsigned char* bytes) const { OPENSSL_free(bytes); }
 };
 template <class T>
-using Owned = std::unique_ptr<T, Deleter>;
-
-/// What OpenSSL says of foreign bytes is no error of this thread.
-struct QuietErrors {
-    QuietErrors() { ERR_set_mark(); }
-    ~QuietErrors() { ERR_pop_to_mark(); }
-};
+using Part = std::unique_ptr<T, FreePart>;
 
 constexpr int kMaxExponentBits = 64;
 
@@ -29,7 +24,7 @@ bool has_long_exponent(const EVP_PKEY* key) {
     if (EVP_PKEY_is_a(key, "RSA") != 1) return false;
     BIGNUM* exponent = nullptr;
     if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) != 1) return true;
-    const Owned<BIGNUM> owner(exponent);
+    const Part<BIGNUM> owner(exponent);
     return BN_num_bits(exponent) > kMaxExponentBits;
 }
 
@@ -55,7 +50,7 @@ std::vector<std::uint8_t> public_key_info(std::string_view algorithm, Bytes key)
     if (algorithm == "ecdsa-nist-p521") curve = NID_secp521r1;
     const bool rsa = algorithm == "rsa";
     if ((!rsa && curve == NID_undef) || key.empty()) return {};
-    const Owned<X509_PUBKEY> info(X509_PUBKEY_new());
+    const Part<X509_PUBKEY> info(X509_PUBKEY_new());
     auto* bits = static_cast<unsigned char*>(OPENSSL_memdup(key.data(), key.size()));
     if (!info || bits == nullptr ||
         X509_PUBKEY_set0_param(info.get(),
@@ -68,7 +63,7 @@ std::vector<std::uint8_t> public_key_info(std::string_view algorithm, Bytes key)
     }
     unsigned char* der = nullptr;
     const int size = i2d_X509_PUBKEY(info.get(), &der);
-    const Owned<unsigned char> owner(der);
+    const Part<unsigned char> owner(der);
     return size > 0 ? std::vector<std::uint8_t>(der, der + size) : std::vector<std::uint8_t>();
 }
 

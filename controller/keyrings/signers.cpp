@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/keyrings/signers.h"
 
-#include <openssl/err.h>
 #include <openssl/x509.h>
 
 #include "controller/keyrings/certificate_view.h"
+#include "controller/keyrings/quiet_errors.h"
 
 namespace keyscribe::keyrings {
 
@@ -22,6 +22,7 @@ void Signers::add_key(std::size_t id, std::string_view algorithm, Bytes key) {
 }
 
 std::vector<std::size_t> Signers::of(Bytes der) {
+    const QuietErrors quiet;
     std::vector<std::size_t> signers;
     const auto view = view_certificate(der);
     const unsigned char* at = der.data();
@@ -43,7 +44,6 @@ std::vector<std::size_t> Signers::of(Bytes der) {
         if (signers.empty())
             for (const Candidate& candidate : nameless_) attempt(candidate);
     }
-    ERR_clear_error();
     return signers;
 }
 
