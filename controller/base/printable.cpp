@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/base/printable.h"
 
+#include <algorithm>
+
 #include "controller/base/utf8.h"
 
 namespace keyscribe::base {
@@ -28,6 +30,17 @@ std::string printable(std::string_view name, std::size_t limit) {
         rest.remove_prefix(size);
     }
     return shown.size() < name.size() ? text + "..." : text;
+}
+
+std::string printable_lines(std::string_view text) {
+    std::string lines;
+    for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find('\n', begin), text.size());
+        if (begin != 0) lines += '\n';
+        lines += printable(text.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    return lines;
 }
 
 }  // namespace keyscribe::base

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -37,14 +36,7 @@ void add_evidence(CLI::App& app, Context& context);  ///< evidence, evidence exp
 inline int report(const Error& error) {
     constexpr std::size_t kLongest = 4096;
     // A message of the policy's compiler has several lines; what stands in them is not ours.
-    const std::string text = to_string(error).substr(0, kLongest);
-    std::string shown;
-    for (std::size_t begin = 0; begin <= text.size();) {
-        const std::size_t end = std::min(text.find('\n', begin), text.size());
-        shown +=
-            (begin == 0 ? "" : "\n") + printable(std::string_view(text).substr(begin, end - begin));
-        begin = end + 1;
-    }
+    const std::string shown = printable_lines(to_string(error).substr(0, kLongest));
     std::fprintf(stderr, "keyscribe: %s\n", shown.c_str());
     return 1;
 }

@@ -15,16 +15,16 @@ namespace {
 class Findings {
   public:
     void good(std::string_view what, const std::string& text) {
-        fmt::print("ok    {:<10}{}\n", what, text);
+        fmt::print("ok    {:<10}{}\n", what, printable(text));
     }
     void bad(std::string_view what, const Error& error) {
         fmt::print("FAIL  {:<10}{}\n", what,
-                   error.where.empty() ? error.what : error.where + ": " + error.what);
-        if (!error.hint.empty()) fmt::print("      {:<10}-> {}\n", "", error.hint);
+                   printable(error.where.empty() ? error.what : error.where + ": " + error.what));
+        if (!error.hint.empty()) fmt::print("      {:<10}-> {}\n", "", printable(error.hint));
         ++failures_;
     }
     void note(std::string_view what, const std::string& text) {
-        fmt::print("note  {:<10}{}\n", what, text);
+        fmt::print("note  {:<10}{}\n", what, printable(text));
     }
     int exit_status() const { return failures_ == 0 ? 0 : 1; }
 

@@ -24,6 +24,7 @@
 #include "controller/keyrings/certificate.h"
 #include "controller/keyrings/keyring_model.h"
 #include "controller/keyrings/signers.h"
+#include "controller/list/json_text.h"
 #include "controller/list/unfold.h"
 
 namespace keyscribe::cli {
@@ -279,7 +280,7 @@ void print_key(const Paper& paper, const json& key, bool last) {
     print_line(
         paper,
         fmt::format("{}{} {}: {}{}", last ? "└── " : "├── ", key["serial"].get<std::int32_t>(),
-                    key["type"].get<std::string>(), name_text(key["description"]), marks),
+                    name_text(key["type"]), name_text(key["description"]), marks),
         marks.empty() ? "" : "31");
     if (key.contains("fingerprint"))
         print_line(paper, stem + "  key " + key["fingerprint"].get<std::string>(), "2");
@@ -446,7 +447,7 @@ int keyrings(const settings::Config& config, const KeyringsOptions& options) {
     }
     const json all = to_json(view, shown);
     if (options.as_json)
-        fmt::print("{}\n", all.dump(2, ' ', false, json::error_handler_t::replace));
+        fmt::print("{}\n", list::json_text(all, 2));
     else
         print_tree(all);
     return 0;

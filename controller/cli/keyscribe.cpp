@@ -60,5 +60,7 @@ int main(int argc, char** argv) {
         return not_written(error.code().value());
     }
     if (std::fflush(stdout) != 0) return not_written(errno);
-    return std::ferror(stdout) != 0 ? not_written(EIO) : status;
+    if (std::ferror(stdout) == 0) return status;
+    // A command that failed has said so.
+    return status == 0 ? not_written(EIO) : kNotWritten;
 }

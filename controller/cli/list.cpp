@@ -20,6 +20,7 @@
 #include "controller/host/records/records.h"
 #include "controller/list/cbor.h"
 #include "controller/list/cel.h"
+#include "controller/list/json_text.h"
 #include "controller/list/list_reader.h"
 #include "controller/list/template_format.h"
 #include "controller/list/unfold.h"
@@ -84,9 +85,7 @@ json to_json(const list::Entry& entry, const list::LogicalRecord& record) {
     return line;
 }
 
-void print_json(const json& line) {
-    fmt::print("{}\n", line.dump(-1, ' ', false, json::error_handler_t::replace));
-}
+void print_json(const json& line) { fmt::print("{}\n", list::json_text(line)); }
 
 void print_text(const list::Entry& entry, std::uint64_t number, std::string_view algorithm,
                 Bytes digest, std::size_t size, std::string_view name) {
@@ -169,7 +168,8 @@ int show_list(const settings::Config& config, const std::string& format, bool fo
             print(**entry, number++, format);
             whole = reader.offset();
         }
-        std::fflush(stdout);
+        if (std::fflush(stdout) != 0)
+            return report(fail_errno("cannot write the standard output").error());
         bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(whole));
         if (!follow) return 0;
         std::array<char, 4096> events;

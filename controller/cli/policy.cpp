@@ -23,7 +23,8 @@ int check(const settings::Config& config, const std::vector<std::filesystem::pat
     for (const auto& warning : loaded->policy.warnings)
         fmt::print(stderr, "{}", policy::to_string(warning, "warning"));
     for (const auto& source : loaded->policy.sources)
-        fmt::print("{}: {} rules, {} skipped\n", source.name, source.rules, source.skipped);
+        fmt::print("{}: {} rules, {} skipped\n", printable(source.name), source.rules,
+                   source.skipped);
     return 0;
 }
 

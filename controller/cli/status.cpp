@@ -12,6 +12,7 @@
 
 #include "controller/cli/client.h"
 #include "controller/cli/commands.h"
+#include "controller/list/json_text.h"
 
 namespace keyscribe::cli {
 namespace {
@@ -45,12 +46,13 @@ void print_hooks(const json& hooks) {
         else
             same->second += ", " + what;
     }
-    for (const auto& [why, what] : by_reason) fmt::print("{:<12}{}\n", "hooks", why + ": " + what);
+    for (const auto& [why, what] : by_reason)
+        fmt::print("{:<12}{}\n", "hooks", printable(why + ": " + what));
 }
 
 void print_status(const json& status) {
     const auto line = [](std::string_view name, const std::string& value) {
-        fmt::print("{:<12}{}\n", name, value);
+        fmt::print("{:<12}{}\n", name, printable(value));
     };
     std::string state = status["state"];
     for (const json& missing : status["waiting_for"])
@@ -86,7 +88,7 @@ int show_status(const settings::Config& config, bool as_json) {
     const auto status = ask(config, "GET", "/v1/status");
     if (!status) return report(status.error());
     if (as_json)
-        fmt::print("{}\n", status->dump(2));
+        fmt::print("{}\n", list::json_text(*status, 2));
     else
         print_status(*status);
     return 0;
@@ -95,7 +97,8 @@ int show_status(const settings::Config& config, bool as_json) {
 int reload(const settings::Config& config) {
     const auto done = ask(config, "POST", "/v1/reload");
     if (!done) return report(done.error());
-    for (const json& warning : (*done)["warnings"]) fmt::print(stderr, "{}\n", text_of(warning));
+    for (const json& warning : (*done)["warnings"])
+        fmt::print(stderr, "{}\n", printable_lines(text_of(warning)));
     fmt::print("policy {} in force: {} rules, {} skipped, digest {}\n",
                (*done)["generation"].get<unsigned>(), (*done)["rules"].get<unsigned>(),
                (*done)["skipped"].get<unsigned>(), text_of((*done)["digest"]));

@@ -6,6 +6,7 @@
 
 #include "controller/base/base64.h"
 #include "controller/evidence/json_reader.h"
+#include "controller/list/json_text.h"
 
 namespace keyscribe::evidence {
 namespace {
@@ -203,7 +204,7 @@ std::string encode_json(const Evidence& evidence) {
         value["ima"] = {{"algorithm", name_of(evidence.ima->algorithm)},
                         {"entries", evidence.ima->entries},
                         {"data", to_base64(evidence.ima->data)}};
-    return value.dump(2) + '\n';
+    return list::json_text(value, 2) + '\n';
 }
 
 Result<Document> decode_json(Bytes input) { return Reader(input).document(); }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "controller/list/cbor_stream.h"
+#include "controller/list/json_text.h"
 
 namespace keyscribe::list {
 namespace {
@@ -39,7 +40,7 @@ void append_json(std::string& to, const ToWrite& record) {
                                 {{"template_name", record.entry.template_name},
                                  {"template_data", to_hex(record.entry.template_data)}}}};
     to += to.empty() ? "[\n" : ",\n";
-    to += json.dump();
+    to += json_text(json);
 }
 
 void append_cbor(CborWriter& writer, const ToWrite& record) {

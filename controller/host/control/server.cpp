@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "controller/base/unique_fd.h"
+#include "controller/list/json_text.h"
 
 namespace keyscribe::control {
 namespace {
@@ -266,7 +267,7 @@ void give_to_group(const std::filesystem::path& socket, gid_t gid) {
 }  // namespace
 
 Reply json_reply(int status, const nlohmann::json& body) {
-    return {status, body.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n'};
+    return {status, list::json_text(body, 2) + '\n'};
 }
 
 Reply error_reply(int status, const Error& error) {

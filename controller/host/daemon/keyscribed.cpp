@@ -272,7 +272,7 @@ int main(int argc, char** argv) {
         const std::string_view option = argv[i];
         if (option == "--version") {
             std::puts("keyscribed " KEYSCRIBE_VERSION);
-            return 0;
+            return std::fflush(stdout) == 0 ? 0 : 2;
         }
         if (option == "--attach") {
             start = keyscribe::daemon::attach_only;

@@ -9,6 +9,7 @@
 
 #include "controller/base/digest.h"
 #include "controller/host/records/records.h"
+#include "controller/list/json_text.h"
 #include "policy/rule.h"
 
 namespace keyscribe::measure {
@@ -117,8 +118,7 @@ Result<void> Journal::rotate() {
 }
 
 Result<void> Journal::append(const nlohmann::json& line) {
-    const std::string text =
-        line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+    const std::string text = list::json_text(line) + '\n';
     if (size_ != 0 && size_ + text.size() > max_size_)
         if (auto done = rotate(); !done) return done;
     const ssize_t wrote = ::write(fd_.get(), text.data(), text.size());

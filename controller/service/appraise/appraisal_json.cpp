@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "controller/list/json_text.h"
 #include "controller/service/appraise/appraise.h"
 
 namespace keyscribe::appraise {
@@ -39,8 +40,7 @@ std::string to_json(const Appraisal& appraisal, std::string_view file) {
                          {"clock", appraisal.claims->clock},
                          {"clock_is_safe", appraisal.claims->clock_is_safe},
                          {"firmware", appraisal.claims->firmware}};
-    // ASCII alone: whatever a host puts into a name, no terminal acts on it.
-    return result.dump(-1, ' ', true, json::error_handler_t::replace);
+    return list::json_text(result);
 }
 
 }  // namespace keyscribe::appraise

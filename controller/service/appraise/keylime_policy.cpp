@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "controller/list/json_text.h"
 #include "controller/list/template_data.h"
 
 namespace keyscribe::appraise {
@@ -79,7 +80,7 @@ Result<std::string> keylime_policy(const ReferenceValues& references, const Appr
         {"ima-buf", json::object()},
         {"verification-keys", ""},
     };
-    return runtime_policy.dump(2, ' ', true, json::error_handler_t::replace) + '\n';
+    return list::json_text(runtime_policy, 2) + '\n';
 }
 
 }  // namespace keyscribe::appraise

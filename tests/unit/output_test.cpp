@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `keyscribe` prints: bytes of others', and outputs that cannot be written.
+#include <gtest/gtest.h>
+
+#include "controller/list/json_text.h"
+#include "support.h"
+
+namespace keyscribe {
+namespace output_test {
+
+using nlohmann::json;
+using testing::run;
+using testing::TempDir;
+using testing::write_file;
+
+/// DEL, a C1 control, a mark that turns the direction of text, and a byte that is no UTF-8.
+const std::string kForeign = "a\x7f\xc2\x9b\xe2\x80\xae\xff\n";
+
+TEST(JsonText, IsAsciiAlone) {
+    for (const int indent : {-1, 2}) {
+        const std::string text = list::json_text(json{{"name", kForeign}}, indent);
+        EXPECT_NE(text.find(R"("a\u007f\u009b\u202e\ufffd\n")"), std::string::npos) << text;
+    }
+    // Nothing that JSON can say is lost.
+    const json name = "Schl\xc3\xbcssel \xf0\x9f\x94\x91 \\u202e \x1b";
+    EXPECT_EQ(json::parse(list::json_text(name)), name);
+}
+
+class Unwritable : public ::testing::TestWithParam<const char*> {};
+
+/// Each of these succeeds where its output can be written.
+TEST_P(Unwritable, IsStatus2) {
+    const TempDir directory;
+    write_file(directory / "rules", "measure func=KEY_CHECK keyrings=.ima\n");
+    write_file(directory / "keyscribe.toml",
+               "[policy]\ndirectory = \"" + directory.path().string() + "/policy.d\"\n");
+    std::filesystem::create_directory(directory / "policy.d");
+    write_file(directory / "policy.d/ima.policy", "measure func=KEY_CHECK keyrings=.ima\n");
+    const std::string command = "cd " + directory.path().string() +
+                                " && " KEYSCRIBE " --config keyscribe.toml " + GetParam();
+    ASSERT_EQ(run(command).status, 0) << run(command).text;
+    const auto full = run("(" + command + " >/dev/full)");
+    EXPECT_EQ(full.status, 2) << full.text;
+    EXPECT_NE(full.text.find("cannot write the standard output"), std::string::npos) << full.text;
+    const auto closed = run("(" + command + " >&-)");
+    EXPECT_EQ(closed.status, 2) << closed.text;
+}
+
+INSTANTIATE_TEST_SUITE_P(EachCommand, Unwritable,
+                         ::testing::Values("--version", "--help", "policy check rules",
+                                           "policy show", "policy explain --keyring .ima"));
+
+}  // namespace output_test
+}  // namespace keyscribe
