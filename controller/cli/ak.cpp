@@ -113,7 +113,7 @@ int activate(const settings::Config& config, const std::filesystem::path& creden
     const auto secret =
         attest::activate_credential(*tpm, config.attest.ak_handle, ek_of(config), file->bytes());
     if (!secret) return report(secret.error());
-    const auto done = write_output(output, *secret);
+    const auto done = write_output(output, *secret, kOwnerReads);
     return done ? 0 : report(done.error());
 }
 

@@ -2,9 +2,7 @@
 // keyscribe appraise.
 #include "controller/service/appraise/appraise.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,7 +10,7 @@
 #include <memory>
 #include <thread>
 
-#include "controller/base/unique_fd.h"
+#include "controller/base/output_file.h"
 #include "controller/cli/appraise_options.h"
 #include "controller/cli/commands.h"
 #include "controller/service/appraise/codes.h"
@@ -36,35 +34,21 @@ fs::path state_file(const AppraiseCommandOptions& options, const std::string& ev
     return fs::path(options.state) / (fs::path(evidence).filename().string() + ".state");
 }
 
-/// A state that is written and does not yet stand in its place.
-struct FreshState {
-    fs::path fresh, file;
-};
-
-Result<FreshState> write_state(const Appraisal::Next& next, const fs::path& file) {
-    std::string fresh = file.string() + ".XXXXXX";
-    const UniqueFd fd(::mkostemp(fresh.data(), O_CLOEXEC));
-    if (!fd) return fail_errno("cannot keep the state", fresh);
+/// Written, and not yet in its place.
+Result<OutputFile> write_state(const Appraisal::Next& next, const fs::path& file) {
+    auto state = OutputFile::create(file, kOwnerReads);
+    if (!state) return state;
     const std::string header = next.header();
     for (const Bytes part : {as_bytes(header), next.kept, next.added})
-        for (Bytes rest = part; !rest.empty();) {
-            const ssize_t count = ::write(fd.get(), rest.data(), rest.size());
-            if (count < 0 && errno == EINTR) continue;
-            if (count < 0) {
-                const auto failed = fail_errno("cannot keep the state", fresh);
-                ::unlink(fresh.c_str());
-                return failed;
-            }
-            rest = rest.subspan(static_cast<std::size_t>(count));
-        }
-    return FreshState{fresh, file};
+        if (auto done = state->write(part); !done) return std::unexpected(done.error());
+    return state;
 }
 
 /// A file's appraisal, or why there is none.
 struct Outcome {
     std::string file;
     Result<Appraisal> appraisal = Appraisal();
-    std::optional<FreshState> state;
+    std::optional<OutputFile> state;
 };
 
 void print_text(const Appraisal& appraisal, const std::string& file) {
@@ -175,11 +159,8 @@ Result<void> put_into_place(std::vector<Outcome>& outcomes) {
         const bool repeated =
             std::ranges::find(outcome.appraisal->findings, appraise::codes::kAkRepeated.name,
                               &appraise::Finding::code) != outcome.appraisal->findings.end();
-        std::error_code code;
-        if (!repeated) fs::rename(outcome.state->fresh, outcome.state->file, code);
-        if (code)
-            done = fail("cannot keep the state: " + code.message(), outcome.state->file.string());
-        if (repeated || code) fs::remove(outcome.state->fresh, code);
+        if (repeated) continue;
+        if (auto placed = outcome.state->put_into_place(); !placed) done = placed;
     }
     return done;
 }

@@ -1,31 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that a command writes.
+// Where a command's result goes.
 #pragma once
 
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <memory>
 
-#include "controller/base/digest.h"
-#include "controller/base/error.h"
+#include "controller/base/output_file.h"
 
 namespace keyscribe::cli {
 
-/// "-" is the standard output.
-inline Result<void> write_output(const std::filesystem::path& path, Bytes bytes) {
-    struct Close {
-        void operator()(std::FILE* file) const { std::fclose(file); }
-    };
-    std::unique_ptr<std::FILE, Close> owned;
-    std::FILE* file = stdout;
-    if (path != "-") {
-        owned.reset(std::fopen(path.c_str(), "wbe"));
-        if (!owned) return fail_errno("cannot write the file", path.string());
-        file = owned.get();
-    }
-    if (std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size() || std::fflush(file) != 0)
-        return fail_errno("cannot write the file", path.string());
+/// Writes the file; "-" is the standard output, whose failures main() makes status 2.
+inline Result<void> write_output(const std::filesystem::path& path, Bytes bytes,
+                                 mode_t mode = kEverybodyReads) {
+    if (path != "-") return write_file(path, bytes, mode);
+    if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() ||
+        std::fflush(stdout) != 0)
+        return fail_errno("cannot write the standard output");
     return {};
 }
 

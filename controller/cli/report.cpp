@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // keyscribe report.
-#include <filesystem>
 #include <memory>
 
 #include "controller/cli/appraise_options.h"
@@ -12,7 +11,6 @@
 namespace keyscribe::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using appraise::Appraisal;
 
 struct ReportOptions : AppraiseOptions {
@@ -24,21 +22,6 @@ int refuse(const Error& error) {
     return kUnusable;
 }
 
-/// Whole, or as it was before.
-Result<void> write_page(const std::string& output, const std::string& page) {
-    if (output == "-") return write_output(output, as_bytes(page));
-    const fs::path fresh = output + ".new";
-    std::error_code code;
-    auto written = write_output(fresh, as_bytes(page));
-    if (written) {
-        fs::rename(fresh, output, code);
-        if (!code) return {};
-        written = fail("cannot write the page: " + code.message(), output);
-    }
-    fs::remove(fresh, code);
-    return written;
-}
-
 int write_report(const ReportOptions& options, const AppraiseInputs& inputs,
                  const appraise::Request& request, const Appraisal& appraisal,
                  const std::string& source, const evidence::Evidence* evidence) {
@@ -48,7 +31,7 @@ int write_report(const ReportOptions& options, const AppraiseInputs& inputs,
                                            .source = source,
                                            .version = KEYSCRIBE_VERSION,
                                            .evidence = evidence});
-    if (const auto written = write_page(options.output, page); !written)
+    if (const auto written = write_output(options.output, as_bytes(page)); !written)
         return refuse(written.error());
     return static_cast<int>(appraisal.verdict);
 }

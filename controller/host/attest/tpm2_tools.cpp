@@ -4,21 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <fstream>
 
+#include "controller/base/output_file.h"
 #include "controller/host/attest/ak.h"
 #include "controller/host/attest/quote.h"
 
 namespace keyscribe::attest {
 namespace {
-
-Result<void> write_file(const std::filesystem::path& path, Bytes bytes) {
-    std::ofstream file(path, std::ios::binary | std::ios::trunc);
-    file.write(reinterpret_cast<const char*>(bytes.data()),
-               static_cast<std::streamsize>(bytes.size()));
-    if (!file.flush()) return fail_errno("cannot write the file", path.string());
-    return {};
-}
 
 /// tpm2-tools' "serialized" PCR file: its own structures as they lie in memory, little-endian
 /// (tpm2-tools, lib/pcr.c, pcr_fwrite_serialized; tss2_tpm2_types.h): TPML_PCR_SELECTION, the
