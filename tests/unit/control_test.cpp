@@ -114,8 +114,9 @@ class Control : public ::testing::Test {
                 ::_exit(255);
             const UniqueFd fd = connect_raw(socket_);
             char answer[16] = {};  // "HTTP/1.1 200"
-            if (!fd || !send_raw(fd, head) || ::recv(fd.get(), answer, 12, MSG_WAITALL) != 12)
-                ::_exit(0);
+            // Where it is refused at once, the answer is there although nothing can be sent.
+            if (fd) (void)send_raw(fd, head);
+            if (!fd || ::recv(fd.get(), answer, 12, MSG_WAITALL) != 12) ::_exit(0);
             ::_exit(std::atoi(answer + 9) / 100 * 50 + std::atoi(answer + 9) % 100);
         }
         int status = 0;
@@ -365,6 +366,76 @@ TEST_F(Control, TheSlowCannotKeepTheOthersOut) {
     const auto reply = cli::request(socket_, "GET", "/v1/greeting", 60s);
     ASSERT_TRUE(reply) << to_string(reply.error());
     EXPECT_EQ(reply->status, 200);
+}
+
+TEST_F(Control, ASilentOneIsClosedAfterASecond) {
+    start();
+    const UniqueFd silent = connect_raw(socket_);
+    const auto before = std::chrono::steady_clock::now();
+    EXPECT_EQ(body_of(read_to_end(silent)), json());
+    EXPECT_LT(std::chrono::steady_clock::now() - before, 3s);
+}
+
+/// Connects `count` times as somebody else, and keeps silent until `go` is closed.
+pid_t crowd(const std::filesystem::path& socket, uid_t uid, gid_t group, int count, int ready,
+            const int (&go)[2]) {
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    ::close(go[1]);  // its end is what is waited for
+    if (::setgroups(1, &group) != 0 || ::setgid(kNobody) != 0 || ::setuid(uid) != 0) ::_exit(2);
+    std::vector<UniqueFd> silent;
+    char byte = 0;
+    for (int i = 0; i < count; ++i) {
+        silent.push_back(connect_raw(socket));
+        // Half a request: it is not silent, and yet not done.
+        send_raw(silent.back(), "GET /v1/gree");
+    }
+    (void)!::write(ready, &byte, 1);
+    (void)!::read(go[0], &byte, 1);
+    ::_exit(0);
+}
+
+TEST_F(Control, RootIsAnsweredWhateverOthersDo) {
+    if (::getuid() != 0) GTEST_SKIP() << "takes root, to become somebody else";
+    start();
+    int ready[2], go[2];
+    ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+    ASSERT_EQ(::pipe2(go, O_CLOEXEC), 0);
+    const gid_t group = ::getgrnam(kGroup)->gr_gid;
+    std::vector<pid_t> crowds;
+    for (uid_t uid = 3000; uid < 3003; ++uid)
+        crowds.push_back(crowd(socket_, uid, group, 68, ready[1], go));
+    for (std::size_t i = 0; i < crowds.size(); ++i) {
+        char byte = 0;
+        ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+    }
+    const auto before = std::chrono::steady_clock::now();
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(status_for(0, {}, "POST", "/v1/change"), 200);
+    EXPECT_LT(std::chrono::steady_clock::now() - before, 2s);
+    ::close(go[1]);
+    for (const pid_t child : crowds) ::waitpid(child, nullptr, 0);
+}
+
+TEST_F(Control, OneUserDoesNotKeepAnotherOut) {
+    if (::getuid() != 0) GTEST_SKIP() << "takes root, to become somebody else";
+    start();
+    int ready[2], go[2];
+    ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+    ASSERT_EQ(::pipe2(go, O_CLOEXEC), 0);
+    const gid_t group = ::getgrnam(kGroup)->gr_gid;
+    const pid_t child = crowd(socket_, 3000, group, 40, ready[1], go);
+    char byte = 0;
+    ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+    const auto before = std::chrono::steady_clock::now();
+    EXPECT_EQ(status_for(kNobody, {group}, "GET", "/v1/greeting"), 200);
+    EXPECT_LT(std::chrono::steady_clock::now() - before, 2s);
+    // Beyond a user's share one is told so: where the first of them were accepted faster than
+    // served, a few more fill it.
+    const pid_t more = crowd(socket_, 3000, group, 4, ready[1], go);
+    ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+    EXPECT_EQ(status_for(3000, {group}, "GET", "/v1/greeting"), 503);
+    ::close(go[1]);
+    for (const pid_t each : {child, more}) ::waitpid(each, nullptr, 0);
 }
 
 TEST_F(Control, StopsAlthoughClientsAreSilent) {

@@ -15,9 +15,10 @@
 #include <chrono>
 #include <optional>
 #include <string_view>
-#include <thread>
+#include <utility>
 
 #include "controller/base/unique_fd.h"
+#include "controller/host/control/connections.h"
 #include "controller/list/json_text.h"
 
 namespace keyscribe::control {
@@ -25,11 +26,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kThreads = 4;                   // so many connections are served at a time
-constexpr int kBacklog = 64;                  // and so many wait in the kernel
+constexpr int kBacklog = 64;                  // connections that are not accepted yet
 constexpr std::size_t kBody = 64 * 1024;      // bytes of a request's body
 constexpr std::size_t kRequest = 2 * kBody;   // bytes of a request, headers included
 constexpr std::chrono::seconds kPatience{5};  // for a whole request, and again for its answer
+constexpr std::chrono::seconds kSilence{1};   // before its first byte
 
 /// The connection as cpp-httplib wants it. The library limits neither the number of headers nor the
 /// time that they take: so the connection has a budget of bytes and a deadline.
@@ -46,6 +47,7 @@ class UnixStream : public httplib::Stream {
                 ::recv(fd_, buffer_.data(), std::min(buffer_.size(), budget_), MSG_DONTWAIT);
             if (count <= 0) return count;
             budget_ -= static_cast<std::size_t>(count);
+            if (std::exchange(silent_, false)) deadline_ += kPatience - kSilence;
             unread_ = std::string_view(buffer_.data(), static_cast<std::size_t>(count));
         }
         const std::size_t count = unread_.copy(to, size);
@@ -79,29 +81,10 @@ class UnixStream : public httplib::Stream {
     std::array<char, 4096> buffer_;
     std::string_view unread_;  // of the buffer
     std::size_t budget_ = kRequest;
-    Clock::time_point deadline_ = Clock::now() + kPatience;
+    Clock::time_point deadline_ = Clock::now() + kSilence;
+    bool silent_ = true;
     bool answering_ = false;
 };
-
-Peer peer_of(int fd) {
-    Peer peer;
-    ucred credentials{};
-    socklen_t size = sizeof(credentials);
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return peer;
-    peer.uid = credentials.uid;
-    peer.groups.push_back(credentials.gid);
-    std::vector<gid_t> groups(64);
-    size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
-    int failed = ::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
-    if (failed != 0 && errno == ERANGE) {
-        groups.resize(size / sizeof(gid_t));
-        failed = ::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
-    }
-    if (failed != 0) return peer;
-    groups.resize(size / sizeof(gid_t));
-    peer.groups.insert(peer.groups.end(), groups.begin(), groups.end());
-    return peer;
-}
 
 /// The peer of the connection that this thread serves.
 thread_local Peer current_peer;
@@ -189,8 +172,9 @@ class HttpServer : public httplib::Server {
         }
     }
 
-    void serve(int fd, int stop) {
-        current_peer = peer_of(fd);
+    void serve(const Connection& connection, int stop) {
+        current_peer = connection.peer;
+        const int fd = connection.fd.get();
         UnixStream stream(fd, stop);
         bool closed = false;
         process_request(stream, true, closed, [](httplib::Request& request) {
@@ -238,7 +222,7 @@ Result<UniqueFd> listen_at(const std::filesystem::path& path) {
         return fail("the path is too long for a socket", path.string());
     std::ranges::copy(path.string(), address.sun_path);
     if (auto done = clear_the_way(path, address); !done) return std::unexpected(done.error());
-    // Not blocking, since of several threads that wake for a connection one gets it.
+    // Not blocking: a connection may be gone before it is accepted.
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return fail_errno("cannot make a socket", "socket(2)");
     const mode_t former = ::umask(0117);
@@ -249,6 +233,16 @@ Result<UniqueFd> listen_at(const std::filesystem::path& path) {
     if (bound != 0) return fail_errno("cannot make the control socket", path.string(), {}, code);
     if (::listen(fd.get(), kBacklog) != 0) return fail_errno("cannot listen", path.string());
     return fd;
+}
+
+/// Says so in one write that does not wait.
+void turn_away(const Connection& connection) {
+    const Reply reply = error_reply(503, {"too many connections of one user", "", "try again"});
+    const std::string text = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n" +
+                             ("Content-Type: " + reply.content_type) +
+                             "\r\nContent-Length: " + std::to_string(reply.body.size()) +
+                             "\r\n\r\n" + reply.body;
+    (void)!::send(connection.fd.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 std::optional<gid_t> group_named(const std::string& name) {
@@ -286,27 +280,8 @@ struct Server::Implementation {
         : http(std::move(routes), readers) {}
 
     HttpServer http;
-    UniqueFd listener;
     UniqueFd stop{::eventfd(0, EFD_CLOEXEC)};  // never read: once written, all threads see it
-    std::vector<std::jthread> threads;
-
-    /// Each thread takes a connection and serves it: those that wait do so in the kernel.
-    void serve_connections() {
-        std::array<pollfd, 2> polls = {pollfd{listener.get(), POLLIN, 0},
-                                       pollfd{stop.get(), POLLIN, 0}};
-        for (;;) {
-            if (::poll(polls.data(), polls.size(), -1) < 0) {
-                if (errno == EINTR) continue;
-                return;
-            }
-            if (polls[1].revents != 0) return;
-            UniqueFd connection(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-            if (connection)
-                http.serve(connection.get(), stop.get());
-            else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
-                ::poll(&polls[1], 1, 100);  // the connection stays ready: do not spin on it
-        }
-    }
+    std::optional<Connections> connections;
 };
 
 Server::Server(std::unique_ptr<Implementation> implementation)
@@ -325,15 +300,17 @@ Result<std::unique_ptr<Server>> Server::start(const std::filesystem::path& socke
     if (!implementation->stop) return fail_errno("cannot serve the control socket", "eventfd(2)");
     auto listener = listen_at(socket);
     if (!listener) return std::unexpected(listener.error());
-    implementation->listener = std::move(*listener);
     if (gid)
         give_to_group(socket, *gid);
     else
         spdlog::warn("there is no group '{}': only root may read the control socket", group);
 
     Implementation& self = *implementation;
-    for (int i = 0; i < kThreads; ++i)
-        self.threads.emplace_back([&self] { self.serve_connections(); });
+    const int stop = self.stop.get();
+    self.connections.emplace(
+        std::move(*listener), stop,
+        [&self, stop](const Connection& connection) { self.http.serve(connection, stop); },
+        turn_away);
     return std::unique_ptr<Server>(new Server(std::move(implementation)));
 }
 

@@ -2,8 +2,6 @@
 // HTTP/1.1 with JSON over a Unix socket: for the CLI, `curl --unix-socket`, Prometheus, a verifier.
 #pragma once
 
-#include <sys/types.h>
-
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "controller/base/error.h"
+#include "controller/host/control/peer.h"
 
 namespace keyscribe::control {
 
@@ -33,12 +32,6 @@ struct Reply {
 Reply json_reply(int status, const nlohmann::json& body);
 /// {"error": {"what", "where", "hint"}}
 Reply error_reply(int status, const Error& error);
-
-/// Who asks, by SO_PEERCRED and SO_PEERGROUPS (unix(7), socket(7)).
-struct Peer {
-    uid_t uid = static_cast<uid_t>(-1);
-    std::vector<gid_t> groups;  ///< the primary one first
-};
 
 /// Reading is for root and the configured group, changing for root alone.
 enum class Right { kRead, kChange };
@@ -73,9 +66,9 @@ class Server {
   public:
     /// Listens at `socket` (mode 0660, group `group`) and serves until destroyed. A socket that
     /// nobody answers on is replaced. What is refused is answered with error_reply(): 403, 404,
-    /// 405, 413, 415, 400 for what is no HTTP. Connections beyond those that the threads serve wait
-    /// in the kernel's queue; one that sends its request too slowly or at too great length is
-    /// closed.
+    /// 405, 413, 415, 400 for what is no HTTP, 503 for what is beyond a user's share of the threads
+    /// (Connections). One that sends nothing for a second, or its request too slowly or at too
+    /// great length, is closed.
     /// Error: somebody answers there (a second daemon), or the path cannot be used. A group that
     /// does not exist, or that the socket cannot be given, is a warning: root is served anyway.
     static Result<std::unique_ptr<Server>> start(const std::filesystem::path& socket,
