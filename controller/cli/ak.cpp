@@ -75,7 +75,7 @@ int create(const settings::Config& config, const std::string& algorithm, bool fo
 int export_again(const settings::Config& config, const std::filesystem::path& directory) {
     auto tpm = tpm::Tpm::open(config.tpm.tcti);
     if (!tpm) return report(tpm.error());
-    const auto ak = attest::read_ak(*tpm, config.attest.ak_handle);
+    const auto ak = attest::read_ak(*tpm, config.attest.ak_handle, ek_of(config));
     if (!ak) return report(ak.error());
     const auto done = export_keys(*tpm, *ak, ek_of(config), directory);
     return done ? 0 : report(done.error());

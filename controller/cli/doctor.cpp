@@ -2,6 +2,9 @@
 // keyscribe doctor: whether this host has what Keyscribe needs.
 #include <fmt/format.h>
 #include <grp.h>
+#include <pwd.h>
+
+#include <algorithm>
 
 #include "controller/cli/client.h"
 #include "controller/cli/commands.h"
@@ -54,10 +57,46 @@ void look_at_kernel(const settings::Config& config, Findings& findings) {
         findings.good("hook", hook.operations + ": " + hook.attach_point + ": " + hook.why);
 }
 
+/// Whoever may use the TPM, beside root: the group of /dev/tpmrm0 (tpm2-tss's udev rules).
+constexpr const char* kTpmGroup = "tss";
+
+/// Returns its members, and those whose own group it is.
+std::vector<std::string> members_of(const char* name) {
+    std::vector<std::string> members;
+    const group* found = ::getgrnam(name);
+    if (found == nullptr) return members;
+    const gid_t gid = found->gr_gid;
+    for (char** member = found->gr_mem; *member != nullptr; ++member) members.emplace_back(*member);
+    ::setpwent();
+    while (const passwd* user = ::getpwent())
+        if (user->pw_gid == gid && std::ranges::find(members, user->pw_name) == members.end())
+            members.emplace_back(user->pw_name);
+    ::endpwent();
+    return members;
+}
+
+void look_at_tpm_access(tpm::Tpm& tpm, Findings& findings) {
+    const auto passwords = tpm.passwords();
+    if (!passwords) return findings.bad("passwords", passwords.error());
+    if (!passwords->owner)
+        findings.note("owner",
+                      "the owner hierarchy has no password: whoever reaches the TPM can "
+                      "replace the attestation key; once it is made: tpm2_changeauth -c owner");
+    if (!passwords->lockout)
+        findings.note("lockout",
+                      "the lockout hierarchy has no password: whoever reaches the TPM "
+                      "can clear it: tpm2_changeauth -c lockout");
+    const auto members = members_of(kTpmGroup);
+    findings.note("access", members.empty()
+                                ? "nobody but root reaches the TPM by group tss"
+                                : "these reach the TPM by group tss: " + joined(members));
+}
+
 void look_at_tpm(const settings::Config& config, Findings& findings) {
     const unsigned pcr = config.tpm.pcr;
     auto tpm = tpm::Tpm::open(config.tpm.tcti);
     if (!tpm) return findings.bad("TPM", tpm.error());
+    look_at_tpm_access(*tpm, findings);
     const auto description = tpm->description();
     if (!description) return findings.bad("TPM", description.error());
     findings.good("TPM", *description + " (" + config.tpm.tcti + ')');

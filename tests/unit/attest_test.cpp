@@ -142,8 +142,8 @@ TEST_F(Attest, NothingIsOverwrittenUnasked) {
     create("ecc");
     Tpm tpm = swtpm_.open();
     EXPECT_FALSE(attest::create_ak(tpm, kHandle, "ecc", attest::EkAlgorithm::kEcc, false));
-    EXPECT_EQ(attest::read_ak(tpm, kHandle).value().name, ak_.name);
-    EXPECT_FALSE(attest::read_ak(tpm, kHandle + 1));
+    EXPECT_EQ(attest::read_ak(tpm, kHandle, attest::EkAlgorithm::kEcc).value().name, ak_.name);
+    EXPECT_FALSE(attest::read_ak(tpm, kHandle + 1, attest::EkAlgorithm::kEcc));
     EXPECT_FALSE(attest::create_ak(tpm, kHandle + 1, "dsa", attest::EkAlgorithm::kEcc, false));
 }
 
@@ -160,7 +160,69 @@ TEST_F(Attest, AKeyThatSignsAnythingIsNoAttestationKey) {
         ASSERT_EQ(output.status, 0) << output.text;
     }
     Tpm tpm = swtpm_.open();
-    EXPECT_FALSE(attest::read_ak(tpm, kHandle));
+    EXPECT_FALSE(attest::read_ak(tpm, kHandle, attest::EkAlgorithm::kEcc));
+}
+
+TEST_F(Attest, AKeyThatSomebodyKnowsIsNoAttestationKey) {
+    const std::string at = " -T " + swtpm_.tcti() + " -Q ";
+    const std::string in = "cd " + directory_.path().string() + " && ";
+    const std::string flush = " && tpm2_flushcontext -T " + swtpm_.tcti() + " -t";
+    for (const std::string& command :
+         {std::string("openssl ecparam -name prime256v1 -genkey -noout -out key.pem"),
+          "tpm2_createprimary" + at + "-C o -G ecc -c parent",
+          "tpm2_import" + at +
+              "-C parent -G ecc256:ecdsa-sha256:null -i key.pem -a 'userwithauth|restricted|sign'"
+              " -u key.pub -r key.priv",
+          "tpm2_load" + at + "-C parent -u key.pub -r key.priv -c key",
+          "tpm2_evictcontrol" + at + "-C o -c key 0x8101004b"}) {
+        const auto output = testing::run(in + command + flush);
+        ASSERT_EQ(output.status, 0) << output.text;
+    }
+    Tpm tpm = swtpm_.open();
+    const auto known = attest::read_ak(tpm, kHandle, attest::EkAlgorithm::kEcc);
+    ASSERT_FALSE(known);
+    EXPECT_EQ(known.error().what,
+              "not an attestation key: it is not fixedTPM, fixedParent, sensitiveDataOrigin");
+    EXPECT_FALSE(attest::read_ak_quickly(tpm, kHandle, attest::EkAlgorithm::kRsa));
+    EXPECT_FALSE(attest::collect(tpm, request()));
+}
+
+TEST_F(Attest, AKeyOfAnotherParentIsNoAttestationKey) {
+    const std::string at = " -T " + swtpm_.tcti() + " -Q ";
+    const std::string in = "cd " + directory_.path().string() + " && ";
+    const std::string flush = " && tpm2_flushcontext -T " + swtpm_.tcti() + " -t";
+    for (const std::string& command :
+         {"tpm2_createprimary" + at +
+              "-C o -G ecc256:ecdsa-sha256:null -a 'fixedtpm|fixedparent|sensitivedataorigin|"
+              "userwithauth|restricted|sign' -c key",
+          "tpm2_evictcontrol" + at + "-C o -c key 0x8101004b"}) {
+        const auto output = testing::run(in + command + flush);
+        ASSERT_EQ(output.status, 0) << output.text;
+    }
+    Tpm tpm = swtpm_.open();
+    const auto elsewhere = attest::read_ak(tpm, kHandle, attest::EkAlgorithm::kEcc);
+    ASSERT_FALSE(elsewhere);
+    EXPECT_EQ(elsewhere.error().what,
+              "not an attestation key: it is no child of the endorsement key (attest.ek)");
+    EXPECT_FALSE(attest::collect(tpm, request()));
+    EXPECT_FALSE(attest::activate_credential(tpm, kHandle, attest::EkAlgorithm::kEcc, {}));
+}
+
+TEST_F(Attest, AKeyThatTpm2ToolsMadeBelowTheEkIsOne) {
+    const std::string at = " -T " + swtpm_.tcti() + " ";
+    const std::string in = "cd " + directory_.path().string() + " && ";
+    const std::string flush = " && tpm2_flushcontext -T " + swtpm_.tcti() + " -t";
+    for (const std::string& command :
+         {"tpm2_createek" + at + "-Q -c ek -G ecc",
+          "tpm2_createak" + at + "-C ek -c key -G ecc -g sha256 -s ecdsa",
+          "tpm2_evictcontrol" + at + "-Q -C o -c key 0x8101004b"}) {
+        const auto output = testing::run(in + command + flush);
+        ASSERT_EQ(output.status, 0) << output.text;
+    }
+    Tpm tpm = swtpm_.open();
+    const auto made = attest::read_ak(tpm, kHandle, attest::EkAlgorithm::kEcc);
+    ASSERT_TRUE(made) << to_string(made.error());
+    EXPECT_FALSE(attest::read_ak(tpm, kHandle, attest::EkAlgorithm::kRsa));
 }
 
 TEST_F(Attest, CredentialsBindTheAkToTheEk) {

@@ -200,6 +200,23 @@ Result<std::string> Tpm::description() {
     return vendor + ", firmware " + firmware;
 }
 
+Result<Tpm::Passwords> Tpm::passwords() {
+    TPMI_YES_NO more = 0;
+    TPMS_CAPABILITY_DATA* data = nullptr;
+    const TSS2_RC code = with_retries([&] {
+        return Esys_GetCapability(esys_.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                  TPM2_CAP_TPM_PROPERTIES, TPM2_PT_PERMANENT, 1, &more, &data);
+    });
+    const Owned<TPMS_CAPABILITY_DATA> owned(data);
+    if (code != TSS2_RC_SUCCESS) return tpm_failure("TPM2_GetCapability", code);
+    const TPML_TAGGED_TPM_PROPERTY& properties = data->data.tpmProperties;
+    if (properties.count == 0 || properties.tpmProperty[0].property != TPM2_PT_PERMANENT)
+        return fail("the TPM does not say which hierarchies have a password", "TPM2_GetCapability");
+    const UINT32 set = properties.tpmProperty[0].value;
+    return Passwords{.owner = (set & TPMA_PERMANENT_OWNERAUTHSET) != 0,
+                     .lockout = (set & TPMA_PERMANENT_LOCKOUTAUTHSET) != 0};
+}
+
 Result<void> check_pcr(unsigned pcr, bool force) {
     const std::string where = "PCR " + std::to_string(pcr);
     if (pcr > 23) return fail("no TPM has such a PCR", where, "choose one from 0 to 15");

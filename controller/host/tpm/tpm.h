@@ -43,6 +43,12 @@ class Tpm {
     /// "vendor, firmware a.b": for people.
     Result<std::string> description();
 
+    /// Whose commands ask for a password (TPMA_PERMANENT; Part 2, 8.6).
+    struct Passwords {
+        bool owner = false, lockout = false;
+    };
+    Result<Passwords> passwords();
+
     /// For commands that are not measuring's (esys.h).
     ESYS_CONTEXT* esys() const { return esys_.get(); }
 
