@@ -289,7 +289,7 @@ TEST(Records, WhatWentWrong) {
     const records::Record missed = records::missed_record(4);
     EXPECT_EQ(missed.name, "keyscribe:missed");
     EXPECT_EQ(decoded(missed), (json{{"count", 4}}));
-    for (const char* reason : {"deadline", "size"}) {
+    for (const char* reason : {"deadline", "size", "version"}) {
         const records::Record drop = records::drop_record(reason, 2, 10, 20);
         EXPECT_EQ(drop.name, "keyscribe:drop");
         EXPECT_EQ(decoded(drop),

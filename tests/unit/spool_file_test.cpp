@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <cstring>
+
 #include "controller/host/spool/crc32.h"
 #include "controller/host/spool/event_codec.h"
 #include "controller/host/spool/spool.h"
@@ -222,6 +224,119 @@ TEST(EventCodec, BackAndForth) {
     EXPECT_EQ(after->payload, before.payload);
     for (std::size_t left = 0; left < packed.size(); ++left)
         EXPECT_FALSE(spool::unpack_event(std::span(packed).first(left)));
+}
+
+/// An event as a build with one more field packs it.
+std::vector<std::uint8_t> with_unknown_field(std::uint64_t sequence) {
+    const WipedBytes packed = spool::pack_event(event(sequence));
+    std::vector<std::uint8_t> more(packed.begin(), packed.end());
+    ++more[4];  // of the number of fields
+    const std::uint8_t field[] = {0xff, 0, 0, 0, 1, 0, 0, 0, 7};
+    more.insert(more.end(), std::begin(field), std::end(field));
+    return more;
+}
+
+std::vector<std::uint8_t> of_version(std::uint8_t version, std::uint64_t sequence) {
+    const WipedBytes packed = spool::pack_event(event(sequence));
+    std::vector<std::uint8_t> other(packed.begin(), packed.end());
+    other[0] = version;
+    return other;
+}
+
+TEST(EventCodec, AnotherBuildsEventsAreReadOrRefused) {
+    EXPECT_FALSE(spool::unpack_event(with_unknown_field(5)));
+    EXPECT_FALSE(spool::unpack_event(of_version(9, 5)));
+    EXPECT_EQ(spool::sequence_of(of_version(9, 5)), 5u);
+    // The first field alone, as of a build that had no other.
+    const WipedBytes packed = spool::pack_event(event(5));
+    std::vector<std::uint8_t> fewer(packed.begin(), packed.begin() + 16 + 8 + 8);
+    fewer[4] = 1;
+    const auto older = spool::unpack_event(fewer);
+    ASSERT_TRUE(older) << to_string(older.error());
+    EXPECT_EQ(older->sequence, 5u);
+    EXPECT_EQ(older->description, "");
+}
+
+TEST_F(SpoolFileTest, WhatAnotherBuildLeftIsDroppedNotTamperedWith) {
+    {
+        spool::SpoolFile file = open();
+        file.settle(0);
+        file.append(spool::FrameKind::kEvent, of_version(9, 5));
+        file.append(spool::FrameKind::kEvent, with_unknown_field(6));
+        file.append(spool::FrameKind::kEvent, spool::pack_event(event(7)));
+        ASSERT_TRUE(file.flush());
+    }
+    const std::string both = testing::read_file(path_);
+    for (int time = 0; time < 2; ++time) {  // until the list has it, it is found again
+        spool::Spool spool(1 << 20, 0s);
+        spool.keep_in(open(), 0, std::make_shared<settings::LoadedPolicy>());
+        (void)spool.pop(0s);  // the policy
+        const auto drop = std::get<spool::Drop>(spool.pop(0s).value());
+        EXPECT_EQ(spool::name_of(drop.reason), "version");
+        EXPECT_EQ(drop.count, 2u);
+        EXPECT_EQ(drop.first_sequence, 5u);
+        EXPECT_EQ(drop.last_sequence, 6u);
+        EXPECT_EQ(std::get<events::KeyEvent>(spool.pop(0s).value()).sequence, 7u);
+        EXPECT_FALSE(spool.pop(0s));
+    }
+    // A file of another version: its state says so, and has its own CRC.
+    std::string other = both;
+    for (const std::size_t slot : {0u, 512u}) {
+        std::uint32_t size = 0;
+        std::memcpy(&size, other.data() + slot + 12, sizeof(size));
+        if (size == 0) continue;
+        other[slot + 8] = 77;
+        const std::uint32_t crc =
+            spool::crc32(bytes(std::string_view(other).substr(slot + 8, size - 8)));
+        std::memcpy(other.data() + slot + 4, &crc, sizeof(crc));
+    }
+    testing::write_file(path_, other);
+    spool::Spool spool(1 << 20, 0s);
+    spool.keep_in(open(), 0, std::make_shared<settings::LoadedPolicy>());
+    (void)spool.pop(0s);
+    const auto drop = std::get<spool::Drop>(spool.pop(0s).value());
+    EXPECT_EQ(spool::name_of(drop.reason), "version");
+    EXPECT_EQ(drop.count, 0u);
+    EXPECT_FALSE(spool.pop(0s));
+}
+
+/// What somebody puts into a payload looks like the frames of another file.
+TEST_F(SpoolFileTest, APayloadIsNoFrame) {
+    std::string forged;
+    {
+        const TempDir elsewhere;
+        auto other = spool::SpoolFile::open(elsewhere / "spool");
+        ASSERT_TRUE(other);
+        other->settle(0);
+        write(*other, {"the first", "a forged event", "another", "one more"});
+        forged = testing::read_file(elsewhere / "spool").substr(4096);
+    }
+    std::size_t first = 0;
+    {
+        spool::SpoolFile file = open();
+        file.settle(0);
+        write(file, {"the first"});
+        first = std::filesystem::file_size(path_);
+        write(file, {forged + forged});
+    }
+    const std::string whole = testing::read_file(path_);
+    // Its header is destroyed, or its end is missing.
+    std::string changed = whole;
+    for (std::size_t i = 0; i < 16; ++i) changed[first + i] = '\x55';
+    for (const std::string& left : {changed, whole.substr(0, whole.size() - 9)}) {
+        testing::write_file(path_, left);
+        EXPECT_EQ(contents(), Contents{"the first"});
+    }
+}
+
+TEST(SipHash, IsThatOfThePaper) {
+    // Its appendix A: the key 00 01 .. 0f, the message 00 01 .. 0e.
+    const spool::SipKey key = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
+    std::vector<std::uint8_t> message(15);
+    for (std::size_t i = 0; i < message.size(); ++i) message[i] = static_cast<std::uint8_t>(i);
+    EXPECT_EQ(spool::siphash(key, message), 0xa129ca6149be45e5u);
+    // The first of the reference implementation's vectors.
+    EXPECT_EQ(spool::siphash(key, {}), 0x726fdb47dd0e0e31u);
 }
 
 TEST_F(SpoolFileTest, TheNextProcessTakesOver) {

@@ -314,9 +314,8 @@ Step Recorder::process(const spool::SpoolItem& item) {
     } else if (const auto* missed = std::get_if<spool::Missed>(&item)) {
         collect(records::missed_record(missed->count));
     } else if (const auto* drop = std::get_if<spool::Drop>(&item)) {
-        collect(
-            records::drop_record(drop->reason == spool::Drop::Reason::kSize ? "size" : "deadline",
-                                 drop->count, drop->first_sequence, drop->last_sequence));
+        collect(records::drop_record(spool::name_of(drop->reason), drop->count,
+                                     drop->first_sequence, drop->last_sequence));
     }
     return Step::kDone;
 }

@@ -89,7 +89,8 @@ Record loss_record(std::uint64_t first, std::uint64_t last, std::uint64_t count)
 /// keyscribe:missed: the kernel ran programs so deep in each other that it skipped some.
 Record missed_record(std::uint64_t count);
 
-/// keyscribe:drop: events were given up while they waited. `reason`: "deadline" or "size".
+/// keyscribe:drop: events were given up while they waited. `reason`: "deadline", "size"
+/// or "version" (another build left them; `count` 0: how many is not known).
 Record drop_record(std::string_view reason, std::uint64_t count, std::uint64_t first,
                    std::uint64_t last);
 

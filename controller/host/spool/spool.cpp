@@ -4,11 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "controller/base/fault_point.h"
 #include "controller/host/spool/event_codec.h"
+#include "controller/host/spool/frame_content.h"
 
 namespace keyscribe::spool {
 namespace {
@@ -18,79 +18,37 @@ std::uint64_t bytes_of(const events::KeyEvent& event) {
            event.keyring.name.size();
 }
 
-/// A policy's frame: generation, then name and text of each file, each with a 32-bit length.
-WipedBytes pack_policy(const PolicyChange& change) {
-    WipedBytes packed;
-    const auto put = [&](const auto& value) {
-        const auto* bytes = reinterpret_cast<const std::uint8_t*>(&value);
-        packed.insert(packed.end(), bytes, bytes + sizeof(value));
-    };
-    put(change.generation);
-    for (const records::PolicyFile& file : change.loaded->files)
-        for (const std::string* text : {&file.name, &file.text}) {
-            put(static_cast<std::uint32_t>(text->size()));
-            packed.insert(packed.end(), text->begin(), text->end());
-        }
-    return packed;
-}
-
-Result<PolicyChange> unpack_policy(std::span<const std::uint8_t> packed) {
-    bool whole = true;
-    const auto number = [&] {
-        std::uint32_t value = 0;
-        whole = whole && packed.size() >= sizeof(value);
-        if (!whole) return value;
-        std::memcpy(&value, packed.data(), sizeof(value));
-        packed = packed.subspan(sizeof(value));
-        return value;
-    };
-    PolicyChange change{.loaded = nullptr, .generation = number()};
-    std::vector<records::PolicyFile> files;
-    while (whole && !packed.empty()) {
-        records::PolicyFile& file = files.emplace_back();
-        for (std::string* text : {&file.name, &file.text}) {
-            const std::uint32_t size = number();
-            whole = whole && size <= packed.size();
-            if (!whole) break;
-            text->assign(packed.begin(), packed.begin() + size);
-            packed = packed.subspan(size);
-        }
-    }
-    if (!whole) return fail("a policy of the spool makes no sense", "spool");
-    auto loaded = settings::policy_of(std::move(files));
-    if (!loaded) return std::unexpected(loaded.error());
-    change.loaded = std::make_shared<const settings::LoadedPolicy>(std::move(*loaded));
-    return change;
-}
-
-template <class T>
-std::span<const std::uint8_t> bytes_of_value(const T& value) {
-    return {reinterpret_cast<const std::uint8_t*>(&value), sizeof(value)};
-}
-
-template <class T>
-T value_of(const WipedBytes& bytes) {
-    T value{};
-    std::memcpy(static_cast<void*>(&value), bytes.data(), std::min(sizeof(value), bytes.size()));
-    return value;
-}
-
 }  // namespace
+
+std::string_view name_of(Drop::Reason reason) {
+    switch (reason) {
+        case Drop::Reason::kDeadline:
+            return "deadline";
+        case Drop::Reason::kSize:
+            return "size";
+        case Drop::Reason::kVersion:
+            return "version";
+    }
+    return "";
+}
 
 Spool::Spool(std::uint64_t max_bytes, Clock::duration deadline)
     : max_bytes_(max_bytes), deadline_(deadline) {}
 
-void Spool::note_drop(const events::KeyEvent& event, Drop::Reason reason) {
-    const std::uint64_t bytes = bytes_of(event);
-    ++totals_.dropped;
+Drop& Spool::drop_of(Drop::Reason reason, std::uint64_t sequence) {
     if (drops_.empty() || drops_.back().reason != reason)
-        drops_.push_back(
-            {.reason = reason, .first_sequence = event.sequence, .last_sequence = event.sequence});
+        drops_.push_back({.reason = reason, .first_sequence = sequence, .last_sequence = sequence});
     Drop& drop = drops_.back();
+    drop.first_sequence = std::min(drop.first_sequence, sequence);
+    drop.last_sequence = std::max(drop.last_sequence, sequence);
+    return drop;
+}
+
+void Spool::note_drop(const events::KeyEvent& event, Drop::Reason reason) {
+    Drop& drop = drop_of(reason, event.sequence);
+    ++totals_.dropped;
     ++drop.count;
-    drop.bytes += bytes;
-    drop.first_sequence = std::min(drop.first_sequence, event.sequence);
-    drop.last_sequence = std::max(drop.last_sequence, event.sequence);
+    drop.bytes += bytes_of(event);
 }
 
 void Spool::keep_in(SpoolFile file, std::uint64_t list_size,
@@ -118,37 +76,39 @@ void Spool::restore(SpoolFile::Found found) {
                           .count = dropped.count,
                           .first_sequence = dropped.first,
                           .last_sequence = dropped.last});
+    if (found.other_version) {
+        spdlog::error("spool: another build wrote it, in a version that is not read here");
+        drops_.push_back({.reason = Drop::Reason::kVersion});
+    }
     for (const Frame& frame : found.frames) {
-        std::optional<Error> refused;
-        if (frame.kind == FrameKind::kEvent) {
-            if (auto event = unpack_event(frame.content)) {
-                ++totals_.waiting;
-                ++totals_.restored;
-                totals_.waiting_bytes += bytes_of(*event);
-                add(std::move(*event));
-            } else {
-                refused = event.error();
-            }
-        } else if (frame.kind == FrameKind::kPolicy) {
-            if (auto change = unpack_policy(frame.content))
-                add(std::move(*change));
-            else
-                refused = change.error();
-        } else if (frame.kind == FrameKind::kLoss) {
-            add(value_of<events::Loss>(frame.content));
-        } else if (frame.kind == FrameKind::kMissed) {
-            add(value_of<Missed>(frame.content));
-        } else {
-            refused = Error{.what = "a frame of an unknown kind", .where = "spool"};
+        auto item = item_of(frame);
+        if (!item) {
+            note_unread(frame);
+            continue;
         }
-        if (refused) {
-            spdlog::error("{}", to_string(*refused));
-            add(Tampered{"spool: frame " + std::to_string(frame.number) + ": " + refused->what});
+        if (const auto* event = std::get_if<events::KeyEvent>(&*item)) {
+            ++totals_.waiting;
+            ++totals_.restored;
+            totals_.waiting_bytes += bytes_of(*event);
         }
+        add(std::move(*item));
         entries_.back().frame = frame.number;
     }
     if (totals_.restored != 0)
         spdlog::info("{} events of the former process wait to be measured", totals_.restored);
+}
+
+/// A frame of another build that is not understood.
+void Spool::note_unread(const Frame& frame) {
+    spdlog::error("spool: frame {} is not understood: another build wrote it", frame.number);
+    if (frame.kind == FrameKind::kEvent) {
+        Drop& drop = drop_of(Drop::Reason::kVersion, sequence_of(frame.content));
+        drop.next_frame = frame.number + 1;
+        ++drop.count;
+        ++totals_.dropped;
+    } else {
+        drops_.push_back({.reason = Drop::Reason::kVersion, .next_frame = frame.number + 1});
+    }
 }
 
 void Spool::add(SpoolItem item) {

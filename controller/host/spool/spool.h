@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -38,14 +39,17 @@ struct Missed {
 
 /// Events that had to be given up while they waited.
 struct Drop {
-    enum class Reason { kDeadline, kSize };
+    enum class Reason { kDeadline, kSize, kVersion };
     Reason reason = Reason::kDeadline;
-    std::uint64_t count = 0;
+    std::uint64_t count = 0;  ///< 0: how many is not known
     std::uint64_t bytes = 0;  ///< payloads and names
     std::uint64_t first_sequence = 0;
     std::uint64_t last_sequence = 0;
     std::uint64_t next_frame = 0;  ///< their frames in the file are below this number; 0: none
 };
+
+/// As the list has it.
+std::string_view name_of(Drop::Reason reason);
 
 /// The policy in force when the former process died. It judges what that process left, and stands
 /// in the list already.
@@ -153,7 +157,9 @@ class Spool {
         SpoolItem item;
         std::uint64_t frame = 0;  // its number in the file; 0: it is not there
     };
+    Drop& drop_of(Drop::Reason reason, std::uint64_t sequence);
     void note_drop(const events::KeyEvent& event, Drop::Reason reason);
+    void note_unread(const Frame& frame);
     void restore(SpoolFile::Found found);
     void add(SpoolItem item);
     void add_event(events::KeyEvent event);

@@ -2,46 +2,32 @@
 #include "controller/host/spool/spool_file.h"
 
 #include <fcntl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <optional>
 #include <tuple>
 
 #include "controller/base/fault_point.h"
 #include "controller/host/spool/crc32.h"
+#include "controller/host/spool/frame.h"
 
 namespace keyscribe::spool {
 namespace {
 
 constexpr std::uint32_t kStateMagic = 0x5350534b;  // "KSPS"
-constexpr std::uint32_t kFrameMagic = 0x4650534b;  // "KSPF"
+/// Of state, frames, and the contents of all but events (event_codec.h); raised with each change.
+constexpr std::uint32_t kVersion = 2;
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kSlot = 512;
 /// What is taken is given back in pieces of this size.
 constexpr std::uint64_t kHole = 1 << 20;
 
-struct FrameHeader {
-    std::uint32_t magic = kFrameMagic;
-    std::uint32_t crc = 0;  // of all that follows, padding included
-    std::uint64_t number = 0;
-    std::uint32_t kind = 0;
-    std::uint32_t length = 0;   // of the content
-    events::Progress progress;  // with this frame
-};
-constexpr std::size_t kCrcEnd = 8;  // the CRC is over what stands behind it, in State as well
+constexpr std::size_t kCrcEnd = 8;  // the state's CRC is over what stands behind it
 
 using Span = std::span<std::uint8_t>;
-
-std::size_t padded(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
-
-FrameHeader header_of(std::span<const std::uint8_t> bytes) {
-    FrameHeader header;
-    std::memcpy(&header, bytes.data(), sizeof(header));
-    return header;
-}
 
 Result<void> write_at(int fd, std::span<const std::uint8_t> bytes, std::uint64_t offset,
                       const std::string& path) {
@@ -75,15 +61,12 @@ bool check(Span bytes, bool& repaired) {
     return repaired;
 }
 
-/// A frame that begins here and is whole, without any repair.
-std::optional<std::size_t> whole_frame(Span rest, std::uint64_t least) {
-    if (rest.size() < sizeof(FrameHeader)) return std::nullopt;
-    const FrameHeader header = header_of(rest);
-    const std::size_t size = padded(sizeof(header) + std::size_t{header.length});
-    if (header.magic != kFrameMagic || header.number < least || size > rest.size() ||
-        crc32(rest.first(size).subspan(kCrcEnd)) != header.crc)
-        return std::nullopt;
-    return size;
+/// Each version's state begins with the same four fields, and has its CRC over `size` bytes.
+bool is_of_another_version(Span slot) {
+    SpoolFile::State state;
+    std::memcpy(&state, slot.data(), sizeof(state));
+    return state.magic == kStateMagic && state.version != kVersion && state.size > kCrcEnd &&
+           state.size <= slot.size() && crc32(slot.first(state.size).subspan(kCrcEnd)) == state.crc;
 }
 
 }  // namespace
@@ -93,22 +76,28 @@ Result<SpoolFile> SpoolFile::open(const std::filesystem::path& path) {
     file.path_ = path;
     file.fd_ = UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file.fd_) return fail_errno("cannot open the spool", path.string());
-    if (auto done = file.load_state(file.damage_); !done) return std::unexpected(done.error());
+    if (auto done = file.load_state(); !done) return std::unexpected(done.error());
     return file;
 }
 
-Result<void> SpoolFile::load_state(std::vector<std::string>& damage) {
+Result<void> SpoolFile::load_state() {
     std::array<std::uint8_t, kPage> page{};
     const ssize_t got = ::pread(fd_.get(), page.data(), page.size(), 0);
-    if (got < 0) return fail_errno("cannot read the spool", path_.string());
-    bool none = true, repaired = false;
+    struct stat status{};
+    if (got < 0 || ::fstat(fd_.get(), &status) != 0)
+        return fail_errno("cannot read the spool", path_.string());
+    bool none = true, repaired = false, other_version = false;
     for (std::size_t at = 0; at < 2 * kSlot; at += kSlot) {
-        const Span slot = Span(page).subspan(at, sizeof(State));
+        const Span slot = Span(page).subspan(at, kSlot);
         if (std::ranges::all_of(slot, [](std::uint8_t byte) { return byte == 0; })) continue;
         none = false;
+        if (is_of_another_version(slot)) {
+            other_version = true;
+            continue;
+        }
         bool corrected = false;
-        if (!check(slot, corrected)) {
-            damage.push_back("spool: one of its two states was changed, the other one is used");
+        if (!check(slot.first(sizeof(State)), corrected)) {
+            damage_.push_back("spool: one of its two states was changed, the other one is used");
             continue;
         }
         State state;
@@ -116,21 +105,33 @@ Result<void> SpoolFile::load_state(std::vector<std::string>& damage) {
         repaired |= corrected || state.magic != kStateMagic;
         if (state.serial > state_.serial) state_ = state;
     }
-    if (repaired) damage.push_back("spool: a bit of its state was changed, and is repaired");
+    if (repaired) damage_.push_back("spool: a bit of its state was changed, and is repaired");
     if (state_.serial == 0) {
-        if (!none) damage.push_back("spool: its state was destroyed; what waited is lost");
-        state_ = {.serial = 1,
-                  .head_offset = kPage,
-                  .head_number = 1,
-                  .next_offset = kPage,
-                  .next_number = 1};
-        if (::ftruncate(fd_.get(), kPage) != 0)
-            return fail_errno("cannot create the spool", path_.string());
+        if (other_version)
+            other_version_ = static_cast<std::uint64_t>(status.st_size) > kPage;
+        else if (!none)
+            damage_.push_back("spool: its state was destroyed; what waited is lost");
+        if (auto done = begin_anew(); !done) return done;
     }
     state_.magic = kStateMagic;
     if (state_.head_offset < kPage || state_.next_offset < state_.head_offset)
         return fail("the spool's state makes no sense", path_.string(), "remove the file");
     return write_state();
+}
+
+Result<void> SpoolFile::begin_anew() {
+    state_ = {.version = kVersion,
+              .size = sizeof(State),
+              .serial = 1,
+              .head_offset = kPage,
+              .head_number = 1,
+              .next_offset = kPage,
+              .next_number = 1};
+    if (::getrandom(state_.secret.data(), sizeof(state_.secret), 0) != sizeof(state_.secret))
+        return fail_errno("cannot make a secret for the spool", "getrandom(2)");
+    if (::ftruncate(fd_.get(), 0) != 0 || ::ftruncate(fd_.get(), kPage) != 0)
+        return fail_errno("cannot create the spool", path_.string());
+    return {};
 }
 
 Result<void> SpoolFile::write_state() {
@@ -144,7 +145,7 @@ Result<void> SpoolFile::write_state() {
 }
 
 SpoolFile::Found SpoolFile::settle(std::uint64_t list_size) {
-    Found found{.damage = std::move(damage_)};
+    Found found{.damage = std::move(damage_), .other_version = other_version_};
     if (list_size >= state_.list_after) end_commit();
     state_.next_offset = state_.head_offset;
     state_.next_number = state_.head_number;
@@ -161,54 +162,59 @@ SpoolFile::Found SpoolFile::settle(std::uint64_t list_size) {
     all.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
 
     Span rest(all);
-    const auto take = [&](std::size_t frame_size) {
-        const FrameHeader header = header_of(rest);
-        found.frames.push_back({.kind = static_cast<FrameKind>(header.kind),
-                                .number = header.number,
-                                .content = {rest.begin() + sizeof(header),
-                                            rest.begin() + static_cast<std::ptrdiff_t>(
-                                                               sizeof(header) + header.length)}});
+    const auto pass = [&](std::size_t bytes) {
+        tail_ += bytes;
+        rest = rest.subspan(bytes);
+    };
+    const auto lost = [&](std::uint64_t number) {
+        found.damage.push_back("spool: frame " + std::to_string(number) +
+                               " was changed; its event is lost");
+    };
+    // Damaged frames leave gaps in the numbers, and each took room.
+    const std::uint64_t limit = next_number_ + all.size() / sizeof(FrameHeader);
+    while (rest.size() >= sizeof(FrameHeader)) {
+        auto header = header_in(rest, state_.secret);
+        bool repaired = false;
+        if (!header) {
+            header = repair_header(rest, state_.secret);
+            repaired = header.has_value();
+        }
+        if (!header) {
+            // Where the next one begins, only its header says: no content has the secret.
+            std::size_t next = 8;
+            while (next < rest.size() && !header_in(rest.subspan(next), state_.secret)) next += 8;
+            lost(next_number_);
+            pass(std::min(next, rest.size()));
+            continue;
+        }
+        // Of a former filling, or half of it is there: a death in the middle of the write.
+        if (header->number < next_number_ || header->size() > rest.size()) break;
+        const Content content =
+            header->number > limit ? Content::kDestroyed : check_content(*header, rest);
+        if (content == Content::kDestroyed) {
+            lost(header->number);
+            pass(header->size());
+            continue;
+        }
+        if (repaired || content == Content::kRepaired)
+            found.damage.push_back("spool: a bit of frame " + std::to_string(header->number) +
+                                   " was changed, and is repaired");
+        const auto* bytes = rest.data() + sizeof(FrameHeader);
+        found.frames.push_back({.kind = static_cast<FrameKind>(header->kind),
+                                .number = header->number,
+                                .content = {bytes, bytes + header->length}});
         // The state may have been written after the frame: events that found no room have none.
-        if (order(header.progress) > order(state_.progress)) state_.progress = header.progress;
+        if (order(header->progress) > order(state_.progress)) state_.progress = header->progress;
         // Numbers that are missing have no place of their own.
-        while (next_number_ <= header.number) {
+        while (next_number_ <= header->number) {
             offsets_.push_back(tail_);
             ++next_number_;
         }
-        tail_ += frame_size;
-        rest = rest.subspan(frame_size);
-    };
-    while (rest.size() >= sizeof(FrameHeader)) {
-        if (const auto frame = whole_frame(rest, next_number_)) {
-            take(*frame);
-            continue;
-        }
-        if (whole_frame(rest, 0)) break;  // of a former filling
-        // Damaged: it ends where the next whole one begins, or at the file's end.
-        std::size_t end = 8;
-        while (end < rest.size() && !whole_frame(rest.subspan(end), next_number_ + 1)) end += 8;
-        const bool last = end >= rest.size();
-        end = std::min(end, rest.size());
-        const FrameHeader header = header_of(rest);
-        bool repaired = false;
-        if (end >= sizeof(header) && check(rest.first(end), repaired) &&
-            padded(sizeof(header) + std::size_t{header_of(rest).length}) == end) {
-            found.damage.push_back("spool: a bit of frame " + std::to_string(next_number_) +
-                                   " was changed, and is repaired");
-            take(end);
-        } else if (last && header.magic == kFrameMagic &&
-                   padded(sizeof(header) + std::size_t{header.length}) > end) {
-            break;  // half a frame: a death in the middle of the write
-        } else {
-            found.damage.push_back("spool: frame " + std::to_string(next_number_) +
-                                   " was changed; its event is lost");
-            tail_ += end;
-            rest = rest.subspan(end);
-        }
+        pass(header->size());
     }
     written_ = tail_;
     if (size > tail_) (void)!::ftruncate(fd_.get(), static_cast<off_t>(std::max(tail_, kPage)));
-    (void)write_state();
+    if (!write_state()) state_changed_ = true;  // flush() tries again
     return found;
 }
 
@@ -219,21 +225,11 @@ std::uint64_t SpoolFile::offset_of(std::uint64_t number) const {
 }
 
 std::uint64_t SpoolFile::append(FrameKind kind, std::span<const std::uint8_t> content) {
-    FrameHeader header{.number = next_number_++,
-                       .kind = static_cast<std::uint32_t>(kind),
-                       .length = static_cast<std::uint32_t>(content.size()),
-                       .progress = state_.progress};
-    const std::size_t size = padded(sizeof(header) + content.size());
-    const std::size_t start = unwritten_.size();
-    unwritten_.resize(start + size);
-    const Span frame = Span(unwritten_).subspan(start);
-    std::memcpy(frame.data(), &header, sizeof(header));
-    if (!content.empty())
-        std::memcpy(frame.data() + sizeof(header), content.data(), content.size());
-    header.crc = crc32(frame.subspan(kCrcEnd));
-    std::memcpy(frame.data(), &header, sizeof(header));
+    const FrameHeader header{.number = next_number_++,
+                             .kind = static_cast<std::uint32_t>(kind),
+                             .progress = state_.progress};
     offsets_.push_back(tail_);
-    tail_ += size;
+    tail_ += append_frame(unwritten_, header, content, state_.secret);
     return header.number;
 }
 

@@ -3,9 +3,8 @@
 //
 // Its first page has two slots for the state; the valid one with the higher serial counts, so a
 // death in the middle of a write leaves the other. From the second page on frames follow each
-// other: a header, the content, zeros up to a multiple of eight. All integers are in host byte
-// order. What was taken is given back to the file system: a hole, or, as soon as nothing waits,
-// the whole file.
+// other (frame.h). All integers are in host byte order. What was taken is given back to the file
+// system: a hole, or, as soon as nothing waits, the whole file.
 //
 // Exactly once: the state says before each write to the measurement list how large the list is,
 // how large it will be, and which frames are in it then. Who finds the list as large as that knows
@@ -23,6 +22,7 @@
 #include "controller/base/unique_fd.h"
 #include "controller/base/wiped_bytes.h"
 #include "controller/host/events/progress.h"
+#include "controller/host/spool/siphash.h"
 
 namespace keyscribe::spool {
 
@@ -43,9 +43,13 @@ class SpoolFile {
   public:
     /// What the first page has, twice.
     struct State {
+        // These four are those of every version.
         std::uint32_t magic = 0;
-        std::uint32_t crc = 0;                           // of all that follows
+        std::uint32_t crc = 0;  // of all that follows
+        std::uint32_t version = 0;
+        std::uint32_t size = 0;                          // bytes of this struct
         std::uint64_t serial = 0;                        // the larger one counts
+        SipKey secret{};                                 // of this file's frames, see frame.h
         std::uint64_t head_offset = 0, head_number = 0;  // the oldest frame that is not in the list
         std::uint64_t next_offset = 0, next_number = 0;  // the same, once the list has list_after
         std::uint64_t list_before = 0, list_after = 0;   // bytes
@@ -59,6 +63,9 @@ class SpoolFile {
         std::vector<Frame> frames;
         std::vector<std::string>
             damage;  ///< a sentence each: what was changed, and what came of it
+        /// Another build wrote the file, in a version that is not read here. How many events
+        /// waited in it is not known.
+        bool other_version = false;
     };
 
     /// Opens or creates. What is damaged is repaired where one bit is wrong, and left out else.
@@ -103,7 +110,8 @@ class SpoolFile {
     std::uint64_t next_number() const { return next_number_; }
 
   private:
-    Result<void> load_state(std::vector<std::string>& damage);
+    Result<void> load_state();
+    Result<void> begin_anew();
     Result<void> write_state();
     std::uint64_t offset_of(std::uint64_t number) const;
 
@@ -111,6 +119,7 @@ class SpoolFile {
     UniqueFd fd_;
     State state_;
     std::vector<std::string> damage_;
+    bool other_version_ = false;
     std::deque<std::uint64_t> offsets_;  // of the frames from state_.head_number on
     std::uint64_t next_number_ = 1;
     std::uint64_t tail_ = 0;     // where the next frame goes

@@ -140,7 +140,8 @@ void Judge::say(const list::Missed& missed) {
 
 void Judge::say(const list::Drop& drop) {
     tell(codes::kEventsDropped,
-         std::to_string(drop.count) + " key events were given up while they waited");
+         (drop.count == 0 ? "an unknown number of" : std::to_string(drop.count)) +
+             " key events were given up while they waited");
 }
 
 void Judge::say(const list::Foreign&) {
