@@ -29,7 +29,6 @@
 #include "controller/host/daemon/policy_activation.h"
 #include "controller/host/daemon/security.h"
 #include "controller/host/daemon/snapshot.h"
-#include "controller/host/events/cgroup_path.h"
 #include "controller/host/measure/recorder.h"
 #include "controller/host/measure/take_over_spool.h"
 #include "controller/host/settings/config.h"
@@ -165,21 +164,18 @@ Result<void> loop(CaptureLoop& capture_loop, PolicyActivation& policies, spool::
     }
 }
 
-struct Attached {
+struct Hooks {
     capture::KernelFeatures kernel;
     capture::HookPlan plan;
-    capture::Capture programs;
 };
 
-Result<Attached> attach_programs(const settings::Config& config, const events::Progress& progress,
-                                 const capture::Keep& keep) {
+/// Error: what only another kernel has.
+Result<Hooks> choose_hooks(const settings::Config& config) {
     auto kernel = capture::probe_kernel();
     if (!kernel) return std::unexpected(kernel.error());
     auto plan = capture::plan_hooks(*kernel, config.capture.hook);
     if (!plan) return std::unexpected(plan.error());
-    auto programs = capture::Capture::attach(*plan, config.capture.ring_size, progress, keep);
-    if (!programs) return std::unexpected(programs.error());
-    return Attached{std::move(*kernel), std::move(*plan), std::move(*programs)};
+    return Hooks{std::move(*kernel), std::move(*plan)};
 }
 
 /// What the file says, if it can be used.
@@ -192,7 +188,7 @@ Result<settings::Config> accept_config(const std::filesystem::path& file) {
     return config;
 }
 
-Result<void> run(const settings::Config& config) {
+Result<void> run(const settings::Config& config, const Hooks& hooks) {
     if (auto done = harden_process(); !done) return done;
     ::umask(0027);
     auto lock = lock_out_others(config.list.directory);
@@ -202,28 +198,24 @@ Result<void> run(const settings::Config& config) {
 
     spool::Spool spool(config.spool.max_size, config.spool.deadline);
     const auto list_size = measure::take_over_spool(spool, config.list.directory);
-    const auto keep =
-        [&spool, cgroups = events::CgroupPaths()](std::vector<events::KeyEvent> events) mutable {
-            for (events::KeyEvent& event : events) {
-                event.actor.cgroup = cgroups.path(event.actor.cgroup_id);
-                spool.push(std::move(event));
-            }
-            spool.flush();
-            return spool.progress();
-        };
-    auto attached = attach_programs(config, spool.progress(), keep);
-    if (!attached) return std::unexpected(attached.error());
+    const auto keep = [&spool](std::vector<events::KeyEvent> events) {
+        spool.push(std::move(events));
+        spool.flush();
+        return spool.progress();
+    };
+    auto programs =
+        capture::Capture::attach(hooks.plan, config.capture.ring_size, spool.progress(), keep);
+    if (!programs) return std::unexpected(programs.error());
     if (auto done = drop_capabilities(); !done) return done;
-    const capture::KernelFeatures& kernel = attached->kernel;
-    const capture::HookPlan& plan = attached->plan;
-    const bool adopted = attached->programs.is_adopted();
+    const auto& [kernel, plan] = hooks;
+    const bool adopted = programs->is_adopted();
 
     status::SharedStatus status;
     status.update([&](status::Status& now) {
         now = initial_status(kernel, plan, config.tpm.pcr);
         now.spool = spool.totals();
     });
-    CaptureLoop capture_loop(std::move(attached->programs), spool, status);
+    CaptureLoop capture_loop(std::move(*programs), spool, status);
     PolicyActivation policies(capture_loop, config, spool, status);
     policies.reload();
     if (auto done = capture_loop.detach_previous_build(); !done) return done;
@@ -234,8 +226,8 @@ Result<void> run(const settings::Config& config) {
                         [&] { return policies.request_reload(); }));
     if (!server) return std::unexpected(server.error());
     std::jthread recorder([&](std::stop_token stop) {
-        measure::run_recorder({config, spool, status, describe_daemon(kernel, plan), list_size},
-                              stop);
+        measure::run_recorder(
+            {config, spool, status, describe_daemon(hooks.kernel, hooks.plan), list_size}, stop);
     });
     log_event(LogLevel::kInfo, (adopted ? "adopted: " : "attached: ") + plan.front().attach_point,
               {{"KEYSCRIBE_STATE", "capturing"}, {"KEYSCRIBE_HOOK", plan.front().attach_point}});
@@ -250,13 +242,14 @@ Result<void> run(const settings::Config& config) {
 }
 
 /// In the initramfs: the programs record from here on, and the service adopts them.
-Result<void> attach_only(const settings::Config& config) {
+Result<void> attach_only(const settings::Config& config, const Hooks& hooks) {
     if (auto done = harden_process(); !done) return done;
     auto lock = lock_out_others(config.list.directory);
     if (!lock) return std::unexpected(lock.error());
-    auto attached = attach_programs(config, {}, nullptr);
-    if (!attached) return std::unexpected(attached.error());
-    if (!attached->programs.is_pinned())
+    const auto programs =
+        capture::Capture::attach(hooks.plan, config.capture.ring_size, {}, nullptr);
+    if (!programs) return std::unexpected(programs.error());
+    if (!programs->is_pinned())
         return fail("the programs are gone with this process", capture::kPinDirectory,
                     "mount the BPF file system: mount -t bpf bpf /sys/fs/bpf");
     return {};
@@ -289,11 +282,14 @@ int main(int argc, char** argv) {
     }
     keyscribe::daemon::keep_heap_small();
     const auto config = keyscribe::daemon::accept_config(file);
-    const keyscribe::Result<void> ended = config ? start(*config) : std::unexpected(config.error());
+    const auto hooks =
+        config ? keyscribe::daemon::choose_hooks(*config) : std::unexpected(config.error());
+    const keyscribe::Result<void> ended =
+        hooks ? start(*config, *hooks) : std::unexpected(hooks.error());
     if (ended) return 0;
     const std::string why = to_string(ended.error());
     spdlog::error("{}", why);
     sd_notifyf(0, "STATUS=%s", why.c_str());
-    // The service is not started again with a configuration that is refused.
-    return config ? EXIT_FAILURE : EX_CONFIG;
+    // The service is not started again with a configuration, or on a kernel, that is refused.
+    return hooks ? EXIT_FAILURE : EX_CONFIG;
 }
