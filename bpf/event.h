@@ -29,7 +29,7 @@ typedef long long ks_s64;
 #endif
 
 /* Raised with every change of this file; the reader refuses a record of another version. */
-#define KS_EVENT_VERSION 3
+#define KS_EVENT_VERSION 4
 
 /* Longest key type name that is kept, terminator included. The longest in Linux 7.x has 17. */
 #define KS_TYPE_NAME_SIZE 24
@@ -99,10 +99,11 @@ enum ks_operation {
     /* Asked for by the controller: a key as it stands. keyring: the one that was
      * asked about; for that keyring itself there is none. */
     KS_OP_BASELINE = KS_OP_COUNT,
-    /* Not an operation: extra is the path of the executable that exe_dev and exe_ino name, as
-     * KS_PATH_DEPTH components from the last to the first, each in KS_PATH_NAME bytes with a NUL
-     * behind it; empty: there are no more. sequence is 0. */
+    /* Not operations, sequence is 0: extra is a struct ks_announcement. Of the process image that
+     * actor.pid, start_time and exec_id name: its executable. */
     KS_OP_EXECUTABLE,
+    /* Of the cgroup that actor.cgroup_id names: its path below the root of its hierarchy. */
+    KS_OP_CGROUP,
     KS_OP_END
 };
 
@@ -146,6 +147,20 @@ enum ks_event_flag {
 #define KS_PATH_DEPTH 16
 #define KS_PATH_NAME 256 /* NAME_MAX and a NUL */
 
+/* What a program says once of a process image, or of a cgroup. */
+struct ks_announcement {
+    ks_u64 exe_ino; /* of the file that was executed; 0: not known, see `replaced` */
+    ks_u32 exe_dev; /* major << 20 | minor, as the kernel keeps it */
+    ks_u32 exe_generation; /* of the inode: numbers are given again, with another generation */
+    ks_u32 mnt_ns; /* in which the path is meant; 0: its mount stands in none */
+    ks_u8 whole; /* the walk reached the root; else the path has lost its head */
+    ks_u8 replaced; /* by prctl(PR_SET_MM): the path is that of another file than was executed */
+    ks_u16 reserved;
+    char executed[KS_PATH_NAME]; /* `replaced`: the name of the file that was executed */
+    /* From the last component to the first, each with a NUL behind it; empty: there are no more. */
+    char path[KS_PATH_DEPTH][KS_PATH_NAME];
+};
+
 /* What an asymmetric key still has of what it was made from: <crypto/public_key.h>,
  * <keys/asymmetric-type.h>. The bytes of the key follow: those of the certificate's
  * subjectPublicKey BIT STRING. */
@@ -182,8 +197,9 @@ struct ks_actor {
     ks_u32 session; /* of the login (audit); 4294967295: none */
     ks_s32 syscall; /* number of the system call that the task is in; -1: a kernel thread */
     ks_u64 cgroup_id;
-    ks_u64 exe_ino; /* 0: none, as kernel threads have */
-    ks_u32 exe_dev; /* major << 20 | minor, as the kernel keeps it */
+    ks_u64 start_time; /* of the process, CLOCK_BOOTTIME in ns; 0: it has no executable */
+    ks_u32 exec_id; /* how many programs it and its forebears executed: with pid and start_time, */
+    /* one process image */
     ks_u32 mnt_ns; /* inode numbers of namespaces */
     ks_u32 pid_ns;
     ks_u32 net_ns;

@@ -104,11 +104,15 @@ struct ks_rule {
 #define KS_WATCHED_BITS 22
 #define KS_WATCHED_WORDS (1u << (KS_WATCHED_BITS - 6))
 
-/* Executables whose path was sent already, by device and inode. */
-#define KS_EXECUTABLES_BITS 8
-struct ks_executable {
-    ks_u64 ino;
-    ks_u64 dev;
+/* Process images and cgroups that were announced, each in the place that the lower bits of its pid or
+ * id lead to: the controller has the same table, and forgets what the programs forget. */
+#define KS_PLACES 256u
+struct ks_image {
+    ks_u64 start_time;
+    ks_u64 file; /* address of the file that mm->exe_file is: with another, it is told again */
+    ks_u32 pid;
+    ks_u32 exec_id;
+    ks_u64 reserved; /* for 32 bytes, which are found by a shift */
 };
 
 /* What the controller asks the baseline program for. */

@@ -162,6 +162,7 @@ struct super_block {
 struct inode {
     struct super_block *i_sb;
     unsigned long i_ino;
+    __u32 i_generation;
 } KERNEL_TYPE;
 
 struct qstr {
@@ -181,6 +182,7 @@ struct vfsmount {
 struct mount {
     struct mount *mnt_parent;
     struct dentry *mnt_mountpoint;
+    struct mnt_namespace *mnt_ns;
     struct vfsmount mnt;
 } KERNEL_TYPE;
 
@@ -198,6 +200,24 @@ struct mm_struct {
     struct file *exe_file;
 } KERNEL_TYPE;
 
+/* fs/kernfs: the parent has another name since 6.15 */
+struct kernfs_node {
+    struct kernfs_node *parent;
+    const char *name;
+} KERNEL_TYPE;
+
+struct kernfs_node___rcu {
+    struct kernfs_node *__parent;
+} KERNEL_TYPE;
+
+struct cgroup {
+    struct kernfs_node *kn;
+} KERNEL_TYPE;
+
+struct css_set {
+    struct cgroup *dfl_cgrp; /* that of cgroup v2, in hybrid set-ups, too */
+} KERNEL_TYPE;
+
 struct task_struct {
     unsigned int flags;
     int pid;
@@ -206,6 +226,10 @@ struct task_struct {
     const struct cred *cred;
     struct nsproxy *nsproxy;
     struct mm_struct *mm;
+    struct css_set *cgroups;
+    struct task_struct *group_leader;
+    __u64 start_boottime;
+    __u64 self_exec_id;
     kuid_t loginuid;
     unsigned int sessionid;
     char comm[16];

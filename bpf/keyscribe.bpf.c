@@ -12,6 +12,7 @@
 
 #include "baseline.bpf.h"
 #include "key_lookup.bpf.h"
+#include "replaced.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -374,6 +375,24 @@ PROGRAM("fexit/keyctl_chown_key", chown)
     change.key = key_of_id(id);
     if (change.key) record(&change);
     else record_serial(KS_OP_CHOWN, id, 0);
+}
+
+/* (mm, new_exe_file) */
+PROGRAM("fentry/replace_mm_exe_file", exe_replaced)
+{
+    keep_executed((struct mm_struct *)ctx[0]);
+}
+
+/* (task): each fork and clone ends here */
+PROGRAM("fentry/wake_up_new_task", exe_inherited)
+{
+    if (replaced_count) inherit_executed((const struct task_struct *)ctx[0]);
+}
+
+/* (mm): nobody has it any more */
+PROGRAM("fentry/exit_mmap", exe_forgotten)
+{
+    if (replaced_count) forget_executed(ctx[0]);
 }
 
 /* (key, buffer): called by keyctl(KEYCTL_GET_SECURITY), and by the controller for this program. */

@@ -25,10 +25,30 @@ __u64 watched[KS_WATCHED_WORDS];
 struct ks_baseline baseline;
 
 /*
- * Executables whose path userspace knows, by device and inode: a record for a short-lived process
- * must not depend on its still being there when the record is read.
+ * Process images and cgroups of which userspace knows the path: a record for a short-lived process
+ * must not depend on its still being there when the record is read. Neither is known by a number
+ * that a user can have given again, as an inode's.
  */
-struct ks_executable executables[1u << KS_EXECUTABLES_BITS];
+struct ks_image images[KS_PLACES];
+__u64 cgroups[KS_PLACES];
+
+/* What was executed, of a process that has another file in mm->exe_file by now; by the mm's address. */
+struct executed {
+    __u64 ino;
+    __u32 dev;
+    __u32 generation;
+    char name[KS_PATH_NAME];
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 8192); /* 2.5 MiB; each is a process that lives */
+    __type(key, __u64);
+    __type(value, struct executed);
+} replaced SEC(".maps");
+__u64 replaced_count;
+/* The map was full once: any process may be one of those that found no room. */
+__u32 replaced_untold;
 
 /* Address of key_type_asymmetric, learnt from the first such key: it never moves. */
 const void *asymmetric_type;

@@ -143,14 +143,54 @@ TEST(EventDecoder, WhatBelongsToTheOperation) {
     restriction.fixed.operation = KS_OP_RESTRICT;
     restriction.extra = "asymmetric:builtin_trusted";
     EXPECT_EQ(decode_event(restriction.bytes())->restriction, "asymmetric:builtin_trusted");
-    Record executable;
-    executable.fixed.operation = KS_OP_EXECUTABLE;
-    executable.fixed.sequence = 0;
-    for (std::string component : {"keyctl", "bin", "usr", ""}) {
-        component.resize(KS_PATH_NAME);
-        executable.extra += component;
-    }
-    EXPECT_EQ(decode_event(executable.bytes())->actor.exe, "/usr/bin/keyctl");
+}
+
+ks_announcement announcement(std::initializer_list<const char*> components) {
+    ks_announcement made{.exe_ino = 7, .exe_dev = 8, .exe_generation = 9, .mnt_ns = 10, .whole = 1};
+    std::size_t i = 0;
+    for (const char* component : components) std::strcpy(made.path[i++], component);
+    return made;
+}
+
+std::vector<std::byte> announced(ks_operation operation, const ks_announcement& about) {
+    Record record;
+    record.fixed.operation = operation;
+    record.fixed.sequence = 0;
+    record.extra.assign(reinterpret_cast<const char*>(&about), sizeof(about));
+    return record.bytes();
+}
+
+TEST(EventDecoder, ExecutablesAndCgroupsAreAnnounced) {
+    const auto about = announcement({"keyctl", "bin", "usr"});
+    const events::Actor actor = decode_event(announced(KS_OP_EXECUTABLE, about))->actor;
+    EXPECT_EQ(actor.exe, "/usr/bin/keyctl");
+    EXPECT_EQ(actor.exe_ino, 7u);
+    EXPECT_EQ(actor.exe_dev, 8u);
+    EXPECT_EQ(actor.exe_generation, 9u);
+    EXPECT_EQ(actor.exe_mnt_ns, 10u);
+    EXPECT_EQ(actor.exe_now, "");
+    EXPECT_EQ(decode_event(announced(KS_OP_CGROUP, about))->actor.cgroup, "/usr/bin/keyctl");
+    EXPECT_EQ(decode_event(announced(KS_OP_CGROUP, announcement({})))->actor.cgroup, "/");
+    auto bytes = announced(KS_OP_CGROUP, about);
+    bytes.pop_back();
+    EXPECT_FALSE(decode_event(bytes));
+}
+
+TEST(EventDecoder, APathWithoutItsHeadIsNotAbsolute) {
+    auto about = announcement({"a", "usr"});
+    about.whole = 0;
+    EXPECT_EQ(decode_event(announced(KS_OP_EXECUTABLE, about))->actor.exe, ".../usr/a");
+}
+
+TEST(EventDecoder, WhatWasExecutedIsToldFromWhatStandsThereNow) {
+    auto about = announcement({"dpkg", "bin", "usr"});
+    about.replaced = 1;
+    std::strcpy(about.executed, "attack");
+    const events::Actor actor = decode_event(announced(KS_OP_EXECUTABLE, about))->actor;
+    EXPECT_EQ(actor.exe, ".../attack");
+    EXPECT_EQ(actor.exe_now, "/usr/bin/dpkg");
+    EXPECT_EQ(actor.exe_ino, 7u);
+    EXPECT_EQ(actor.exe_mnt_ns, 0u);
 }
 
 std::string public_key_blob(const std::string& key, std::uint16_t id_length) {

@@ -40,7 +40,7 @@ TEST(HookPlan, OneProgramPerOperation) {
             EXPECT_TRUE(programs.insert(hook.program).second) << hook.program;
             EXPECT_TRUE(operations.insert(hook.operations).second) << hook.operations;
         }
-        EXPECT_EQ(plan->size(), 18u);
+        EXPECT_EQ(plan->size(), 21u);
     }
 }
 

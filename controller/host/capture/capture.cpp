@@ -9,10 +9,10 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
-#include <map>
 #include <thread>
 
 #include "bpf/filter.h"
+#include "controller/host/capture/announced.h"
 #include "controller/host/capture/baseline_query.h"
 #include "controller/host/capture/duplicates.h"
 #include "controller/host/capture/event_decoder.h"
@@ -24,7 +24,6 @@ namespace {
 
 /// Records taken at one go: their room in the ring is given back when all of them are in the spool.
 constexpr std::size_t kBatch = 512;
-constexpr std::size_t kExecutables = 4096;
 constexpr auto kSettleInterval = std::chrono::milliseconds(50);
 
 void append(Batch& batch, Batch more) {
@@ -37,19 +36,12 @@ void append(Batch& batch, Batch more) {
 struct Capture::Receiver {
     Batch* batch = nullptr;
     std::vector<events::KeyEvent>* baseline = nullptr;
-    std::map<std::pair<std::uint32_t, std::uint64_t>, std::string> executables;
+    Announced announced;
     events::LossTracker* losses = nullptr;
 
     void take(events::KeyEvent event) {
-        const std::pair executable{event.actor.exe_dev, event.actor.exe_ino};
-        if (event.operation == KS_OP_EXECUTABLE) {
-            // The programs announce again what they have forgotten; so may this side forget.
-            if (executables.size() >= kExecutables) executables.clear();
-            executables[executable] = std::move(event.actor.exe);
-            return;
-        }
-        if (const auto found = executables.find(executable); found != executables.end())
-            event.actor.exe = found->second;
+        if (announced.take(event)) return;
+        announced.complete(event.actor);
         if (event.operation == KS_OP_BASELINE) {
             if (baseline != nullptr) baseline->push_back(std::move(event));
             return;
@@ -141,10 +133,11 @@ Result<Capture> Capture::attach(const HookPlan& plan, std::uint32_t ring_size,
     if (auto done = capture.open_maps(progress.ring == ring ? progress.position : 0); !done)
         return std::unexpected(done.error());
     if (capture.adopted_) {
-        // This process has to be told of every executable again.
+        // This process has to be told of every executable and cgroup again.
         auto& variables = *static_cast<Variables*>(capture.variables_.get());
         variables.baseline.mode = KS_BASELINE_OFF;
-        std::memset(variables.executables, 0, sizeof(variables.executables));
+        std::memset(variables.images, 0, sizeof(variables.images));
+        std::memset(variables.cgroups, 0, sizeof(variables.cgroups));
         capture.account_for_former(progress);
     } else if (auto pinned = pin(capture.set_); pinned) {
         capture.pinned_ = true;
@@ -313,6 +306,8 @@ events::KernelCounters Capture::counters() const {
         __u32 size = sizeof(info);
         if (bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0 || info.recursion_misses == 0)
             continue;
+        // Forks and exits are no key operations; most change nothing in what these keep.
+        if (name == "exe_inherited" || name == "exe_forgotten") continue;
         counters.missed += info.recursion_misses;
         counters.missed_of[name] = info.recursion_misses;
     }

@@ -30,21 +30,44 @@ std::optional<events::PublicKey> decode_public_key(Bytes blob) {
     return decoded;
 }
 
+/// What a path whose beginning is not known begins with: nobody takes it for an absolute one.
+constexpr const char* kNoHead = "...";
+
 /// The components come from the last to the first, each in a place of its own.
-std::string path_of(std::string_view places) {
+std::string path_of(const ks_announcement& announced) {
     std::string path;
-    for (; places.size() >= KS_PATH_NAME; places.remove_prefix(KS_PATH_NAME)) {
-        const std::string component = bounded_string(places.data(), KS_PATH_NAME);
+    for (const auto& place : announced.path) {
+        const std::string component = bounded_string(place, sizeof(place));
         if (component.empty()) break;
         path.insert(0, "/" + component);
     }
-    return path;
+    if (announced.whole == 0) return path.empty() ? path : kNoHead + path;
+    return path.empty() ? "/" : path;
+}
+
+void take_announcement(const ks_announcement& announced, ks_operation operation,
+                       events::Actor& actor) {
+    if (operation == KS_OP_CGROUP) {
+        actor.cgroup = path_of(announced);
+        return;
+    }
+    actor.exe_ino = announced.exe_ino;
+    actor.exe_dev = announced.exe_dev;
+    actor.exe_generation = announced.exe_generation;
+    if (announced.replaced == 0) {
+        actor.exe = path_of(announced);
+        actor.exe_mnt_ns = announced.mnt_ns;
+        return;
+    }
+    actor.exe_now = path_of(announced);
+    const std::string name = bounded_string(announced.executed, sizeof(announced.executed));
+    if (!name.empty()) actor.exe = std::string(kNoHead) + '/' + name;
 }
 
 }  // namespace
 
 Result<events::KeyEvent> decode_event(std::span<const std::byte> record) {
-    const auto refuse = [](std::string why) {
+    const auto refuse = [](const std::string& why) {
         return fail("a record of the ring buffer makes no sense: " + why, "event decoder",
                     "the BPF object and the daemon must be of the same build");
     };
@@ -112,10 +135,8 @@ Result<events::KeyEvent> decode_event(std::span<const std::byte> record) {
                    .session = actor.session,
                    .syscall = actor.syscall,
                    .cgroup_id = actor.cgroup_id,
-                   .cgroup = {},
-                   .exe_ino = actor.exe_ino,
-                   .exe_dev = actor.exe_dev,
-                   .exe = {},
+                   .start_time = actor.start_time,
+                   .exec_id = actor.exec_id,
                    .mnt_ns = actor.mnt_ns,
                    .pid_ns = actor.pid_ns,
                    .net_ns = actor.net_ns,
@@ -123,7 +144,12 @@ Result<events::KeyEvent> decode_event(std::span<const std::byte> record) {
                    .comm = bounded_string(actor.comm, sizeof(actor.comm))};
     if (raw.operation == KS_OP_MOVE) event.from = {raw.from_serial, std::string(extra)};
     if (raw.operation == KS_OP_RESTRICT) event.restriction = extra;
-    if (raw.operation == KS_OP_EXECUTABLE) event.actor.exe = path_of(extra);
+    if (raw.operation == KS_OP_EXECUTABLE || raw.operation == KS_OP_CGROUP) {
+        ks_announcement announced;
+        if (extra.size() != sizeof(announced)) return refuse("its announcement has another size");
+        std::memcpy(&announced, extra.data(), sizeof(announced));
+        take_announcement(announced, event.operation, event.actor);
+    }
     return event;
 }
 

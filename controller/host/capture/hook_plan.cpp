@@ -88,6 +88,11 @@ constexpr std::array kTracedFunctions = {
     TracedFunction{"setperm", "fexit", "keyctl_setperm_key", "setperm"},
     TracedFunction{"chown", "fexit", "keyctl_chown_key", "chown"},
     TracedFunction{"destroy", "fentry", "security_key_free", "destroy"},
+    TracedFunction{"executables that are replaced (prctl)", "fentry", "replace_mm_exe_file",
+                   "exe_replaced"},
+    TracedFunction{"executables that are replaced (children)", "fentry", "wake_up_new_task",
+                   "exe_inherited"},
+    TracedFunction{"executables that are replaced (ends)", "fentry", "exit_mmap", "exe_forgotten"},
     TracedFunction{"baseline", "fentry", "security_key_getsecurity", "stand"},
 };
 

@@ -45,7 +45,8 @@ std::vector<events::KeyEvent> events_of(RingReader& ring, std::uint32_t id, std:
         const auto record = ring.next();
         if (!record) break;
         auto event = decode_event(*record);
-        if (!event || event->operation == KS_OP_EXECUTABLE || event->operation == KS_OP_BASELINE)
+        if (!event || event->operation == KS_OP_EXECUTABLE || event->operation == KS_OP_CGROUP ||
+            event->operation == KS_OP_BASELINE)
             continue;
         event->ring = id;
         event->ring_position = ring.position();

@@ -54,10 +54,7 @@ void CaptureLoop::forward(capture::Batch batch) {
                       " events were lost: the ring buffer was full; a larger "
                       "capture.ring_size helps",
                   {{"KEYSCRIBE_LOST", std::to_string(lost)}});
-    for (events::KeyEvent& event : batch.events) {
-        event.actor.cgroup = cgroups_.path(event.actor.cgroup_id);
-        order_.add(event);
-    }
+    for (const events::KeyEvent& event : batch.events) order_.add(event);
     const std::size_t captured = batch.events.size();
     if (captured != 0) last_event_ = Clock::now();
     spool_.push(std::move(batch.events));

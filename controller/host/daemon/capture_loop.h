@@ -11,7 +11,6 @@
 
 #include "controller/host/capture/capture.h"
 #include "controller/host/daemon/order_watch.h"
-#include "controller/host/events/cgroup_path.h"
 #include "controller/host/spool/spool.h"
 #include "controller/host/status/status.h"
 
@@ -64,7 +63,6 @@ class CaptureLoop {
     spool::Spool& spool_;
     status::SharedStatus& status_;
     std::uint64_t missed_ = 0;
-    events::CgroupPaths cgroups_;
     OrderWatch order_;
     bool lost_some_ = false;  // since the watched keyrings were looked at
     Clock::time_point last_event_;

@@ -22,14 +22,23 @@ struct Actor {
     std::uint32_t egid = 0;
     std::uint32_t login_uid = 0;  ///< 4294967295: none
     std::uint32_t ppid = 0;
-    std::uint32_t session = 0;    ///< of the login (audit); 4294967295: none
-    std::int32_t syscall = 0;     ///< number of the system call; -1: a kernel thread
-    std::uint64_t cgroup_id = 0;  ///< inode number of the cgroup's directory (cgroup v2)
-    std::string cgroup;           ///< its path below the cgroup mount; "": not found any more
-    std::uint64_t exe_ino = 0;    ///< 0: there is no executable
-    std::uint32_t exe_dev = 0;    ///< major << 20 | minor
-    std::string exe;              ///< path in the mount namespace's root; "": not known
-    std::uint32_t mnt_ns = 0;     ///< inode numbers of namespaces
+    std::uint32_t session = 0;     ///< of the login (audit); 4294967295: none
+    std::int32_t syscall = 0;      ///< number of the system call; -1: a kernel thread
+    std::uint64_t cgroup_id = 0;   ///< inode number of the cgroup's directory (cgroup v2)
+    std::string cgroup;            ///< its path below the root of cgroup v2; "": not known
+    std::uint64_t start_time = 0;  ///< of the process, CLOCK_BOOTTIME in ns; 0: no executable
+    std::uint32_t exec_id = 0;     ///< with pid and start_time: one process image
+    /// Of the file that was executed; 0: there is none, or it is not known.
+    std::uint64_t exe_ino = 0;
+    std::uint32_t exe_dev = 0;         ///< major << 20 | minor
+    std::uint32_t exe_generation = 0;  ///< of the inode
+    /// Its path in exe_mnt_ns, as it was when it was first seen there; "": not known. Where the
+    /// head is not known, it begins with ".../".
+    std::string exe;
+    std::uint32_t exe_mnt_ns = 0;  ///< inode number of the namespace; 0: not known
+    /// The path of another file, which the process has put in its place (prctl(2), PR_SET_MM).
+    std::string exe_now;
+    std::uint32_t mnt_ns = 0;  ///< inode numbers of namespaces
     std::uint32_t pid_ns = 0;
     std::uint32_t net_ns = 0;
     std::uint32_t user_ns = 0;

@@ -78,8 +78,11 @@ json actor_fields(const events::Actor& actor) {
     if (actor.exe_ino != 0) {
         fields["exe_ino"] = actor.exe_ino;
         fields["exe_dev"] = actor.exe_dev;
+        fields["exe_generation"] = actor.exe_generation;
     }
     if (!actor.exe.empty()) fields["exe"] = bytes(actor.exe);
+    if (actor.exe_mnt_ns != 0) fields["exe_mnt_ns"] = actor.exe_mnt_ns;
+    if (!actor.exe_now.empty()) fields["exe_now"] = bytes(actor.exe_now);
     return fields;
 }
 

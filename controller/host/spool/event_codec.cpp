@@ -11,8 +11,8 @@ namespace {
 /// of one that goes is never given again.
 template <class Event, class Visit>
 void each_field(Event& event, Visit&& visit) {
-    static_assert(sizeof(events::Actor) == 176 && sizeof(events::PublicKey) == 80 &&
-                      sizeof(events::KeyEvent) == 560,
+    static_assert(sizeof(events::Actor) == 232 && sizeof(events::PublicKey) == 80 &&
+                      sizeof(events::KeyEvent) == 616,
                   "a field that is not here is lost when the daemon dies");
     visit(1, event.sequence);
     visit(2, event.boot_time_ns);
@@ -50,6 +50,11 @@ void each_field(Event& event, Visit&& visit) {
     visit(33, actor.exe_ino);
     visit(34, actor.exe_dev);
     visit(35, actor.exe);
+    visit(48, actor.start_time);
+    visit(49, actor.exec_id);
+    visit(50, actor.exe_generation);
+    visit(51, actor.exe_mnt_ns);
+    visit(52, actor.exe_now);
     visit(36, actor.mnt_ns);
     visit(37, actor.pid_ns);
     visit(38, actor.net_ns);
