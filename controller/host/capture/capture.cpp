@@ -256,6 +256,7 @@ void Capture::look_after() {
 
 Result<Batch> Capture::activate(const ks_filter& filter) {
     VARIABLES.filters[filter.generation & 1] = filter;
+    in_force_ = std::make_unique<ks_filter>(VARIABLES.filters[filter.generation & 1]);
     std::atomic_ref(VARIABLES.active_generation)
         .store(filter.generation, std::memory_order_seq_cst);
     wait_for_programs();

@@ -61,6 +61,10 @@ class Capture {
     std::vector<std::string> take_findings() { return std::exchange(findings_, {}); }
     /// Looks whether somebody interfered, and repairs what can be repaired; take_findings() tells.
     void look_after();
+    /// Looks whether the kernel still runs the programs, by the tables that the policy was compiled
+    /// to, and puts back what somebody changed; take_findings() tells. Returns true where what
+    /// keyrings hold has to be asked for anew. What else was in the ring goes to `meanwhile`.
+    bool check_alive(Batch& meanwhile);
 
     /// Readable when the ring has records; owned by this object.
     int ring_fd() const { return set_.ring.get(); }
@@ -132,6 +136,9 @@ class Capture {
     std::uint64_t malformed_ = 0;         // records that never became events, since the start
     std::uint64_t reported_ = 0;          // sequence numbers reported as lost, since the start
     std::chrono::steady_clock::time_point settled_at_;
+    std::unique_ptr<ks_filter> in_force_;  // as activate() wrote it
+    std::uint64_t numbered_ = 0;           // check_alive(): numbers given out by then
+    bool silent_ = false;                  // check_alive(): the programs did not run
 };
 
 /// SHA-256 of the BPF object that is built into this binary, as 32 bytes: for the start record.

@@ -18,6 +18,8 @@ constexpr auto kQuietAfterLoss = 200ms;
 /// that tasks that contend for a large keyring do not keep the daemon busy.
 constexpr auto kBetweenRefreshes = 200ms;
 constexpr int kRefreshShare = 20;
+/// The programs are silent for no longer before the list says so.
+constexpr auto kBetweenCanaries = 4s;
 
 }  // namespace
 
@@ -129,6 +131,12 @@ Result<void> CaptureLoop::detach_previous_build() {
 
 void CaptureLoop::look_at_counters() {
     programs_.look_after();
+    if (const auto now = Clock::now(); now >= next_canary_) {
+        capture::Batch meanwhile;
+        lost_some_ |= programs_.check_alive(meanwhile);
+        forward(std::move(meanwhile));
+        next_canary_ = now + kBetweenCanaries;
+    }
     for (std::string& what : programs_.take_findings()) report_interference(std::move(what));
     const events::KernelCounters counters = programs_.counters();
     if (counters.missed > missed_) {

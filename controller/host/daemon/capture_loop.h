@@ -67,6 +67,7 @@ class CaptureLoop {
     bool lost_some_ = false;  // since the watched keyrings were looked at
     Clock::time_point last_event_;
     Clock::time_point next_refresh_;
+    Clock::time_point next_canary_;
     std::shared_ptr<const settings::LoadedPolicy> policy_;
 };
 

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether what is attached still works. Programs can be silent although every link is there: the
+// sysctl kernel.ftrace_enabled turns all of them off, the LSM ones too (6.1 and 6.12), and whoever
+// has CAP_BPF may write their variables.
+#include <linux/keyctl.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "controller/host/capture/capture.h"
+#include "controller/host/capture/variables.h"
+
+namespace keyscribe::capture {
+namespace {
+
+/// The kernel skips a program where another task was preempted in it on the same CPU: whoever has
+/// it called all the time must not make it look dead.
+constexpr int kAttempts = 100;
+
+/// Any keyring of this process's.
+std::int32_t own_keyring() {
+    for (const int keyring : {KEY_SPEC_SESSION_KEYRING, KEY_SPEC_USER_KEYRING})
+        if (const long serial = ::syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, keyring, 1);
+            serial > 0)
+            return static_cast<std::int32_t>(serial);
+    return 0;
+}
+
+}  // namespace
+
+bool Capture::check_alive(Batch& meanwhile) {
+    auto& variables = *static_cast<Variables*>(variables_.get());
+    bool look_again = false;
+    const std::uint64_t numbered = load_counter(variables.sequence);
+    if (numbered < numbered_) {
+        std::atomic_ref(variables.sequence).fetch_add(numbered_);
+        findings_.push_back("the programs' count of events was set back by somebody else");
+        look_again = true;
+    }
+    numbered_ = load_counter(variables.sequence);
+    if (in_force_) {
+        ks_filter& filter = variables.filters[in_force_->generation & 1];
+        std::atomic_ref generation(variables.active_generation);
+        if (std::memcmp(&filter, in_force_.get(), sizeof(filter)) != 0 ||
+            generation.load() != in_force_->generation) {
+            filter = *in_force_;
+            generation.store(in_force_->generation);
+            findings_.push_back("the programs' filter was changed by somebody else");
+            look_again = true;
+        }
+    }
+    const std::int32_t keyring = own_keyring();
+    if (keyring == 0) return look_again;
+    bool answered = false;
+    for (int attempt = 0; !answered && attempt < kAttempts; ++attempt) {
+        if (attempt != 0) ::sched_yield();
+        const auto found = members(keyring, meanwhile);
+        answered = found && !found->empty();
+    }
+    if (answered && silent_) {
+        findings_.push_back("the kernel runs the programs again");
+        look_again = true;
+    }
+    if (!answered && !silent_)
+        findings_.push_back(
+            "the kernel does not run the programs (is the sysctl kernel.ftrace_enabled 0?)");
+    silent_ = !answered;
+    return look_again;
+}
+
+}  // namespace keyscribe::capture
