@@ -97,9 +97,19 @@ __noinline int send_as_it_stands(__u64 key, __u64 keyring)
 
     read_type_name(&type, READ_KEY(change.key, 0, index_key.type), 0);
     watch(READ_KEY(change.key, 0, serial));
-    if (is_asymmetric(&type) && !is_private_key(key))
-        return send_public_key(&change, &type, &verdict, 0, 0);
-    return send_without(&change, &type, &verdict, 0, 0);
+    if (!is_asymmetric(&type)) return send_without(&change, &type, &verdict, 0, 0);
+    if (is_private_key(key)) return send_without(&change, &type, &verdict, 0, KS_EVENT_SECRET);
+    return send_public_key(&change, &type, &verdict, 0, 0);
+}
+
+/*
+ * The operations of others need room as well: half of the ring is left to them. Once the controller
+ * has read what there is, there is room again.
+ */
+static __always_inline _Bool leaves_room(void)
+{
+    return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) <=
+           bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2;
 }
 
 /* Whether the one that is looked at now was sent in a former run. Counts it. */
@@ -107,6 +117,8 @@ static __always_inline _Bool was_sent(__u32 *seen)
 {
     return (*seen)++ < baseline.start;
 }
+
+__noinline __u64 key_of_serial(__s32 serial);
 
 struct sent_members {
     struct walk_members members;
@@ -120,7 +132,8 @@ static long send_member(__u32 step, struct sent_members *walk)
     const struct key *key = next_member(&walk->members);
 
     if (!key) return walk->members.done & 1;
-    if (was_sent(&walk->seen) || send_as_it_stands((__u64)key, walk->keyring)) return 0;
+    if (was_sent(&walk->seen)) return 0;
+    if (leaves_room() && send_as_it_stands((__u64)key, walk->keyring)) return 0;
     walk->seen--;
     baseline.more = 1;
     return 1;
@@ -169,15 +182,16 @@ static long visit_name(__u32 step, struct walk_names *walk)
         return 1;
     }
     if (was_sent(&walk->seen)) return 0;
-    if (send_as_it_stands((__u64)keyring, 0)) return 0;
+    if (leaves_room() && send_as_it_stands((__u64)keyring, 0)) return 0;
     walk->seen--;
     baseline.more = 1;
     return 1;
 }
 
 /*
- * `asked` is the keyring with which the controller made the kernel call this program. One without
- * a name of its own ("." at the beginning) can be asked for only so.
+ * `asked` is the keyring with which the controller made the kernel call this program. One that is
+ * neither that nor among the names of this user namespace is found by its number, which can fail
+ * where it would not fail again.
  */
 static __always_inline void send_baseline(const struct key *asked)
 {
@@ -191,6 +205,7 @@ static __always_inline void send_baseline(const struct key *asked)
     struct list_head *next = 0;
 
     key_that_stays = (__u64)BPF_CORE_READ(space, user_keyring_register);
+    baseline.ran = 1;
     baseline.found = 0;
     baseline.more = 0;
     if (baseline.mode == KS_BASELINE_MEMBERS && READ_KEY(asked, 0, serial) == baseline.serial) {
@@ -201,8 +216,16 @@ static __always_inline void send_baseline(const struct key *asked)
     walk.head = (__u64)head;
     walk.next = (__u64)next;
     bpf_loop(STEPS_MAX, visit_name, &walk, 0);
-    if (baseline.mode == KS_BASELINE_NAMED) baseline.sent = walk.seen;
-    else if (walk.found) send_members(walk.found);
+    if (baseline.mode == KS_BASELINE_NAMED) {
+        baseline.sent = walk.seen;
+        return;
+    }
+    if (!walk.found) {
+        walk.found = key_of_serial(baseline.serial);
+        if ((__u64)READ_KEY((const struct key *)walk.found, 0, index_key.type) != walk.keyring_type)
+            return;
+    }
+    send_members(walk.found);
 }
 
 #endif

@@ -130,7 +130,7 @@ struct ks_baseline {
     ks_u32 sent; /* answer: members looked at so far, those left out included */
     ks_u32 found; /* answer: 1, the keyring was found */
     ks_u32 more; /* answer: 1, the ring was full: go on at `sent` */
-    ks_u32 reserved;
+    ks_u32 ran; /* answer: 1, the program ran; the kernel can skip it */
 };
 
 /* generation 0 means that there is no policy yet: every event of a public type is sent. */

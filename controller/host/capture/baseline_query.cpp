@@ -2,6 +2,7 @@
 #include "controller/host/capture/baseline_query.h"
 
 #include <linux/keyctl.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,6 +13,10 @@
 
 namespace keyscribe::capture {
 namespace {
+
+/// The kernel skips a program while another task is preempted inside it on this CPU. Each attempt
+/// gives that task the CPU first.
+constexpr int kAttempts = 1000;
 
 /// Has the kernel call the baseline program for this key. Returns false where the key may not be
 /// looked at so.
@@ -29,9 +34,9 @@ Result<void> query_baseline(ks_baseline& request, std::uint32_t mode, std::int32
     // Makes the kernel keep a keyring of users' keyrings, where the programs begin to look for
     // keys.
     (void)trigger_baseline_read(KEY_SPEC_USER_KEYRING);
-    for (;;) {
+    for (int skipped = 0;;) {
         request.start = request.sent;
-        request.found = request.more = 0;
+        request.found = request.more = request.ran = 0;
         request.mode = mode;
         // Any keyring will do to have the program called, but one without a name has to be asked
         // for itself.
@@ -43,6 +48,14 @@ Result<void> query_baseline(ks_baseline& request, std::uint32_t mode, std::int32
         drain();
         if (!called)
             return fail_errno("cannot have the kernel look at a keyring", "keyctl(2)", "", error);
+        if (request.ran == 0) {
+            // Not an answer: the keyring is not gone.
+            if (++skipped == kAttempts)
+                return fail("the kernel skips the program that looks at keyrings",
+                            "fentry:security_key_getsecurity", "it is asked again");
+            ::sched_yield();
+            continue;
+        }
         if (request.more == 0) return {};
         release();
     }

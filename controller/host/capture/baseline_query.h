@@ -14,7 +14,8 @@ namespace keyscribe::capture {
 
 /// Has the program look, in `request` (of its variables), by `mode`, at `keyring`. It sends as much
 /// as the ring takes: `drain` reads that, and where there is more, `release` gives the room back,
-/// and it is asked again. Error: the kernel cannot be asked.
+/// and it is asked again. Where the kernel skips the program, it is asked again too: nothing that
+/// comes is no answer. Error: the kernel cannot be asked.
 Result<void> query_baseline(ks_baseline& request, std::uint32_t mode, std::int32_t keyring,
                             const std::function<void()>& drain,
                             const std::function<void()>& release);

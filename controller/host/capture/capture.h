@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -97,7 +99,8 @@ class Capture {
     Result<std::vector<events::KeyEvent>> keyrings(Batch& batch);
 
     /// Returns the keyring itself (an event without a keyring), then its members, as they stand;
-    /// empty where it is gone. The programs record what changes meanwhile.
+    /// empty where it is gone, of whichever user namespace. The programs record what changes
+    /// meanwhile.
     Result<std::vector<events::KeyEvent>> members(std::int32_t keyring, Batch& batch);
 
     events::KernelCounters counters() const;
@@ -121,7 +124,8 @@ class Capture {
         void operator()(void* memory) const;
     };
     PinnedSet set_;
-    std::unique_ptr<void, Unmap> variables_;  // the programs' .bss
+    std::map<std::string, std::string> operations_of_;  // Hook::operations, by program
+    std::unique_ptr<void, Unmap> variables_;            // the programs' .bss
     std::unique_ptr<RingReader> ring_;
     std::unique_ptr<Receiver> receiver_;
     PreviousBuilds previous_;

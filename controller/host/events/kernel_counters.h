@@ -13,8 +13,10 @@ struct KernelCounters {
     std::uint64_t numbered = 0;  ///< sequence numbers that this process has to receive or report
     std::uint64_t lost = 0;      ///< events that the ring had no room for
     std::uint64_t no_room = 0;   ///< events sent without their payload, for want of room
-    std::uint64_t missed = 0;    ///< runs that the kernel skipped (bpf_prog_info, recursion_misses)
-    std::map<std::string, std::uint64_t> missed_of;  ///< of each program that has any, by name
+    /// Runs that the kernel skipped (bpf_prog_info, recursion_misses) of programs that see
+    /// operations: where the baseline's is skipped, no operation goes unseen.
+    std::uint64_t missed = 0;
+    std::map<std::string, std::uint64_t> missed_of;  ///< by Hook::operations, where there are any
 };
 
 }  // namespace keyscribe::events
