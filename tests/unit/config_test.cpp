@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <bit>
 #include <fstream>
 #include <string>
 
@@ -39,7 +40,7 @@ TEST(Config, Defaults) {
     EXPECT_EQ(config.tpm.tcti, "device:/dev/tpmrm0");
     EXPECT_EQ(config.tpm.pcr, 13u);
     EXPECT_FALSE(config.tpm.force_resettable_pcr);
-    EXPECT_EQ(config.capture.ring_size, 8u << 20);
+    EXPECT_EQ(config.capture.ring_size, settings::default_ring_size());
     EXPECT_EQ(config.capture.hook, "auto");
     EXPECT_EQ(config.spool.max_size, 128u << 20);
     EXPECT_EQ(config.spool.deadline, 0s);
@@ -52,6 +53,22 @@ TEST(Config, Defaults) {
     EXPECT_EQ(config.control.socket, "/run/keyscribe/control.sock");
     EXPECT_EQ(config.control.group, "keyscribe");
     EXPECT_EQ(config.log.level, "info");
+}
+
+TEST(Config, TheRingGrowsWithTheMemory) {
+    constexpr std::uint64_t kMiB = 1 << 20, kGiB = 1 << 30;
+    const auto size = [](std::uint64_t memory) { return settings::ring_size_for(memory) / kMiB; };
+    EXPECT_EQ(size(0), 8u);
+    EXPECT_EQ(size(1 * kGiB), 8u);
+    EXPECT_EQ(size(2 * kGiB), 8u);
+    EXPECT_EQ(size(4 * kGiB), 16u);
+    // Of 8 GiB the kernel keeps some.
+    EXPECT_EQ(size(8 * kGiB - 300 * kMiB), 32u);
+    EXPECT_EQ(size(8 * kGiB), 32u);
+    EXPECT_EQ(size(16 * kGiB), 64u);
+    EXPECT_EQ(size(1024 * kGiB), 64u);
+    EXPECT_EQ(size(UINT64_MAX), 64u);
+    EXPECT_TRUE(std::has_single_bit(settings::default_ring_size()));
 }
 
 TEST(Config, EverySetting) {
@@ -121,7 +138,7 @@ TEST(Config, TheShippedFileTellsTheDefaults) {
     EXPECT_EQ(said.tpm.force_resettable_pcr, real.tpm.force_resettable_pcr);
     EXPECT_EQ(said.attest.ak_handle, real.attest.ak_handle);
     EXPECT_EQ(said.attest.ek, real.attest.ek);
-    EXPECT_EQ(said.capture.ring_size, real.capture.ring_size);
+    EXPECT_EQ(said.capture.ring_size, settings::ring_size_for(0));  // the others: by memory
     EXPECT_EQ(said.capture.hook, real.capture.hook);
     EXPECT_EQ(said.capture.detach_on_stop, real.capture.detach_on_stop);
     EXPECT_EQ(said.spool.max_size, real.spool.max_size);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/host/settings/config.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -187,6 +189,17 @@ const Named* find_named(const std::vector<Named>& all, std::string_view name) {
 }
 
 }  // namespace
+
+std::uint32_t ring_size_for(std::uint64_t memory) {
+    constexpr std::uint64_t kSmallest = 8u << 20, kLargest = 64u << 20, kShare = 256;
+    return static_cast<std::uint32_t>(
+        std::bit_ceil(std::clamp(memory / kShare, kSmallest, kLargest)));
+}
+
+std::uint32_t default_ring_size() {
+    const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
+    return ring_size_for(pages > 0 && page > 0 ? std::uint64_t(pages) * std::uint64_t(page) : 0);
+}
 
 Result<Config> parse_config(std::string_view text, const std::string& file) {
     const toml::parse_result parsed = toml::parse(text, file);

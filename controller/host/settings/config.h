@@ -15,6 +15,13 @@ namespace keyscribe::settings {
 
 inline constexpr const char* kConfigFile = "/etc/keyscribe/keyscribe.toml";
 
+/// Returns the bytes of a ring on a machine with so much memory: 1/256 of it, 8 to 64 MiB, as a
+/// power of two. Rounded up: a machine of 8 GiB has somewhat less, since the kernel keeps some, and
+/// how much must not decide between two sizes.
+std::uint32_t ring_size_for(std::uint64_t memory);
+/// The same of this machine.
+std::uint32_t default_ring_size();
+
 struct Config {
     struct {
         std::string tcti = "device:/dev/tpmrm0";
@@ -26,9 +33,9 @@ struct Config {
         std::string ek = "rsa";                ///< its parent: "rsa", "ecc"
     } attest;
     struct {
-        std::uint32_t ring_size = 8u << 20;  ///< bytes, a power of two, 64 KiB to 256 MiB
-        std::string hook = "auto";           ///< "auto", "lsm", "fentry", "ima"
-        bool detach_on_stop = false;         ///< else the programs go on without the daemon
+        std::uint32_t ring_size = default_ring_size();  ///< a power of two, 64 KiB to 256 MiB
+        std::string hook = "auto";                      ///< "auto", "lsm", "fentry", "ima"
+        bool detach_on_stop = false;  ///< else the programs go on without the daemon
     } capture;
     struct {
         std::uint64_t max_size = 128u << 20;  ///< bytes
