@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "controller/base/network_keys.h"
+
 namespace keyscribe::keyrings {
 namespace {
 
@@ -23,6 +25,7 @@ std::size_t KeyringModel::IndexHash::operator()(const IndexKey& key) const {
     std::size_t value = key.keyring * 0x9e3779b97f4a7c15u;
     value = (value ^ hash(key.type)) * 0x9e3779b97f4a7c15u;
     value = (value ^ hash(key.description)) * 0x9e3779b97f4a7c15u;
+    value ^= static_cast<std::uint32_t>(key.serial);
     if (key.digest != nullptr)
         value ^= hash({reinterpret_cast<const char*>(key.digest->data()), key.digest->size()});
     return value;
@@ -35,15 +38,16 @@ std::size_t KeyringModel::IndexHash::operator()(LinkId id) const {
 bool KeyringModel::IndexEqual::operator()(const IndexKey& left, LinkId id) const {
     const IndexKey right = model->index_key(model->links_[id]);
     if ((left.digest == nullptr) != (right.digest == nullptr)) return false;
-    return left.keyring == right.keyring && left.type == right.type &&
-           left.description == right.description &&
+    return left.keyring == right.keyring && left.serial == right.serial &&
+           left.type == right.type && left.description == right.description &&
            (left.digest == nullptr || *left.digest == *right.digest);
 }
 
 KeyringModel::IndexKey KeyringModel::index_key(const Link& link) const {
     const Key& key = keys_[link.key];
     return {link.keyring, key.type, key.description,
-            key.serial == 0 && key.sha256 ? &*key.sha256 : nullptr};
+            key.serial == 0 && key.sha256 ? &*key.sha256 : nullptr,
+            base::differs_by_network(key.type) ? key.serial : 0};
 }
 
 // Keys.

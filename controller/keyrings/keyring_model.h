@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every keyring holds, and held, as records tell it: the one answer to "who stands where". The
 // semantics are the kernel's (security/keys/keyring.c, key.c; keyrings(7)):
-// - a keyring holds one key of each type and description: another one that comes in displaces it;
+// - a keyring holds one key of each type and description: another one that comes in displaces it.
+//   But of those that network namespaces tell apart it holds several, and the list does not say
+//   which one is displaced: its end is told, or a baseline lacks it;
 // - which operations put a key into a keyring, take it out, or empty a keyring: KS_OPERATIONS in
 //   bpf/event.h;
 // - a key that is revoked, invalidated or expired stands there until the kernel's garbage collector
@@ -168,7 +170,8 @@ class KeyringModel {
     struct IndexKey {
         KeyId keyring;
         std::string_view type, description;
-        const Sha256* digest;  // of keys without a serial: what else tells them apart
+        const Sha256* digest;     // of keys without a serial: what else tells them apart
+        std::int32_t serial = 0;  // the same where network namespaces do (base/network_keys.h)
     };
     struct IndexHash {
         using is_transparent = void;

@@ -118,6 +118,27 @@ TEST_F(KeyringModelTest, PutsTakesAndDisplaces) {
     EXPECT_EQ(model.link(history[3]).end, list::Operation::kClear);
 }
 
+// add_key(2) of one description in two network namespaces; then in the first one again.
+TEST_F(KeyringModelTest, KeysOfSeveralNetworksStandBesideEachOther) {
+    const json dns = {{"type", feeder.text("dns_resolver")}};
+    ASSERT_TRUE(feeder.in_ring("create", 1, "example.com", 100, dns));
+    ASSERT_TRUE(feeder.in_ring("create", 2, "example.com", 100, dns));
+    EXPECT_EQ(serials_in(model, 100), (Serials{1, 2}));
+    ASSERT_TRUE(feeder.in_ring("create", 3, "example.com", 100, dns));
+    ASSERT_TRUE(feeder.in_ring("destroy", 1, "example.com", 0, dns));
+    EXPECT_EQ(serials_in(model, 100), (Serials{2, 3}));
+    ASSERT_TRUE(feeder.record(
+        "baseline-begin",
+        {{"reason", "order"},
+         {"keyrings", json::array({{{"serial", 100}, {"name", feeder.text("ring100")}}})}}));
+    ASSERT_TRUE(feeder.in_ring("baseline", 2, "example.com", 100, dns));
+    ASSERT_TRUE(feeder.in_ring("baseline", 4, "example.com", 100, dns));
+    ASSERT_TRUE(feeder.record("baseline-end", {{"keyrings", 1}, {"keys", 2}}));
+    EXPECT_EQ(serials_in(model, 100), (Serials{2, 4}));
+    ASSERT_TRUE(feeder.in_ring("unlink", 4, "example.com", 100, dns));
+    EXPECT_EQ(serials_in(model, 100), Serials{2});
+}
+
 TEST_F(KeyringModelTest, TheDeadStayUntilTheyAreDestroyed) {
     for (const int key : {1, 2, 3, 4})
         ASSERT_TRUE(feeder.in_ring("create", key, std::to_string(key)));

@@ -34,7 +34,7 @@ events::KeyEvent emptying(ks_operation operation, std::uint32_t task,
 }
 
 events::PlaceInDoubt place(const events::KeyringName& keyring, const std::string& description) {
-    return {keyring.serial, events::key_index("user", description)};
+    return {keyring.serial, events::key_index("user", description, 0)};
 }
 
 using Doubts = std::vector<events::PlaceInDoubt>;
@@ -68,6 +68,24 @@ TEST(OrderWatch, TwoTasksAtOnePlaceAreInDoubtWhateverTheTimeBetween) {
     // The next record of the first task may be late as well.
     watch.add(change(KS_OP_LINK, 1, "key"));
     EXPECT_TRUE(watch.has_doubts());
+}
+
+// The record does not say of which network namespace a key is: did it displace the one before?
+TEST(OrderWatch, AKeyOfAnotherNetworkMayStandBesideTheFormer) {
+    OrderWatch watch;
+    const auto add = [&](std::int32_t serial) {
+        events::KeyEvent event = change(KS_OP_CREATE, 1, "example.com");
+        event.key_type = "dns_resolver";
+        event.key_serial = serial;
+        watch.add(event);
+    };
+    add(10);
+    EXPECT_FALSE(watch.has_doubts());
+    add(11);
+    EXPECT_EQ(watch.take_doubts(),
+              (Doubts{{kRing.serial, events::key_index("dns_resolver", "example.com", 10)}}));
+    add(11);
+    EXPECT_FALSE(watch.has_doubts());
 }
 
 TEST(OrderWatch, AMoveConcernsBothKeyrings) {

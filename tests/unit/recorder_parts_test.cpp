@@ -123,7 +123,7 @@ events::Baseline baseline_of(std::vector<events::KeyringName> keyrings,
 }
 
 events::PlaceInDoubt place(const events::KeyringName& keyring, std::int32_t key) {
-    return {keyring.serial, events::key_index("asymmetric", "key " + std::to_string(key))};
+    return {keyring.serial, events::key_index("asymmetric", "key " + std::to_string(key), key)};
 }
 
 TEST(BaselineWriter, ADoubtThatProvesRightIsNotTold) {

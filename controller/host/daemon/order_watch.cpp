@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/host/daemon/order_watch.h"
 
+#include "controller/base/network_keys.h"
+
 namespace keyscribe::daemon {
 namespace {
 
@@ -23,7 +25,9 @@ void OrderWatch::add(const events::KeyEvent& event) {
     // keyring_revoke() in security/keys/keyring.c empties the keyring.
     if (event.operation == KS_OP_CLEAR || (event.operation == KS_OP_REVOKE && is_keyring))
         return add_emptying(event.key_serial, event.description, event);
-    const std::size_t index = events::key_index(event.key_type, event.description);
+    if (base::differs_by_network(event.key_type)) add_newcomer(event);
+    const std::size_t index =
+        events::key_index(event.key_type, event.description, event.key_serial);
     add_change(event.keyring, index, event);
     add_change(event.from, index, event);
 }
@@ -42,6 +46,17 @@ void OrderWatch::add_change(const events::KeyringName& name, std::size_t index,
     if (!is_first) return;
     oldest_first_.emplace_back(name.serial, index);
     if (oldest_first_.size() > kPlaces) forget_oldest();
+}
+
+void OrderWatch::add_newcomer(const events::KeyEvent& event) {
+    if (event.keyring.serial == 0 || event.operation == KS_OP_UNLINK) return;
+    Keyring& keyring = keyrings_[event.keyring.serial];
+    const auto [last, is_first] =
+        keyring.last_of_networks.try_emplace({event.key_type, event.description}, event.key_serial);
+    if (is_first || last->second == event.key_serial) return;
+    doubts_.insert(
+        {event.keyring.serial, events::key_index(event.key_type, event.description, last->second)});
+    last->second = event.key_serial;
 }
 
 void OrderWatch::add_emptying(std::int32_t serial, const std::string& name,

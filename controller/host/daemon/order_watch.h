@@ -6,10 +6,14 @@
 // That matters only where the order decides what the keyring holds: where both operations are about
 // keys of one type and description, or where one of them empties the keyring. One task's records
 // are always in order.
+//
+// Where a keyring holds keys of one type and description from several network namespaces, a record
+// of one that comes in does not say whether it took another's place: that is asked too.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -38,9 +42,12 @@ class OrderWatch {
         std::uint32_t emptied_by = 0;  // the task; 0: none, or too long ago to matter
         std::uint64_t emptied_at = 0;  // ns of CLOCK_BOOTTIME
         std::unordered_map<std::size_t, std::uint32_t> last_task;  // by key_index()
+        // Of keys that network namespaces tell apart: the last serial, by type and description.
+        std::map<std::pair<std::string, std::string>, std::int32_t> last_of_networks;
     };
     void add_change(const events::KeyringName& keyring, std::size_t index,
                     const events::KeyEvent& event);
+    void add_newcomer(const events::KeyEvent& event);
     void add_emptying(std::int32_t serial, const std::string& name, const events::KeyEvent& event);
     void forget_oldest();
 

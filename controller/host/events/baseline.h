@@ -28,8 +28,9 @@ struct Difference {
 };
 
 /// Identifies a key in a keyring, which has no two of one type and description (struct
-/// keyring_index_key in <linux/key.h>): a hash of both.
-std::size_t key_index(std::string_view type, std::string_view description);
+/// keyring_index_key in <linux/key.h>): a hash of both; where namespaces tell them apart as well
+/// (base/network_keys.h), with the serial.
+std::size_t key_index(std::string_view type, std::string_view description, std::int32_t serial);
 
 /// A place in a keyring of which the records' order does not say what key stands there.
 struct PlaceInDoubt {

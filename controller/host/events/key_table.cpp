@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "controller/base/network_keys.h"
+
 namespace keyscribe::events {
 namespace {
 
@@ -18,10 +20,11 @@ bool contains_bytes(const WipedBytes& payload, const std::vector<std::uint8_t>& 
 
 }  // namespace
 
-std::size_t key_index(std::string_view type, std::string_view description) {
+std::size_t key_index(std::string_view type, std::string_view description, std::int32_t serial) {
     std::string both(type);
     both += '\0';
     both += description;
+    if (base::differs_by_network(type)) both += '\0' + std::to_string(serial);
     return std::hash<std::string>()(both);
 }
 
@@ -117,7 +120,7 @@ void KeyTable::put(const KeyEvent& event, const KeyringName& keyring) {
     place.name = keyring.name;
     if (event.keyring_uid != UINT32_MAX && event.keyring.serial == keyring.serial)
         place.uid = event.keyring_uid;
-    const std::size_t index = key_index(event.key_type, event.description);
+    const std::size_t index = key_index(event.key_type, event.description, event.key_serial);
     if (const auto former = place.members.find(index);
         former != place.members.end() && former->second != event.key_serial)
         remove(former->second, keyring.serial);
@@ -132,7 +135,8 @@ void KeyTable::remove(std::int32_t serial, std::int32_t keyring) {
     if (found == keys_.end()) return;
     Key& key = found->second;
     if (const auto place = keyrings_.find(keyring); place != keyrings_.end()) {
-        const auto member = place->second.members.find(key_index(key.type, key.description));
+        const auto member =
+            place->second.members.find(key_index(key.type, key.description, serial));
         if (member != place->second.members.end() && member->second == serial)
             place->second.members.erase(member);
     }

@@ -13,8 +13,8 @@ events::Baseline contradicted_part(const events::Baseline& baseline,
                                    const events::KeyTable& table) {
     std::map<std::pair<std::int32_t, std::size_t>, std::int32_t> kernels;
     for (const events::KeyEvent& key : baseline.keys)
-        kernels[{key.keyring.serial, events::key_index(key.key_type, key.description)}] =
-            key.key_serial;
+        kernels[{key.keyring.serial, events::key_index(key.key_type, key.description,
+                                                       key.key_serial)}] = key.key_serial;
     std::set<std::int32_t> keyrings;
     for (const events::PlaceInDoubt& place : doubts) {
         const auto key = kernels.find({place.keyring, place.index});
