@@ -60,6 +60,13 @@ INSTANTIATE_TEST_SUITE_P(
              s.host.event("create", 400, "staging", "x");
          },
          "key-unidentified@8"},
+        {"a key that left before it was identified",
+         [](Setting& s) {
+             s.good();
+             s.host.event("create", 400, "staging", "x");
+             s.host.event("unlink", 400, "staging", "x");
+         },
+         "key-unidentified@8"},
         {"a key that was reference value of another keyring",
          [](Setting& s) {
              s.good();

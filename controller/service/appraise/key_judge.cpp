@@ -182,14 +182,10 @@ void KeyJudge::evaluate(const KeyringModel& model, LinkId id, std::uint64_t entr
     if ((key.marks & (list::kNegative | list::kUnderConstruction)) != 0) return;
     const MaterialId material = material_of(link.key);
     if (material == kNoMaterial) {
-        if (judged && !verdict.has(codes::kKeyUnidentified.name))
-            add(id, codes::kKeyUnidentified, false,
-                name() +
-                    " cannot be identified: the list has neither its content nor its public "
-                    "key",
-                entry);
+        if (judged) unidentified_.try_emplace(id, entry);
         return;
     }
+    unidentified_.erase(id);
     if (judged_as_[id] == material) return;
     judged_as_[id] = material;
     const Subject subject{materials_[material], ring.description, key.description};
@@ -244,6 +240,19 @@ void KeyJudge::judge_dates(LinkId link, const Subject& key, std::uint64_t entry)
     if (std::ranges::any_of(views, too_early))
         add(link, codes::kKeyNotYetValid, policy_.keys.allow_not_yet_valid,
             key.text() + " is not valid yet", entry);
+}
+
+/// The host asks for such a key again: what a later record identifies while it stands there is not
+/// among them.
+void KeyJudge::tell_unidentified(const KeyringModel& model) {
+    for (const auto& [id, entry] : unidentified_) {
+        const Link& link = model.link(id);
+        add(id, codes::kKeyUnidentified, false,
+            "the key \"" + printable(model.key(link.key).description) + "\" in " +
+                printable(model.key(link.keyring).description) +
+                " cannot be identified: the list has neither its content nor its public key",
+            entry);
+    }
 }
 
 /// Keyrings that came into a watched one: a search goes on in them, so a rule must name them.
@@ -351,6 +360,7 @@ void KeyJudge::tell_missing(const KeyringModel& model) {
 void KeyJudge::finish(const KeyringModel& model) {
     verdicts_.resize(model.links());
     if (auto parsed = parse_measuring_policy(last_policy_)) in_force_ = std::move(*parsed);
+    tell_unidentified(model);
     tell_unwatched(model);
     tell_timed_out(model);
     collect_presences(model);

@@ -3,6 +3,7 @@
 // it tells with the reference values and the appraisal policy.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -82,6 +83,7 @@ class KeyJudge {
              std::uint64_t entry);
     void judge_reference(keyrings::LinkId link, const Subject& key, std::uint64_t entry);
     void judge_dates(keyrings::LinkId link, const Subject& key, std::uint64_t entry);
+    void tell_unidentified(const keyrings::KeyringModel& model);
     void tell_unwatched(const keyrings::KeyringModel& model);
     void tell_timed_out(const keyrings::KeyringModel& model);
     void tell_missing(const keyrings::KeyringModel& model);
@@ -97,6 +99,7 @@ class KeyJudge {
     std::vector<MaterialId> material_of_;                          // by KeyId
     std::vector<MaterialId> judged_as_;                            // by LinkId
     std::unordered_map<keyrings::KeyId, std::uint64_t> timeouts_;  // the entry that tells of it
+    std::map<keyrings::LinkId, std::uint64_t> unidentified_;       // the entry that tells of it
     std::vector<KeyVerdict> verdicts_;                             // by LinkId
     std::vector<Presence> presences_;
     list::Policy last_policy_;                  // views into the list
