@@ -355,12 +355,15 @@ static __always_inline void record_with_public_key(struct change *change)
     __u64 number;
 
     if (!begin_record(change, &type, &verdict, &actor)) return;
+    __u8 flags = 0;
+
     number = __sync_fetch_and_add(&sequence, 1) + 1;
-    if ((verdict.wanted & WANT_PAYLOAD) && is_asymmetric(&type) &&
-        !is_private_key(ADDRESS_OF(change, key)) &&
-        send_public_key(change, &type, &verdict, number, 0))
-        return;
-    if (!send_without(change, &type, &verdict, number, 0)) count(KS_COUNT_LOST);
+    if ((verdict.wanted & WANT_PAYLOAD) && is_asymmetric(&type)) {
+        flags = is_private_key(ADDRESS_OF(change, key)) ? KS_EVENT_SECRET : KS_EVENT_NO_ROOM;
+        if (flags == KS_EVENT_NO_ROOM && send_public_key(change, &type, &verdict, number, 0))
+            return;
+    }
+    if (!send_without(change, &type, &verdict, number, flags)) count(KS_COUNT_LOST);
 }
 
 /* Of any other. */

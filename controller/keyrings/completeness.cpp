@@ -49,9 +49,12 @@ void Completeness::record(const list::LogicalRecord& record) {
     } else if (kind == "start" || kind == "restart") {
         open_.reset();
         due_ = Due{std::string(kind), record.entry};
+    } else if (kind == "loss" || kind == "missed" || kind == "drop") {
+        if (watches_ && !due_) due_ = Due{std::string(kind), record.entry};
     } else if (kind == "policy") {
         open_.reset();
-        if (has_rules(list::parse_record(record.name, record.buf)))
+        watches_ = has_rules(list::parse_record(record.name, record.buf));
+        if (watches_)
             due_ = Due{"policy", record.entry};
         else
             due_.reset();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a measurement list says what the watched keyrings hold: after each start, restart and
-// policy the daemon tells it in a baseline (list/RECORDS.md). The host waits for that before it
+// policy, and where events do not come to the list (loss, missed, drop), the daemon tells it in a
+// baseline (list/RECORDS.md). The host waits for that before it
 // sends evidence, and a service affirms nobody without it.
 #pragma once
 
@@ -31,7 +32,7 @@ class Completeness {
 
   private:
     struct Due {
-        std::string since;  ///< "start", "restart", "policy"
+        std::string since;  ///< the kind of the record that made it due: "start", "loss", ...
         std::uint64_t entry = 0;
     };
     struct Open {
@@ -46,6 +47,7 @@ class Completeness {
 
     Tell tell_;
     std::optional<Due> due_;
+    bool watches_ = false;  // the policy in force has rules
     std::optional<Open> open_;
 };
 

@@ -12,7 +12,8 @@
 // Keyrings are told apart by serial and owner, never by name. A key that gets another payload is
 // another key here, and so is one whose serial is used again: it inherits nothing.
 // A baseline replaces what its keyrings hold. An event of a later time outweighs it; one of an
-// earlier time adds nothing: what it put there is remembered as having been there, no more.
+// earlier time adds nothing: what it put there is remembered as having been there, no more. A
+// keyring that a baseline says is gone is destroyed there.
 #pragma once
 
 #include <compare>

@@ -361,6 +361,10 @@ void KeyringModel::begin_baseline(const list::BaselineBegin& begin, Place place)
     removed_.clear();
     now_ = baseline_time_ = begin.time;
     baseline_place_ = place;
+    for (const std::int32_t serial : begin.gone)
+        if (const KeyId keyring = find(serial);
+            keyring != kNone && keys_[keyring].is_keyring() && keys_[keyring].time <= begin.time)
+            destroy(keyring, place);
     for (const list::KeyringName& each : begin.keyrings) {
         const KeyId keyring = keyring_of(each);
         if (keyring == kNone || keys_[keyring].baselined) continue;

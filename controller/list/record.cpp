@@ -238,6 +238,13 @@ void read(Members& members, BaselineBegin& begin) {
         inner.may("uid", keyring.uid);
         inner.may("rule", keyring.rule);
     });
+    if (!members.has("gone")) return;
+    members.must_array("gone", [&](const cbor::Item& item) {
+        const auto serial = item.integer();
+        if (serial && std::in_range<std::int32_t>(*serial))
+            begin.gone.push_back(static_cast<std::int32_t>(*serial));
+        return serial && std::in_range<std::int32_t>(*serial);
+    });
 }
 
 void read(Members& members, Baseline& baseline) {
@@ -266,7 +273,10 @@ void read(Members& members, Loss& loss) {
     members.must("count", loss.count);
 }
 
-void read(Members& members, Missed& missed) { members.must("count", missed.count); }
+void read(Members& members, Missed& missed) {
+    members.must("count", missed.count);
+    members.may_text("operations", missed.operations);
+}
 
 void read(Members& members, Drop& drop) {
     members.must_text("reason", drop.reason);

@@ -137,8 +137,9 @@ struct Policy {
 
 struct BaselineBegin {
     std::uint64_t time = 0;
-    std::string_view reason;  ///< "start", "restart", "policy", "order", "loss", ...
+    std::string_view reason;  ///< "start", "restart", "policy", "order", "loss", "missed", ...
     std::vector<KeyringName> keyrings;
+    std::vector<std::int32_t> gone;  ///< keyrings that the list has and the kernel has no more
 };
 /// A key as it stands in its keyring; without one: a keyring itself.
 struct Baseline {
@@ -155,6 +156,8 @@ struct Loss {
 };
 struct Missed {
     std::uint64_t count = 0;
+    std::string_view
+        operations;  ///< whose program it was, as Start::hooks names them; empty: not known
 };
 struct Drop {
     std::string_view reason;

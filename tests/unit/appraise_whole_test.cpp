@@ -151,6 +151,49 @@ const Named kCases[] = {
          b.baseline("loss", 2, 1);
      },
      "baseline-missing"},
+    {"NoBaselineAfterSkippedRuns",
+     [](Bench& b) {
+         b.host.good();
+         b.host.list.record("missed", {{"count", 3}, {"operations", "link"}});
+     },
+     "events-missed baseline-missing"},
+    {"ABaselineOfSomeKeyringsAfterSkippedRuns",
+     [](Bench& b) {
+         b.host.good();
+         b.host.list.record("missed", {{"count", 3}});
+         b.baseline("order", 1, 1);
+     },
+     "events-missed baseline-missing"},
+    {"ABaselineAfterSkippedRuns",
+     [](Bench& b) {
+         b.host.good();
+         b.host.list.record("missed", {{"count", 3}});
+         b.baseline("missed", 1, 1);
+     },
+     "events-missed"},
+    {"ABaselineAfterALoss",
+     [](Bench& b) {
+         b.host.good();
+         b.host.list.record("loss", {{"first", 5}, {"last", 7}, {"count", 3}});
+         b.baseline("loss", 1, 1);
+     },
+     "events-lost"},
+    // The ring had no room for its content; it was asked for again.
+    {"AKeyThatIsIdentifiedLater",
+     [](Bench& b) {
+         b.host.good();
+         b.host.event("create", 400, "staging", "x");
+         b.host.list.record("baseline-begin",
+                            {{"time", 20},
+                             {"reason", "unidentified"},
+                             {"keyrings", {{{"serial", 9}, {"name", Host::bytes("staging")}}}}});
+         json key = b.host.key_fields("baseline", 400, "staging", 9, "x");
+         key["public_key"] = cbor_bytes(testing::spki_bits(b.host.ima_key.get()));
+         key["algorithm"] = "rsa";
+         b.host.list.record("baseline", key);
+         b.host.list.record("baseline-end", {{"time", 21}, {"keyrings", 1}, {"keys", 1}});
+     },
+     ""},
     {"AHalfBaselineBecauseOfTheOrder",
      [](Bench& b) {
          b.host.good();

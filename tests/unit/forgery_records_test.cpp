@@ -27,7 +27,7 @@ INSTANTIATE_TEST_SUITE_P(
              s.host.list.buf("keyscribe:missed",
                              Buffer{0xa1, 0x65, 'c', 'o', 'u', 'n', 't', 0x18, 1});
          },
-         "record-malformed@8"},
+         "record-malformed@8 baseline-missing@8"},
         {"a record of an unknown kind",
          [](Setting& s) {
              s.good();
@@ -75,20 +75,20 @@ INSTANTIATE_TEST_SUITE_P(
              s.good();
              s.host.list.record("loss", {{"first", 5}, {"last", 7}, {"count", 3}});
          },
-         "events-lost@8"},
+         "events-lost@8 baseline-missing@8"},
         {"missed events",
          [](Setting& s) {
              s.good();
              s.host.list.record("missed", {{"count", 3}});
          },
-         "events-missed@8"},
+         "events-missed@8 baseline-missing@8"},
         {"dropped events",
          [](Setting& s) {
              s.good();
              s.host.list.record("drop",
                                 {{"reason", "size"}, {"first", 5}, {"last", 7}, {"count", 3}});
          },
-         "events-dropped@8"},
+         "events-dropped@8 baseline-missing@8"},
         {"a foreign extend that the list tells of",
          [](Setting& s) {
              s.good();

@@ -138,6 +138,22 @@ TEST(KeyTable, ABaselineTakesThePlaceOfWhatWasThere) {
     EXPECT_EQ(names(table.holders(12)), ".ima ");
 }
 
+TEST(KeyTable, AKeyringThatIsGoneHeldWhatVanished) {
+    events::KeyTable table(1000);
+    table.take(in_keyring(KS_OP_CREATE, 10, kIma));
+    table.take(in_keyring(KS_OP_CREATE, 11, kOther));
+    table.take(in_keyring(KS_OP_LINK, 10, kOther));
+    events::Baseline baseline;
+    baseline.keyrings = {kIma};
+    baseline.keys = {in_keyring(KS_OP_BASELINE, 10, kIma)};
+    baseline.gone = {kOther.serial, 77};
+    EXPECT_EQ(table.difference(baseline).appeared, 0u);
+    EXPECT_EQ(table.difference(baseline).vanished, 2u);
+    table.take(baseline);
+    EXPECT_EQ(names(table.holders(10)), ".ima ");
+    EXPECT_EQ(table.keyring_name(kOther.serial), nullptr);
+}
+
 TEST(AffectedKeyrings, AnOperationOnTheKeyItselfConcernsAllWhoHoldIt) {
     events::KeyTable table(1000);
     table.take(in_keyring(KS_OP_CREATE, 10, kIma));

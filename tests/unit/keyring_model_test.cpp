@@ -262,6 +262,25 @@ TEST_F(KeyringModelTest, ABaselineReplacesWhatItsKeyringsHold) {
     EXPECT_EQ(key(5).public_key.size, 4u);
 }
 
+TEST_F(KeyringModelTest, ABaselineSaysWhichKeyringsAreGone) {
+    ASSERT_TRUE(feeder.in_ring("create", 1, "a"));
+    ASSERT_TRUE(feeder.in_ring("link", 1, "a", 101));
+    ASSERT_TRUE(feeder.record(
+        "baseline-begin",
+        {{"reason", "restart"},
+         {"keyrings", json::array({{{"serial", 101}, {"name", feeder.text("ring101")}}})},
+         {"gone", {100, 1, 55}}}));
+    ASSERT_TRUE(feeder.in_ring("baseline", 1, "a", 101));
+    ASSERT_TRUE(feeder.record("baseline-end", {{"keyrings", 1}, {"keys", 1}}));
+    EXPECT_EQ(model.find(100), keyrings::kNone);
+    EXPECT_EQ(serials_in(model, 101), Serials{1});  // 1 is no keyring
+    // The serial is another one's now.
+    ASSERT_TRUE(feeder.in_ring("create", 2, "b"));
+    EXPECT_EQ(serials_in(model, 100), Serials{2});
+    EXPECT_FALSE(feeder.record(
+        "baseline-begin", {{"reason", "restart"}, {"keyrings", json::array()}, {"gone", {"x"}}}));
+}
+
 TEST_F(KeyringModelTest, WhoDidIt) {
     const json actor = {{"pid", 7},          {"tid", 7},
                         {"ppid", 1},         {"uid", 1000},

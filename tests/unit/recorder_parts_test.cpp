@@ -6,6 +6,7 @@
 #include "controller/host/measure/baseline_writer.h"
 #include "controller/host/measure/event_writer.h"
 #include "controller/host/measure/group.h"
+#include "controller/host/measure/untold_ends.h"
 #include "controller/host/settings/policy_loader.h"
 #include "controller/list/cbor.h"
 
@@ -171,6 +172,29 @@ TEST(BaselineWriter, BeginsAndEnds) {
 }
 
 measure::NamedBuf record(std::size_t size = 1) { return {kPcr, "name", WipedBytes(size)}; }
+
+TEST(UntoldEnds, AreToldByTheNextBaseline) {
+    events::KeyTable table(1000);
+    table.take(event(KS_OP_CREATE, 10, kIma));
+    table.take(event(KS_OP_CREATE, 11, kOther));
+    const auto ends = [](const events::KeyringName& keyring) {
+        events::KeyEvent destroyed = event(KS_OP_DESTROY, keyring.serial);
+        destroyed.key_type = "keyring";
+        return destroyed;
+    };
+    measure::UntoldEnds untold;
+    untold.note(ends(kIma), true, table);         // it has a record
+    untold.note(ends(kOther), false, table);      // it has none
+    untold.note(ends({3, "new"}), false, table);  // the list never had it
+    untold.note(event(KS_OP_DESTROY, 10), false, table);
+    events::Baseline baseline = baseline_of({}, {});
+    baseline.gone = {77};
+    EXPECT_EQ(untold.told_with(baseline).gone, (std::vector<std::int32_t>{77, kOther.serial}));
+    EXPECT_EQ(untold.told_with(baseline).gone, std::vector<std::int32_t>{77});
+    EXPECT_FALSE(untold.are_many());
+    for (int i = 0; i < 1024; ++i) untold.note(ends(kOther), false, table);
+    EXPECT_TRUE(untold.are_many());
+}
 
 TEST(Group, AShortQueueMakesNone) {
     measure::Group group;

@@ -286,9 +286,10 @@ TEST(Records, WhatWentWrong) {
     const records::Record loss = records::loss_record(5, 9, 5);
     EXPECT_EQ(loss.name, "keyscribe:loss");
     EXPECT_EQ(decoded(loss), (json{{"first", 5}, {"last", 9}, {"count", 5}}));
-    const records::Record missed = records::missed_record(4);
+    const records::Record missed = records::missed_record(4, "link");
     EXPECT_EQ(missed.name, "keyscribe:missed");
-    EXPECT_EQ(decoded(missed), (json{{"count", 4}}));
+    EXPECT_EQ(decoded(missed), (json{{"count", 4}, {"operations", "link"}}));
+    EXPECT_EQ(decoded(records::missed_record(4, "")), (json{{"count", 4}}));
     for (const char* reason : {"deadline", "size", "version"}) {
         const records::Record drop = records::drop_record(reason, 2, 10, 20);
         EXPECT_EQ(drop.name, "keyscribe:drop");

@@ -108,6 +108,17 @@ TEST(Spool, LossesNextToEachOtherAreOne) {
     EXPECT_EQ(std::get<events::Loss>(*spool.pop(0s)), (events::Loss{.first = 11, .last = 11}));
 }
 
+TEST(Spool, KnowsWhetherALookAtTheKeyringsWaits) {
+    spool::Spool spool(1 << 20, 0s);
+    spool.push(first_policy());
+    EXPECT_FALSE(spool.has_refresh());
+    spool.push(spool::BaselineRefresh{std::make_shared<const events::Baseline>()});
+    ASSERT_TRUE(spool.pop(0s));
+    EXPECT_TRUE(spool.has_refresh());
+    ASSERT_TRUE(spool.pop(0s));
+    EXPECT_FALSE(spool.has_refresh());
+}
+
 TEST(Spool, TwoThreads) {
     spool::Spool spool(1 << 30, 0s);
     spool.push(first_policy());

@@ -3,7 +3,6 @@
 // sysctl kernel.ftrace_enabled turns all of them off, the LSM ones too (6.1 and 6.12), and whoever
 // has CAP_BPF may write their variables.
 #include <linux/keyctl.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,10 +13,6 @@
 
 namespace keyscribe::capture {
 namespace {
-
-/// The kernel skips a program where another task was preempted in it on the same CPU: whoever has
-/// it called all the time must not make it look dead.
-constexpr int kAttempts = 100;
 
 /// Any keyring of this process's.
 std::int32_t own_keyring() {
@@ -53,12 +48,9 @@ bool Capture::check_alive(Batch& meanwhile) {
     }
     const std::int32_t keyring = own_keyring();
     if (keyring == 0) return look_again;
-    bool answered = false;
-    for (int attempt = 0; !answered && attempt < kAttempts; ++attempt) {
-        if (attempt != 0) ::sched_yield();
-        const auto found = members(keyring, meanwhile);
-        answered = found && !found->empty();
-    }
+    // Where the kernel skips the program because another task was preempted in it, it is asked again.
+    const auto found = members(keyring, meanwhile);
+    const bool answered = found && !found->empty();
     if (answered && silent_) {
         findings_.push_back("the kernel runs the programs again");
         look_again = true;

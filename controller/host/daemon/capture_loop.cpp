@@ -12,8 +12,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// After a loss every watched keyring is asked for, and that fills the ring: not amid a flood.
+/// After a loss every watched keyring is asked for, and that takes room in the ring: not amid a
+/// flood. One that does not end is not waited for longer than this.
 constexpr auto kQuietAfterLoss = 200ms;
+constexpr auto kLongestFlood = 2s;
 /// Between two looks at keyrings: at least this, and so many times as long as the last one took, so
 /// that tasks that contend for a large keyring do not keep the daemon busy.
 constexpr auto kBetweenRefreshes = 200ms;
@@ -24,10 +26,19 @@ constexpr auto kBetweenCanaries = 4s;
 }  // namespace
 
 CaptureLoop::CaptureLoop(capture::Capture programs, spool::Spool& spool,
-                         status::SharedStatus& status)
-    : programs_(std::move(programs)), spool_(spool), status_(status) {
-    // The programs of a former process go on counting.
-    if (programs_.is_adopted()) missed_ = spool_.progress().missed;
+                         status::SharedStatus& status, KnownKeyrings known)
+    : programs_(std::move(programs)), spool_(spool), status_(status), known_(std::move(known)) {
+    // The programs of a former process go on counting. What it told is known as a sum only.
+    if (programs_.is_adopted()) {
+        missed_ = spool_.progress().missed;
+        const events::KernelCounters counters = programs_.counters();
+        if (counters.missed > missed_) {
+            spool_.push(spool::Missed{counters.missed - missed_});
+            note_unseen("missed");
+        }
+        missed_ = counters.missed;
+        missed_of_ = counters.missed_of;
+    }
     // Until the ring of another build is read to its end, how far that was read must not be lost.
     if (!programs_.has_previous_build())
         spool_.set_progress(programs_.ring_id(), spool_.progress().settled);
@@ -47,7 +58,7 @@ void CaptureLoop::forward(capture::Batch batch) {
     std::uint64_t lost = 0;
     for (const events::Loss& loss : batch.losses) {
         lost += loss.lost();
-        lost_some_ = true;
+        note_unseen("loss");
         spool_.push(loss);
     }
     if (lost != 0)
@@ -56,10 +67,15 @@ void CaptureLoop::forward(capture::Batch batch) {
                       " events were lost: the ring buffer was full; a larger "
                       "capture.ring_size helps",
                   {{"KEYSCRIBE_LOST", std::to_string(lost)}});
-    for (const events::KeyEvent& event : batch.events) order_.add(event);
+    for (const events::KeyEvent& event : batch.events) {
+        order_.add(event);
+        known_.add(event);
+        unidentified_.add(event, Clock::now());
+    }
     const std::size_t captured = batch.events.size();
     if (captured != 0) last_event_ = Clock::now();
     spool_.push(std::move(batch.events));
+    note_dropped();
     if (batch.twice != 0) spool_.account_for(programs_.ring_id(), batch.twice);
     fault_point("before-spool-write");
     spool_.flush();
@@ -79,31 +95,77 @@ void CaptureLoop::watch(std::shared_ptr<const settings::LoadedPolicy> policy) {
     policy_ = std::move(policy);
 }
 
+void CaptureLoop::looked_at(const events::Baseline& baseline) {
+    known_.add(baseline);
+    unidentified_.add(baseline, Clock::now());
+}
+
+void CaptureLoop::note_unseen(std::string_view reason) {
+    if (!unseen_) unseen_since_ = Clock::now();
+    unseen_ = reason;
+}
+
+/// Events that the spool gave up never reach the list: the keyrings are looked at again.
+void CaptureLoop::note_dropped() {
+    const std::uint64_t dropped = spool_.totals().dropped;
+    if (dropped > dropped_) note_unseen("loss");
+    dropped_ = dropped;
+}
+
 std::optional<CaptureLoop::Clock::time_point> CaptureLoop::refresh_due() const {
-    if (policy_ == nullptr || !needs_refresh()) return std::nullopt;
-    return lost_some_ ? std::max(next_refresh_, last_event_ + kQuietAfterLoss) : next_refresh_;
+    // While the recorder stands still, one baseline waits in the spool, not one after the other.
+    if (policy_ == nullptr || spool_.has_refresh()) return std::nullopt;
+    if (unseen_) {
+        const auto quiet = last_event_ + kQuietAfterLoss;
+        return std::max(next_refresh_, std::min(quiet, unseen_since_ + kLongestFlood));
+    }
+    if (order_.has_doubts()) return next_refresh_;
+    const auto due = unidentified_.due();
+    return due ? std::optional(std::max(*due, next_refresh_)) : std::nullopt;
 }
 
 Result<void> CaptureLoop::refresh_baseline() {
     const auto begun = Clock::now();
     const auto due = refresh_due();
     if (!due || begun < *due) return {};
-    const policy::Policy& policy = policy_->policy;
-    capture::Batch meanwhile;
-    auto baseline = lost_some_ ? take_baseline(programs_, policy, "loss", meanwhile)
-                               : take_baseline_of(programs_, order_.keyrings_in_doubt(), policy,
-                                                  "order", meanwhile);
+    const std::string_view reason = unseen_               ? *unseen_
+                                    : order_.has_doubts() ? "order"
+                                                          : "unidentified";
+    auto done = push_refresh(reason);
     const auto ended = Clock::now();
     next_refresh_ =
         ended + std::max<Clock::duration>(kBetweenRefreshes, (ended - begun) * kRefreshShare);
-    if (!baseline) return std::unexpected(baseline.error());
-    // After a loss it is told in any case: the list says why.
-    std::vector<events::PlaceInDoubt> doubts = order_.take_doubts();
-    if (lost_some_) doubts.clear();
-    if (!baseline->keyrings.empty())
+    return done;
+}
+
+Result<void> CaptureLoop::push_refresh(std::string_view reason) {
+    const policy::Policy& policy = policy_->policy;
+    capture::Batch meanwhile;
+    const bool of_order = reason == "order", of_all = unseen_.has_value();
+    auto baseline =
+        of_all ? take_baseline(programs_, policy, reason, known_.names(), meanwhile)
+               : take_baseline_of(programs_,
+                                  of_order ? order_.keyrings_in_doubt() : unidentified_.keyrings(),
+                                  policy, reason, meanwhile);
+    if (!baseline) {
+        forward(std::move(meanwhile));
+        return std::unexpected(baseline.error());
+    }
+    std::vector<events::PlaceInDoubt> doubts;
+    if (of_all || of_order) {
+        doubts = order_.take_doubts();
+        looked_at(*baseline);
+    } else {
+        *baseline = unidentified_.news(std::move(*baseline), Clock::now());
+    }
+    if (of_all) {
+        // It is told in any case: the list says why.
+        doubts.clear();
+        unseen_.reset();
+    }
+    if (of_all || !baseline->keyrings.empty())
         spool_.push(spool::BaselineRefresh{
             std::make_shared<const events::Baseline>(std::move(*baseline)), std::move(doubts)});
-    lost_some_ = false;
     forward(std::move(meanwhile));
     return {};
 }
@@ -133,23 +195,32 @@ void CaptureLoop::look_at_counters() {
     programs_.look_after();
     if (const auto now = Clock::now(); now >= next_canary_) {
         capture::Batch meanwhile;
-        lost_some_ |= programs_.check_alive(meanwhile);
+        if (programs_.check_alive(meanwhile)) note_unseen("missed");
         forward(std::move(meanwhile));
         next_canary_ = now + kBetweenCanaries;
     }
     for (std::string& what : programs_.take_findings()) report_interference(std::move(what));
+    note_dropped();
     const events::KernelCounters counters = programs_.counters();
-    if (counters.missed > missed_) {
-        const std::uint64_t more = counters.missed - missed_;
-        spool_.push(spool::Missed{more});
-        log_event(LogLevel::kError,
-                  "the kernel skipped " + std::to_string(more) + " runs of the programs",
-                  {{"KEYSCRIBE_MISSED", std::to_string(more)}});
-        missed_ = counters.missed;
+    for (const auto& [operations, count] : counters.missed_of) {
+        std::uint64_t& told = missed_of_[operations];
+        if (count <= told) continue;
+        const std::uint64_t more = count - told;
+        spool::Missed missed{more};
+        operations.copy(missed.operations.data(), missed.operations.size() - 1);
+        spool_.push(missed);
+        log_event(
+            LogLevel::kError,
+            "the kernel skipped " + std::to_string(more) + " runs of the program of: " + operations,
+            {{"KEYSCRIBE_MISSED", std::to_string(more)}});
+        note_unseen("missed");
+        told = count;
     }
+    missed_ = counters.missed;
     status_.update([&](status::Status& status) {
         status.kernel_counters = counters;
         status.counters.missed = missed_;
+        status.refresh_pending = needs_refresh();
     });
 }
 

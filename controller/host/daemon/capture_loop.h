@@ -5,12 +5,16 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "controller/host/capture/capture.h"
+#include "controller/host/daemon/known_keyrings.h"
 #include "controller/host/daemon/order_watch.h"
+#include "controller/host/daemon/unidentified_keys.h"
 #include "controller/host/spool/spool.h"
 #include "controller/host/status/status.h"
 
@@ -23,7 +27,9 @@ class CaptureLoop {
   public:
     using Clock = std::chrono::steady_clock;
 
-    CaptureLoop(capture::Capture programs, spool::Spool& spool, status::SharedStatus& status);
+    /// `known`: keyrings that the list of a former process has.
+    CaptureLoop(capture::Capture programs, spool::Spool& spool, status::SharedStatus& status,
+                KnownKeyrings known);
 
     capture::Capture& programs() { return programs_; }
     int ring_fd() const { return programs_.ring_fd(); }
@@ -46,9 +52,15 @@ class CaptureLoop {
     /// The policy whose keyrings are asked for where what they hold is not known.
     void watch(std::shared_ptr<const settings::LoadedPolicy> policy);
 
+    const KnownKeyrings::Names& known_keyrings() const { return known_.names(); }
+    /// A baseline of the policy's keyrings was taken.
+    void looked_at(const events::Baseline& baseline);
+
     /// Asks the kernel what those keyrings hold of which the records do not say it: since records
-    /// were lost, or since their order need not be that of the operations (order_watch.h). To be
-    /// called when the ring is empty. The list is told the latter only where it proves wrong.
+    /// were lost or given up, or the kernel skipped a program: all of them; since the records'
+    /// order need not be that of the operations (order_watch.h), or a key could not be identified
+    /// (unidentified_keys.h): some. To be called when the ring is empty. The list is told of an
+    /// order only where it proves wrong.
     Result<void> refresh_baseline();
     /// Returns when refresh_baseline() has something to do; nothing: not before the next event.
     std::optional<Clock::time_point> refresh_due() const;
@@ -57,14 +69,25 @@ class CaptureLoop {
     events::KernelCounters counters() const { return programs_.counters(); }
 
   private:
-    bool needs_refresh() const { return lost_some_ || order_.has_doubts(); }
+    bool needs_refresh() const {
+        return unseen_.has_value() || order_.has_doubts() || unidentified_.are_new();
+    }
+    void note_unseen(std::string_view reason);
+    void note_dropped();
+    Result<void> push_refresh(std::string_view reason);
 
     capture::Capture programs_;
     spool::Spool& spool_;
     status::SharedStatus& status_;
-    std::uint64_t missed_ = 0;
+    std::uint64_t missed_ = 0;  // of these, the spool was told
+    std::map<std::string, std::uint64_t> missed_of_;
+    std::uint64_t dropped_ = 0;  // events that the spool had given up when it was last looked at
     OrderWatch order_;
-    bool lost_some_ = false;  // since the watched keyrings were looked at
+    KnownKeyrings known_;
+    UnidentifiedKeys unidentified_;
+    /// Why all watched keyrings are to be looked at: "loss", "missed". Nothing: they are not.
+    std::optional<std::string_view> unseen_;
+    Clock::time_point unseen_since_;
     Clock::time_point last_event_;
     Clock::time_point next_refresh_;
     Clock::time_point next_canary_;

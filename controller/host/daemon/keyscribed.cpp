@@ -30,6 +30,7 @@
 #include "controller/host/daemon/security.h"
 #include "controller/host/daemon/snapshot.h"
 #include "controller/host/measure/recorder.h"
+#include "controller/host/measure/restore_key_table.h"
 #include "controller/host/measure/take_over_spool.h"
 #include "controller/host/settings/config.h"
 #include "controller/host/spool/spool.h"
@@ -215,7 +216,10 @@ Result<void> run(const settings::Config& config, const Hooks& hooks) {
         now = initial_status(kernel, plan, config.tpm.pcr);
         now.spool = spool.totals();
     });
-    CaptureLoop capture_loop(std::move(*programs), spool, status);
+    KnownKeyrings known;
+    for (const events::KeyringName& keyring : measure::told_keyrings_in(config.list.directory))
+        known.add(keyring);
+    CaptureLoop capture_loop(std::move(*programs), spool, status, std::move(known));
     PolicyActivation policies(capture_loop, config, spool, status);
     policies.reload();
     if (auto done = capture_loop.detach_previous_build(); !done) return done;

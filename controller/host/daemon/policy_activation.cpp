@@ -73,9 +73,14 @@ Result<status::Reloaded> PolicyActivation::load_and_activate() {
     if (!filter) return fail(filter.error(), config_.policy.directory.string());
     auto batch = loop_.programs().activate(**filter);
     if (!batch) return std::unexpected(batch.error());
-    auto baseline = take_baseline(loop_.programs(), loaded->policy,
-                                  generation_ == 0 ? "start" : "policy", *batch);
-    if (!baseline) return std::unexpected(baseline.error());
+    auto baseline =
+        take_baseline(loop_.programs(), loaded->policy, generation_ == 0 ? "start" : "policy",
+                      loop_.known_keyrings(), *batch);
+    if (!baseline) {
+        loop_.forward(std::move(*batch));
+        return std::unexpected(baseline.error());
+    }
+    loop_.looked_at(*baseline);
 
     // First what the former policy let pass, then the change, then what the new one did.
     capture::Batch newer = split_off(*batch, generation);

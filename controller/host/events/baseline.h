@@ -15,10 +15,11 @@ namespace keyscribe::events {
 
 /// Keys as they stand, those of nested keyrings included.
 struct Baseline {
-    std::string reason;                 ///< "start", "restart", "policy", "order", "loss"
+    std::string reason;                 ///< "start", "restart", "policy", "order", "loss", "missed"
     std::uint64_t boot_time_ns = 0;     ///< when it began, CLOCK_BOOTTIME
     std::vector<KeyringName> keyrings;  ///< that were looked at
     std::vector<KeyEvent> keys;         ///< KS_OP_BASELINE; a keyring itself has no keyring
+    std::vector<std::int32_t> gone = {};  ///< keyrings that were known and exist no more
 };
 
 /// Between what was known of a baseline's keyrings and what they hold.

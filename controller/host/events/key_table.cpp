@@ -207,6 +207,7 @@ Difference KeyTable::difference(const Baseline& baseline) const {
     for (const KeyringName& keyring : baseline.keyrings) now[keyring.serial];
     for (const KeyEvent& key : baseline.keys)
         if (key.keyring.serial != 0) now[key.keyring.serial].insert(key.key_serial);
+    for (const std::int32_t serial : baseline.gone) now[serial];
     Difference change;
     for (const auto& [serial, members] : now) {
         std::set<std::int32_t> before;
@@ -226,6 +227,7 @@ std::int32_t KeyTable::key_at(std::int32_t keyring, std::size_t index) const {
 }
 
 void KeyTable::take(const Baseline& baseline) {
+    for (const std::int32_t serial : baseline.gone) destroy(serial);
     for (const KeyringName& keyring : baseline.keyrings) empty(keyring.serial);
     for (const KeyEvent& key : baseline.keys) take(key);
 }

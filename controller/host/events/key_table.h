@@ -41,7 +41,7 @@ class KeyTable {
     void take(const Baseline& baseline);
 
     /// Returns how many keys the baseline's keyrings hold that the table has not there, and the
-    /// other way round.
+    /// other way round; what a keyring that is gone held has vanished.
     Difference difference(const Baseline& baseline) const;
 
     /// Returns the serial of the key that stands there; 0: none does.

@@ -23,6 +23,7 @@
 #include "controller/host/measure/group.h"
 #include "controller/host/measure/journal_writer.h"
 #include "controller/host/measure/restore_key_table.h"
+#include "controller/host/measure/untold_ends.h"
 
 namespace keyscribe::measure {
 namespace {
@@ -72,7 +73,7 @@ class Recorder {
     Step process_policy(const spool::PolicyChange& change);
     Step process_resume(const spool::Resume& resume);
     Step process_event(const events::KeyEvent& event);
-    void process_baseline(const events::Baseline& baseline);
+    void process_baseline(const events::Baseline& taken);
     void process_refresh(const spool::BaselineRefresh& refresh);
     void collect(NamedBuf record) { group_.add(std::move(record), spool_.taken()); }
     void collect(const Record& record);
@@ -91,6 +92,7 @@ class Recorder {
     std::shared_ptr<const settings::LoadedPolicy> policy_;
     Group group_;
     events::KeyTable table_{kMaterialBytes};
+    UntoldEnds untold_;
     std::uint64_t untrimmed_ = 0;     // events and keys since free memory was given back
     bool settled_ = false;            // all that was given out is done with, and shown
     bool introduced_ = false;         // the list has this process's start record
@@ -245,7 +247,10 @@ Step Recorder::process_event(const events::KeyEvent& received) {
     for (const MeasuredIn& where : measured)
         for (NamedBuf& entry : write_event(event, where, config_.tpm.pcr, table_))
             collect(std::move(entry));
+    untold_.note(event, !measured.empty(), table_);
     table_.take(event);
+    if (untold_.are_many() && introduced_ && !restarted_)
+        process_baseline(UntoldEnds::of_its_own());
     if (measured.empty()) {
         status_.update([](status::Status& status) { ++status.counters.unmatched; });
         return Step::kDone;
@@ -263,7 +268,8 @@ Step Recorder::process_event(const events::KeyEvent& received) {
 }
 
 /// Writes the baseline's records. A list that has not begun gets none.
-void Recorder::process_baseline(const events::Baseline& baseline) {
+void Recorder::process_baseline(const events::Baseline& taken) {
+    const events::Baseline baseline = untold_.told_with(taken);
     const events::Difference change = table_.difference(baseline);
     table_.take(baseline);
     untrimmed_ += baseline.keys.size();
@@ -312,7 +318,7 @@ Step Recorder::process(const spool::SpoolItem& item) {
     } else if (const auto* loss = std::get_if<events::Loss>(&item)) {
         collect(records::loss_record(loss->first, loss->last, loss->lost()));
     } else if (const auto* missed = std::get_if<spool::Missed>(&item)) {
-        collect(records::missed_record(missed->count));
+        collect(records::missed_record(missed->count, missed->operations.data()));
     } else if (const auto* drop = std::get_if<spool::Drop>(&item)) {
         collect(records::drop_record(spool::name_of(drop->reason), drop->count,
                                      drop->first_sequence, drop->last_sequence));

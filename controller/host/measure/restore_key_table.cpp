@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/host/measure/restore_key_table.h"
 
+#include "controller/host/measure/list_writer.h"
 #include "controller/keyrings/keyring_model.h"
 #include "controller/list/record.h"
 #include "controller/list/unfold.h"
@@ -37,6 +38,24 @@ void restore_key_table(Bytes list, events::KeyTable& table) {
                 table.take(as_it_stands(key, {keyring.serial, keyring.description}));
         }
     }
+}
+
+std::vector<events::KeyringName> told_keyrings(Bytes list) {
+    keyrings::KeyringModel model(keyrings::KeyringModel::History::kForget);
+    (void)list::for_each_record(
+        list, [&](const list::LogicalRecord& record) { (void)model.feed(record); });
+    std::vector<events::KeyringName> told;
+    for (const keyrings::KeyId id : model.keyrings())
+        if (const keyrings::Key& keyring = model.key(id); keyring.serial != 0)
+            told.push_back({keyring.serial, keyring.description});
+    return told;
+}
+
+std::vector<events::KeyringName> told_keyrings_in(const std::filesystem::path& directory) {
+    auto files = ListFiles::open(directory);
+    if (!files) return {};
+    const auto list = files->read();
+    return list ? told_keyrings(*list) : std::vector<events::KeyringName>();
 }
 
 std::optional<records::TpmState> recorded_tpm_state(Bytes list) {

@@ -154,11 +154,14 @@ Record event_record(const events::KeyEvent& event, std::string_view operation,
 }
 
 Record baseline_begin_record(std::uint64_t boot_time_ns, std::string_view reason,
-                             const std::vector<events::KeyringName>& keyrings) {
+                             const std::vector<events::KeyringName>& keyrings,
+                             const std::vector<std::int32_t>& gone) {
     json list = json::array();
     for (const events::KeyringName& keyring : keyrings)
         list.push_back({{"serial", keyring.serial}, {"name", bytes(keyring.name)}});
-    return make("baseline-begin", {{"time", boot_time_ns}, {"reason", reason}, {"keyrings", list}});
+    json fields = {{"time", boot_time_ns}, {"reason", reason}, {"keyrings", list}};
+    if (!gone.empty()) fields["gone"] = gone;
+    return make("baseline-begin", fields);
 }
 
 Record baseline_record(const events::KeyEvent& event) {
@@ -191,7 +194,11 @@ Record loss_record(std::uint64_t first, std::uint64_t last, std::uint64_t count)
     return make("loss", {{"first", first}, {"last", last}, {"count", count}});
 }
 
-Record missed_record(std::uint64_t count) { return make("missed", {{"count", count}}); }
+Record missed_record(std::uint64_t count, std::string_view operations) {
+    json fields = {{"count", count}};
+    if (!operations.empty()) fields["operations"] = operations;
+    return make("missed", fields);
+}
 
 Record drop_record(std::string_view reason, std::uint64_t count, std::uint64_t first,
                    std::uint64_t last) {

@@ -71,9 +71,10 @@ Record event_record(const events::KeyEvent& event, std::string_view operation,
                     const events::KeyringName& keyring, const Proof& proof, bool with_actor);
 
 /// keyscribe:baseline-begin. `reason`: "start", "restart", "policy", "order" or
-/// "loss".
+/// "loss" or "missed". `gone`: keyrings that the list has and the kernel has no more.
 Record baseline_begin_record(std::uint64_t boot_time_ns, std::string_view reason,
-                             const std::vector<events::KeyringName>& keyrings);
+                             const std::vector<events::KeyringName>& keyrings,
+                             const std::vector<std::int32_t>& gone = {});
 
 /// keyscribe:baseline: a key as it stands in `event.keyring`.
 Record baseline_record(const events::KeyEvent& event);
@@ -86,8 +87,9 @@ Record baseline_end_record(std::uint64_t boot_time_ns, std::uint64_t keyrings, s
 /// keyscribe:loss: events with these sequence numbers were never received.
 Record loss_record(std::uint64_t first, std::uint64_t last, std::uint64_t count);
 
-/// keyscribe:missed: the kernel ran programs so deep in each other that it skipped some.
-Record missed_record(std::uint64_t count);
+/// keyscribe:missed: the kernel skipped runs of a program, since one that was preempted in it held
+/// the CPU. `operations`: of DaemonIdentity::hooks; empty: not known.
+Record missed_record(std::uint64_t count, std::string_view operations);
 
 /// keyscribe:drop: events were given up while they waited. `reason`: "deadline", "size"
 /// or "version" (another build left them; `count` 0: how many is not known).

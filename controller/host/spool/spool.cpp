@@ -198,6 +198,12 @@ void Spool::set_progress(std::uint32_t ring, std::uint64_t settled) {
 void Spool::push(BaselineRefresh refresh) {
     const std::lock_guard lock(mutex_);
     add(std::move(refresh));
+    ++refreshes_;
+}
+
+bool Spool::has_refresh() const {
+    const std::lock_guard lock(mutex_);
+    return refreshes_ != 0;
 }
 
 void Spool::push(PolicyChange change) {
@@ -290,6 +296,8 @@ void Spool::put_file_back() {
             entry.frame = file_->append(FrameKind::kPolicy, pack_policy(*change));
         else if (const auto* loss = std::get_if<events::Loss>(&entry.item))
             entry.frame = file_->append(FrameKind::kLoss, bytes_of_value(*loss));
+        else if (const auto* missed = std::get_if<Missed>(&entry.item))
+            entry.frame = file_->append(FrameKind::kMissed, bytes_of_value(*missed));
         else
             entry.frame = 0;
     }
@@ -320,6 +328,7 @@ std::optional<SpoolItem> Spool::pop(Clock::duration timeout) {
     if (entries_.front().frame != 0) taken_ = entries_.front().frame + 1;
     entries_.pop_front();
     settled_ = false;
+    if (std::holds_alternative<BaselineRefresh>(item)) --refreshes_;
     if (const auto* event = std::get_if<events::KeyEvent>(&item)) {
         --totals_.waiting;
         totals_.waiting_bytes -= bytes_of(*event);

@@ -3,6 +3,7 @@
 // policy and TPM are ready where they are not.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -35,6 +36,7 @@ struct PolicyChange {
 /// Runs of a program that the kernel skipped (bpf_prog_info, recursion_misses).
 struct Missed {
     std::uint64_t count = 0;
+    std::array<char, 64> operations{};  ///< whose program it was (Hook::operations); "": not known
 };
 
 /// Events that had to be given up while they waited.
@@ -122,6 +124,8 @@ class Spool {
     /// Every number of that ring up to `settled` was pushed or reported as lost.
     void set_progress(std::uint32_t ring, std::uint64_t settled);
     void push(BaselineRefresh refresh);
+    /// A BaselineRefresh waits: what it says is not in the list yet.
+    bool has_refresh() const;
 
     /// Writes what was pushed to the file, if there is one. The totals show an error.
     void flush();
@@ -176,7 +180,8 @@ class Spool {
     SpoolTotals totals_;
     std::optional<SpoolFile> file_;
     std::uint64_t taken_ = 0;
-    bool settled_ = true;  // settle() was called since pop() gave something out
+    std::size_t refreshes_ = 0;  // that wait
+    bool settled_ = true;        // settle() was called since pop() gave something out
     events::Progress progress_;
     bool open_ = false;  // there is a policy
     bool closed_ = false;

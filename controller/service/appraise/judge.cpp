@@ -135,7 +135,8 @@ void Judge::say(const list::Loss& loss) {
 
 void Judge::say(const list::Missed& missed) {
     tell(codes::kEventsMissed,
-         "the kernel skipped " + std::to_string(missed.count) + " runs of a program");
+         "the kernel skipped " + std::to_string(missed.count) + " runs of a program" +
+             (missed.operations.empty() ? "" : " of: " + printable(missed.operations)));
 }
 
 void Judge::say(const list::Drop& drop) {

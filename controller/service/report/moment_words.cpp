@@ -93,7 +93,9 @@ struct Words {
         return words(grouped(loss.count) + " key events were lost");
     }
     Html operator()(const list::Missed& missed) const {
-        return words("the kernel skipped " + grouped(missed.count) + " runs of a program");
+        Html html = words("the kernel skipped " + grouped(missed.count) + " runs of a program");
+        if (!missed.operations.empty()) html.add(" of: {}", name(missed.operations));
+        return html;
     }
     Html operator()(const list::Drop& drop) const {
         return words(grouped(drop.count) + " key events were given up while they waited");
