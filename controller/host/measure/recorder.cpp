@@ -383,6 +383,8 @@ void Recorder::run(std::stop_token stop) {
             item.reset();
             if (!group_.is_due(spool_.totals().waiting)) continue;
         }
+        if (!item && group_.is_empty() && !untold_.is_empty() && introduced_ && !restarted_)
+            process_baseline(UntoldEnds::of_its_own());
         if (!group_.is_empty() ? commit() == Step::kRetry : item.has_value()) {
             if (stop.stop_requested()) return;
             pause();

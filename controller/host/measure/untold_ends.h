@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Remembers keyrings that were destroyed without a record, since no rule measures that operation.
-// Without a word of it the list would show them for ever, so the next baseline names them; where
-// many gather, the recorder writes a baseline for them alone.
+// Without a word of it the list would show them for ever, so the next baseline names them; at the
+// latest one for them alone, which the recorder writes when it has nothing else to do, or when many
+// have gathered.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ class UntoldEnds {
             table.keyring_name(event.key_serial) != nullptr)
             gone_.push_back(event.key_serial);
     }
+    bool is_empty() const { return gone_.empty(); }
     bool are_many() const { return gone_.size() >= kMany; }
 
     /// Returns the baseline with the remembered keyrings added to Baseline::gone, and forgets them.
