@@ -358,10 +358,10 @@ static __always_inline void record_with_public_key(struct change *change)
     __u8 flags = 0;
 
     number = __sync_fetch_and_add(&sequence, 1) + 1;
-    if ((verdict.wanted & WANT_PAYLOAD) && is_asymmetric(&type)) {
-        flags = is_private_key(ADDRESS_OF(change, key)) ? KS_EVENT_SECRET : KS_EVENT_NO_ROOM;
-        if (flags == KS_EVENT_NO_ROOM && send_public_key(change, &type, &verdict, number, 0))
-            return;
+    if ((verdict.wanted & WANT_PAYLOAD) && is_asymmetric(&type) &&
+        !is_private_key(ADDRESS_OF(change, key))) {
+        if (send_public_key(change, &type, &verdict, number, 0)) return;
+        flags = KS_EVENT_NO_ROOM;
     }
     if (!send_without(change, &type, &verdict, number, flags)) count(KS_COUNT_LOST);
 }

@@ -138,6 +138,20 @@ TEST(KeyTable, ABaselineTakesThePlaceOfWhatWasThere) {
     EXPECT_EQ(names(table.holders(12)), ".ima ");
 }
 
+// As the list's model has it: so a late record contradicts what the kernel says.
+TEST(KeyTable, AnUpdatedKeyStandsInItsKeyring) {
+    events::KeyTable table(1000);
+    events::KeyEvent update = in_keyring(KS_OP_UPDATE, 10, kIma);
+    table.take(update);
+    EXPECT_EQ(names(table.holders(10)), ".ima ");
+    table.take(in_keyring(KS_OP_UPDATE, 10, {}));
+    EXPECT_EQ(names(table.holders(10)), ".ima ");
+    update.keyring = kOther;
+    update.flags = KS_EVENT_REMEMBER;
+    table.take(update);
+    EXPECT_EQ(names(table.holders(10)), ".ima ");
+}
+
 TEST(KeyTable, AKeyringThatIsGoneHeldWhatVanished) {
     events::KeyTable table(1000);
     table.take(in_keyring(KS_OP_CREATE, 10, kIma));

@@ -70,6 +70,16 @@ TEST(OrderWatch, TwoTasksAtOnePlaceAreInDoubtWhateverTheTimeBetween) {
     EXPECT_TRUE(watch.has_doubts());
 }
 
+// Its record says that the key stands there; meanwhile another one was linked in its place.
+TEST(OrderWatch, AnUpdateCanBeLateAsWell) {
+    OrderWatch watch;
+    watch.add(change(KS_OP_LINK, 1, "key"));
+    watch.add(change(KS_OP_UPDATE, 2, "key"));
+    EXPECT_EQ(watch.take_doubts(), Doubts{place(kRing, "key")});
+    watch.add(change(KS_OP_UPDATE, 3, "key", {}));  // by keyctl(2), of no keyring
+    EXPECT_FALSE(watch.has_doubts());
+}
+
 // The record does not say of which network namespace a key is: did it displace the one before?
 TEST(OrderWatch, AKeyOfAnotherNetworkMayStandBesideTheFormer) {
     OrderWatch watch;
@@ -119,7 +129,7 @@ TEST(OrderWatch, EmptyingAKeyringConcernsAllThatStandsInIt) {
 TEST(OrderWatch, WhatChangesNoKeyringIsOfNoConcern) {
     OrderWatch watch;
     watch.add(change(KS_OP_CREATE, 1, "key"));
-    for (const auto operation : {KS_OP_UPDATE, KS_OP_TIMEOUT, KS_OP_SETPERM, KS_OP_INVALIDATE})
+    for (const auto operation : {KS_OP_TIMEOUT, KS_OP_SETPERM, KS_OP_INVALIDATE})
         watch.add(change(operation, 2, "key"));
     events::KeyEvent kept = change(KS_OP_CREATE, 2, "key");
     kept.flags = KS_EVENT_REMEMBER;

@@ -13,10 +13,17 @@ constexpr std::size_t kPlaces = 16384;
 /// An emptied keyring casts doubt on every key that another task puts into it later, so this ends.
 constexpr std::uint64_t kEmptiedMatters = 10'000'000'000;  // ns
 
+/// An update by add_key(2) too: its record says that the key stands in the keyring, and comes late
+/// where another key has taken the place meanwhile.
+bool decides_who_stands(const events::KeyEvent& event) {
+    return ks_changes_holders(event.operation) ||
+           ((ks_operations_with(KS_PUTS) >> event.operation) & 1) != 0;
+}
+
 }  // namespace
 
 void OrderWatch::add(const events::KeyEvent& event) {
-    if (!ks_changes_holders(event.operation) || (event.flags & KS_EVENT_REMEMBER)) return;
+    if (!decides_who_stands(event) || (event.flags & KS_EVENT_REMEMBER)) return;
     const bool is_keyring = event.key_type == "keyring";
     if (event.operation == KS_OP_DESTROY) {
         if (is_keyring) keyrings_.erase(event.key_serial);

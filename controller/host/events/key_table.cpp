@@ -183,6 +183,12 @@ void KeyTable::take(const KeyEvent& event) {
             put(event, event.keyring);
             remove(event.key_serial, event.from.serial);
             break;
+        case KS_OP_UPDATE:  // by keyctl(2): of no keyring
+            if (event.keyring.serial != 0 && !(event.flags & KS_EVENT_REMEMBER))
+                put(event, event.keyring);
+            else
+                update_facts(event);
+            break;
         case KS_OP_REJECT:
             if (event.keyring.serial != 0) put(event, event.keyring);
             break;
