@@ -277,7 +277,15 @@ void KeyringModel::apply_event(const list::Event& event, const Told& told) {
         // put there may have been something else.
         const bool same = std::string_view(keys_[known].type) == facts.type &&
                           keys_[known].description == facts.description;
+        // Of keyrings that the baseline did not look at it knows nothing better.
+        if (same) leave_source(event, known, place);
         if (keyring == kNone || keyring == known || !has(event.operation, KS_PUTS)) return;
+        const bool same_payload =
+            !event.sha256 || !keys_[known].sha256 || event.sha256 == keys_[known].sha256;
+        if (same && same_payload && facts.time >= keys_[keyring].looked_at) {
+            put(keyring, known, beginning, place);
+            return;
+        }
         if (same && find_link(keyring, known) != kNone && !keys_[known].sha256 && event.sha256) {
             keys_[known].sha256 = event.sha256;
             keys_[known].payload = told.payload;

@@ -262,6 +262,26 @@ TEST_F(KeyringModelTest, ABaselineReplacesWhatItsKeyringsHold) {
     EXPECT_EQ(key(5).public_key.size, 4u);
 }
 
+// The key was seen in ring 100 after what the late records tell of ring 101.
+TEST_F(KeyringModelTest, ABaselineKnowsNothingOfKeyringsThatItDidNotLookAt) {
+    ASSERT_TRUE(feeder.in_ring("create", 1, "a"));
+    ASSERT_TRUE(feeder.in_ring("create", 2, "b"));
+    ASSERT_TRUE(feeder.in_ring("link", 2, "b", 101));
+    ASSERT_TRUE(feeder.record(
+        "baseline-begin",
+        {{"time", 500},
+         {"reason", "order"},
+         {"keyrings", json::array({{{"serial", 100}, {"name", feeder.text("ring100")}}})}}));
+    for (const int key : {1, 2})
+        ASSERT_TRUE(feeder.in_ring("baseline", key, key == 1 ? "a" : "b", 100, {{"time", 600}}));
+    ASSERT_TRUE(feeder.record("baseline-end", {{"time", 700}, {"keyrings", 1}, {"keys", 2}}));
+    ASSERT_TRUE(feeder.in_ring("link", 1, "a", 101, {{"time", 501}}));
+    ASSERT_TRUE(feeder.in_ring("unlink", 2, "b", 101, {{"time", 502}}));
+    ASSERT_TRUE(feeder.in_ring("unlink", 2, "b", 100, {{"time", 400}}));
+    EXPECT_EQ(serials_in(model, 101), Serials{1});
+    EXPECT_EQ(serials_in(model, 100), (Serials{1, 2}));
+}
+
 TEST_F(KeyringModelTest, ABaselineSaysWhichKeyringsAreGone) {
     ASSERT_TRUE(feeder.in_ring("create", 1, "a"));
     ASSERT_TRUE(feeder.in_ring("link", 1, "a", 101));
