@@ -25,6 +25,7 @@ struct Wanted {
     std::string nonce, pcrs, format = "cbor";
     std::uint64_t since = 0;
     std::filesystem::path output;
+    bool no_firmware = false;
 };
 
 /// "0-10", "0,2,7", "0-7,10".
@@ -65,6 +66,7 @@ int collect(const settings::Config& config, const Wanted& wanted) {
         .ak_handle = config.attest.ak_handle,
         .ek = config.attest.ek == "rsa" ? attest::EkAlgorithm::kRsa : attest::EkAlgorithm::kEcc,
         .list = config.list.directory / measure::ListFiles::kBinary,
+        .firmware = !wanted.no_firmware,
         .patience = kPatience};
     const auto collected = attest::collect(*tpm, request);
     if (!collected) return report(collected.error());
@@ -76,6 +78,9 @@ int collect(const settings::Config& config, const Wanted& wanted) {
         fmt::print(
             stderr,
             "keyscribe: warning: PCR 10 has a value that the kernel's list does not explain\n");
+    if (collected->without_firmware)
+        fmt::print(stderr, "keyscribe: warning: the firmware's log is left out: {}\n",
+                   printable(to_string(*collected->without_firmware)));
     if (!collected->whole)
         fmt::print(stderr,
                    "keyscribe: warning: the list does not say yet what the keyrings hold (no whole "
@@ -110,6 +115,9 @@ void add_evidence(CLI::App& app, Context& context) {
     evidence->add_option("--since", wanted->since, "only the entries from this one on (0: all)");
     evidence->add_option("--pcrs", wanted->pcrs,
                          "a second quote, over these PCRs, as 0-10; with 10 the kernel's IMA list");
+    evidence->add_flag(
+        "--no-firmware", wanted->no_firmware,
+        "without the firmware's log, and without PCR 0 to 9 and 14, which go with it");
     evidence->add_option("--format", wanted->format, "cbor, json")
         ->check(CLI::IsMember({"cbor", "json"}))
         ->capture_default_str();

@@ -111,6 +111,34 @@ ImaList read_ima(CborReader& reader) {
     return list;
 }
 
+Firmware read_firmware(CborReader& reader) {
+    Firmware firmware;
+    reader.members([&](std::string_view key) {
+        if (key == "log")
+            firmware.log = reader.bytes(kMaxFirmwareLog);
+        else if (key == "mok_list")
+            firmware.mok_list = reader.bytes(kMaxMokVariable);
+        else if (key == "mok_list_x")
+            firmware.mok_list_x = reader.bytes(kMaxMokVariable);
+        else if (key == "mok_list_trusted")
+            firmware.mok_list_trusted = reader.bytes(kMaxMokVariable);
+        else
+            return false;
+        return true;
+    });
+    return firmware;
+}
+
+void write(CborWriter& writer, const Firmware& firmware) {
+    writer.head(CborType::kMap, 1u + !firmware.mok_list.empty() + !firmware.mok_list_x.empty() +
+                                    !firmware.mok_list_trusted.empty());
+    writer.member("log", firmware.log);
+    if (!firmware.mok_list.empty()) writer.member("mok_list", firmware.mok_list);
+    if (!firmware.mok_list_x.empty()) writer.member("mok_list_x", firmware.mok_list_x);
+    if (!firmware.mok_list_trusted.empty())
+        writer.member("mok_list_trusted", firmware.mok_list_trusted);
+}
+
 std::vector<Quote> read_quotes(CborReader& reader) {
     std::vector<Quote> quotes;
     const std::uint64_t size = reader.array();
@@ -151,6 +179,8 @@ Result<Document> decode_cbor(Bytes input) {
             evidence.boot_id = reader.text(kMaxText);
         else if (key == "version")
             version = reader.uint();
+        else if (key == "firmware")
+            --seen, evidence.firmware = read_firmware(reader);
         else if (key == "software")
             evidence.software = reader.text(kMaxText);
         else if (key == "boot_time")
@@ -218,13 +248,25 @@ Result<void> check(const Evidence& evidence) {
         return fail("entries, from_entry, offset and data contradict each other", "list");
     if (evidence.ima && (evidence.ima->entries == 0) != evidence.ima->data.empty())
         return fail("entries and data contradict each other", "ima");
+    if (const auto& firmware = evidence.firmware) {
+        if (firmware->log.empty() || firmware->log.size() > kMaxFirmwareLog)
+            return fail("no log of a sane size", "firmware");
+        for (const Bytes variable :
+             {firmware->mok_list, firmware->mok_list_x, firmware->mok_list_trusted})
+            if (variable.size() > kMaxMokVariable)
+                return fail("a variable of shim's of more than " + std::to_string(kMaxMokVariable) +
+                                " bytes",
+                            "firmware");
+    }
     return {};
 }
 
 std::vector<std::uint8_t> encode_cbor(const Evidence& evidence) {
     const std::size_t ima_size = evidence.ima ? evidence.ima->data.size() : 0;
-    CborWriter writer(evidence.list.data.size() + ima_size + 65536);
+    const std::size_t log_size = evidence.firmware ? evidence.firmware->log.size() : 0;
+    CborWriter writer(evidence.list.data.size() + ima_size + log_size + 65536);
     writer.head(CborType::kMap, 11u + evidence.ima.has_value() + evidence.ak_name.has_value() +
+                                    evidence.firmware.has_value() +
                                     evidence.ek_certificate.has_value());
     // Keys in the order of their encodings: shorter ones first.
     writer.member("ak", evidence.ak);
@@ -251,6 +293,10 @@ std::vector<std::uint8_t> encode_cbor(const Evidence& evidence) {
     if (evidence.ak_name) writer.member("ak_name", *evidence.ak_name);
     writer.member("boot_id", evidence.boot_id);
     writer.member("version", kVersion);
+    if (evidence.firmware) {
+        writer.text("firmware");
+        write(writer, *evidence.firmware);
+    }
     writer.member("software", evidence.software);
     writer.member("boot_time", evidence.boot_time);
     if (evidence.ek_certificate) writer.member("ek_certificate", *evidence.ek_certificate);

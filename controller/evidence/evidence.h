@@ -40,6 +40,14 @@ struct ImaList {
     Bytes data;                              ///< what the quoted PCR 10 covers
 };
 
+/// What the firmware and shim left for the kernel. Each part but the log may be empty.
+struct Firmware {
+    Bytes log;               ///< securityfs' tpm0/binary_bios_measurements
+    Bytes mok_list;          ///< MokListRT of /sys/firmware/efi/mok-variables
+    Bytes mok_list_x;        ///< MokListXRT
+    Bytes mok_list_trusted;  ///< MokListTrustedRT
+};
+
 /// Views into somebody else's memory. Nothing here is verified: see EVIDENCE.md, "What vouches for
 /// what".
 struct Evidence {
@@ -55,6 +63,7 @@ struct Evidence {
     std::vector<Quote> quotes;            ///< at least one; the first covers `pcr` alone
     List list;
     std::optional<ImaList> ima;
+    std::optional<Firmware> firmware;
 };
 
 /// What no honest evidence exceeds, so that no length of a forged one allocates or loops.
@@ -63,6 +72,10 @@ inline constexpr std::size_t kMaxText = 256;        ///< bytes of a text
 inline constexpr std::size_t kMaxStructure = 8192;  ///< bytes of a TPM structure
 inline constexpr std::size_t kMaxCertificate = 65536;
 inline constexpr unsigned kMaxPcr = 23;
+/// Bytes of the firmware's log (20 KiB here; Linux reads at most what the firmware reserved, mostly
+/// 64 KiB) and of each of shim's variables (dbx, the longest list in use, has 24 KiB).
+inline constexpr std::size_t kMaxFirmwareLog = 1u << 20;
+inline constexpr std::size_t kMaxMokVariable = 1u << 19;
 
 std::vector<std::uint8_t> encode_cbor(const Evidence& evidence);
 std::string encode_json(const Evidence& evidence);

@@ -62,6 +62,8 @@ class Reader {
                 list();
             else if (key == "ima")
                 --seen, ima();
+            else if (key == "firmware")
+                --seen, firmware();
             else
                 return false;
             return true;
@@ -171,6 +173,23 @@ class Reader {
         if (seen != 3) json_.refuse("a member is missing");
     }
 
+    void firmware() {
+        Firmware& to = document_.evidence.firmware.emplace();
+        json_.members([&](std::string_view key) {
+            if (key == "log")
+                to.log = bytes();
+            else if (key == "mok_list")
+                to.mok_list = bytes();
+            else if (key == "mok_list_x")
+                to.mok_list_x = bytes();
+            else if (key == "mok_list_trusted")
+                to.mok_list_trusted = bytes();
+            else
+                return false;
+            return true;
+        });
+    }
+
     JsonReader json_;
     Document document_;
 };
@@ -204,6 +223,16 @@ std::string encode_json(const Evidence& evidence) {
         value["ima"] = {{"algorithm", name_of(evidence.ima->algorithm)},
                         {"entries", evidence.ima->entries},
                         {"data", to_base64(evidence.ima->data)}};
+    if (evidence.firmware) {
+        json& firmware = value["firmware"];
+        firmware["log"] = to_base64(evidence.firmware->log);
+        const auto add = [&](const char* name, Bytes variable) {
+            if (!variable.empty()) firmware[name] = to_base64(variable);
+        };
+        add("mok_list", evidence.firmware->mok_list);
+        add("mok_list_x", evidence.firmware->mok_list_x);
+        add("mok_list_trusted", evidence.firmware->mok_list_trusted);
+    }
     return list::json_text(value, 2) + '\n';
 }
 

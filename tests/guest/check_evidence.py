@@ -138,10 +138,15 @@ def evidence(data):
     def ima(value):
         return members(value, algorithm=bank, entries=uint, data=data_string)
 
+    def firmware(value):
+        variable = sized(1, 1 << 19, from_json)
+        return members(value, log=sized(1, 1 << 20, from_json), _mok_list=variable, _mok_list_x=variable,
+                       _mok_list_trusted=variable)
+
     return members(value, format=exactly("keyscribe-evidence"), version=exactly(1), software=text,
                    boot_id=text, kernel=text, time=uint, boot_time=uint, ak=structure,
                    _ak_name=structure, _ek_certificate=sized(1, 65536, from_json), pcr=pcr_number,
-                   quotes=quotes, list=the_list, _ima=ima)
+                   quotes=quotes, list=the_list, _ima=ima, _firmware=firmware)
 
 
 class Reader:

@@ -71,7 +71,9 @@ class Attest : public ::testing::Test {
                 .ak_handle = kHandle,
                 .ek = attest::EkAlgorithm::kEcc,
                 .list = directory_.path() / measure::ListFiles::kBinary,
-                .ima_directory = directory_.path()};
+                .ima_directory = directory_.path(),
+                .firmware_log = directory_ / "firmware-log",
+                .mok_directory = directory_.path()};
     }
 
     attest::Collected collected(const attest::Request& request) {
@@ -387,6 +389,37 @@ TEST_F(Attest, TheKernelsListIsCutWhereTheQuotedPcr10Ends) {
     const auto decoded = decode(encoded);
     ASSERT_TRUE(decoded) << to_string(decoded.error());
     expect_checkquote(decoded->evidence);
+}
+
+TEST_F(Attest, WhereTheHostHasAFirmwareLogItGoesAlongWithItsPcrs) {
+    create("ecc");
+    measure_keys(2);
+    EXPECT_FALSE(collected(request()).evidence.firmware);
+    write_file(directory_ / "firmware-log", "log");
+    write_file(directory_ / "MokListRT", "list");
+    const auto made = collected(request());
+    EXPECT_FALSE(made.without_firmware);
+    ASSERT_TRUE(made.evidence.firmware);
+    EXPECT_EQ(as_text(made.evidence.firmware->log), "log");
+    EXPECT_EQ(as_text(made.evidence.firmware->mok_list), "list");
+    EXPECT_TRUE(made.evidence.firmware->mok_list_x.empty());
+    ASSERT_EQ(made.evidence.quotes.size(), 2u);
+    std::string pcrs;
+    for (const auto& [pcr, value] : made.evidence.quotes[1].pcrs.at(Algorithm::kSha256))
+        pcrs += std::to_string(pcr) + ' ';
+    EXPECT_EQ(pcrs, "0 1 2 3 4 5 6 7 8 9 14 ");
+    expect_checkquote(made.evidence);
+
+    attest::Request without = request();
+    without.firmware = false;
+    EXPECT_FALSE(collected(without).evidence.firmware);
+    EXPECT_EQ(collected(without).evidence.quotes.size(), 1u);
+    // What cannot be sent is left out, and said.
+    write_file(directory_ / "MokListRT", std::string(evidence::kMaxMokVariable + 1, 'x'));
+    const auto large = collected(request());
+    EXPECT_FALSE(large.evidence.firmware);
+    ASSERT_TRUE(large.without_firmware);
+    EXPECT_NE(large.without_firmware->where.find("MokListRT"), std::string::npos);
 }
 
 TEST_F(Attest, WithoutAKeyOrAListItSaysWhatToDo) {

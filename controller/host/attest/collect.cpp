@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <set>
 #include <thread>
 
+#include "controller/base/mapped_file.h"
 #include "controller/base/unique_fd.h"
 #include "controller/host/measure/covered_prefix.h"
 #include "controller/keyrings/completeness.h"
@@ -64,6 +66,41 @@ evidence::PcrSet in_set(unsigned pcr, const PcrValues& values) {
     evidence::PcrSet set;
     for (const auto& [bank, value] : values) set[bank][pcr] = value;
     return set;
+}
+
+/// The firmware's log and what shim left for the kernel (drivers/firmware/efi/mokvar-table.c), with
+/// the PCRs that they are of. Returns whether there is a log: a host without UEFI or a TPM driver
+/// that the kernel knows has none.
+bool read_firmware(const Request& request, Collected& to, std::set<unsigned>& pcrs) {
+    std::error_code ignored;
+    if (!request.firmware || !std::filesystem::exists(request.firmware_log, ignored)) return false;
+    const auto read = [&](const std::filesystem::path& path, std::size_t limit,
+                          std::vector<std::uint8_t>& into) -> Result<void> {
+        auto bytes = MappedFile::open(path);
+        if (!bytes) return std::unexpected(bytes.error());
+        if (bytes->bytes().size() > limit)
+            return fail("it has more than " + std::to_string(limit) + " bytes", path.string());
+        into.assign(bytes->bytes().begin(), bytes->bytes().end());
+        return {};
+    };
+    auto done = read(request.firmware_log, evidence::kMaxFirmwareLog, to.firmware_log);
+    const auto variable = [&](const char* name, std::vector<std::uint8_t>& into) {
+        const auto path = request.mok_directory / name;
+        if (done && std::filesystem::exists(path, ignored))
+            done = read(path, evidence::kMaxMokVariable, into);
+    };
+    variable("MokListRT", to.mok_list);
+    variable("MokListXRT", to.mok_list_x);
+    variable("MokListTrustedRT", to.mok_list_trusted);
+    if (done && to.firmware_log.empty()) return false;
+    if (!done) {
+        to.without_firmware = done.error();
+        return false;
+    }
+    // What the firmware, shim and the boot loader extend.
+    for (unsigned pcr = 0; pcr <= 9; ++pcr) pcrs.insert(pcr);
+    pcrs.insert(14);
+    return true;
 }
 
 /// Our PCR's quote and what of the list it covers.
@@ -134,17 +171,18 @@ std::optional<std::pair<std::filesystem::path, Algorithm>> find_ima(
 }
 
 Result<PlatformQuote> quote_platform(Tpm& tpm, const Request& request,
+                                     const std::vector<unsigned>& pcrs,
                                      std::optional<Algorithm>& ima_digests,
                                      std::vector<std::uint8_t>& ima) {
-    const auto banks = tpm.banks(request.pcrs.front());
+    const auto banks = tpm.banks(pcrs.front());
     if (!banks) return std::unexpected(banks.error());
-    const bool with_ima = std::ranges::find(request.pcrs, kImaPcr) != request.pcrs.end();
+    const bool with_ima = std::ranges::find(pcrs, kImaPcr) != pcrs.end();
     for (int attempt = 1;; ++attempt) {
-        auto quote = take_quote(tpm, request.ak_handle, request.nonce, *banks, request.pcrs);
+        auto quote = take_quote(tpm, request.ak_handle, request.nonce, *banks, pcrs);
         if (!quote) return std::unexpected(quote.error());
         const auto quoted = quoted_pcrs(quote->attest, quote->signature);
         if (!quoted) return std::unexpected(quoted.error());
-        auto values = read_set(tpm, *banks, request.pcrs);
+        auto values = read_set(tpm, *banks, pcrs);
         if (!values) return std::unexpected(values.error());
         PlatformQuote result{std::move(*quote), std::move(*values), std::nullopt, false};
         bool matches = quoted->covers(result.values);
@@ -242,8 +280,11 @@ Result<Collected> collect(Tpm& tpm, const Request& request) {
     out.quotes.push_back(std::move(first->quote));
     std::optional<PlatformQuote> second;
     std::optional<Algorithm> ima_digests;
-    if (!request.pcrs.empty()) {
-        auto quoted = quote_platform(tpm, request, ima_digests, out.ima);
+    std::set<unsigned> pcrs(request.pcrs.begin(), request.pcrs.end());
+    const bool firmware = read_firmware(request, out, pcrs);
+    if (!pcrs.empty()) {
+        const std::vector<unsigned> sorted(pcrs.begin(), pcrs.end());
+        auto quoted = quote_platform(tpm, request, sorted, ima_digests, out.ima);
         if (!quoted) return std::unexpected(quoted.error());
         second = std::move(*quoted);
         out.ima_explained = second->ima_explained;
@@ -271,6 +312,11 @@ Result<Collected> collect(Tpm& tpm, const Request& request) {
         evidence.ima = evidence::ImaList{.algorithm = *ima_digests,
                                          .entries = second->ima->entries,
                                          .data = Bytes(out.ima).first(second->ima->bytes)};
+    if (firmware)
+        evidence.firmware = evidence::Firmware{.log = out.firmware_log,
+                                               .mok_list = out.mok_list,
+                                               .mok_list_x = out.mok_list_x,
+                                               .mok_list_trusted = out.mok_list_trusted};
     return out;
 }
 

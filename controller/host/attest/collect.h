@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ struct Request {
     EkAlgorithm ek = EkAlgorithm::kRsa;
     std::filesystem::path list;  ///< binary_runtime_measurements
     std::filesystem::path ima_directory = "/sys/kernel/security/ima";
+    /// The firmware's log and shim's variables, where the host has them, and PCR 0 to 9 and 14.
+    bool firmware = true;
+    std::filesystem::path firmware_log = "/sys/kernel/security/tpm0/binary_bios_measurements";
+    std::filesystem::path mok_directory = "/sys/firmware/efi/mok-variables";
     /// How long to wait for a daemon that is still telling what the keyrings hold.
     std::chrono::milliseconds patience{0};
 };
@@ -31,14 +36,16 @@ struct Request {
 /// Evidence and the memory that it points to. Not copyable; moving it leaves the views valid.
 struct Collected {
     evidence::Evidence evidence;
-    bool explained = false;      ///< the list gives what the PCR has
-    bool ima_explained = false;  ///< the kernel's list gives what PCR 10 has
-    bool whole = false;          ///< after the last start and policy the list has a whole baseline
+    bool explained = false;                 ///< the list gives what the PCR has
+    bool ima_explained = false;             ///< the kernel's list gives what PCR 10 has
+    std::optional<Error> without_firmware;  ///< why the firmware's log was left out
+    bool whole = false;  ///< after the last start and policy the list has a whole baseline
 
     PublicKey ak;
     std::vector<std::uint8_t> ek_certificate;
     std::vector<SignedQuote> quotes;
     std::vector<std::uint8_t> list, ima;
+    std::vector<std::uint8_t> firmware_log, mok_list, mok_list_x, mok_list_trusted;
     std::string software, boot_id, kernel;
 
     Collected() = default;
