@@ -81,7 +81,9 @@ void judge(Bytes list, unsigned pcr) {
             judge.entry(entry.number, entry.entry, *entry.fields, 0);
     });
     if (all.reached || all.bytes > list.size()) std::abort();
-    judge.finish();
+    const evidence::Evidence nothing;
+    const FirmwareCheck firmware(nothing, basis.policy, findings);
+    judge.finish(FirmwareKeys(firmware, basis.policy, findings));
     ImaJudge ima(basis.policy, judge.keys(), basis.blocked_files, pass, findings);
     pass.quoted = all.values;
     pass.threads = 2;

@@ -145,5 +145,40 @@ equal "who signed it is known" "$(keyscribe keyrings .secondary_trusted_keys --j
     "$(keyctl rdescribe "$(awk '/ mok of the guest: / { print "0x" $1 }' /proc/keys)" | cut -d';' -f5)"
 check "no difference" keyscribe keyrings --verify
 check "evmctl matches the list" evmctl_matches
+
+echo "# where each key comes from"
+check "the attestation key" keyscribe ak create -o "$work/ak"
+nonce=$(openssl rand -hex 20)
+check "evidence with the firmware's log" keyscribe evidence --nonce "$nonce" -o "$work/evidence"
+mkdir -p "$work/references"
+for folder in db mok; do
+    for der in "$work/$folder"/*.der; do cp "$der" "$work/references/$folder-${der##*/}"; done
+done
+printf '[firmware]\nrequired = true\nrequire_secure_boot = true\n' >"$work/appraisal.toml"
+# Which keys are good is not the question here: most of them are no reference values.
+keyscribe appraise "$work/evidence" --nonce "$nonce" --ak "$work/ak/ak.pem" --reference-values "$work/references" \
+    --policy "$work/appraisal.toml" --json >"$work/result.json"
+equal "genuine" "$?" 1
+equal "nothing is wrong with the firmware's log" \
+    "$(jq -r '[.findings[].code | select(test("firmware|revocation|secure-boot|boot-aggregate"))] | unique | join(" ")' "$work/result.json")" ""
+# sources KEYRING: how many of its keys have which source.
+sources() {
+    jq -r --arg ring "$1" '.sources[] | select(.keyring == $ring) | .source | sub(" \\(.*"; "")' "$work/result.json" |
+        sort | uniq -c | awk '{ $1 = $1; print }'
+}
+equal ".platform: db" "$(sources .platform)" "$(of "$work"/db/*.der | wc -l) firmware: db"
+equal ".machine: shim's own, and the owner's" "$(sources .machine)" \
+    "1 shim: MokListRT, first list: its own certificate"$'\n'"1 shim: MokListRT, the owner's"
+equal ".blacklist: dbx and MokListXRT" "$(sources .blacklist | cut -d' ' -f2-)" \
+    "firmware: dbx"$'\n'"shim: MokListXRT"
+equal "as many as there are" "$(sources .blacklist | awk '{ sum += $1 } END { print sum }')" \
+    "$(keyctl rlist %:.blacklist | wc -w)"
+check "what came later, and where in the list" grep -E "create.*, entry" <(sources .secondary_trusted_keys)
+check "without the log nothing is explained" keyscribe evidence --nonce "$nonce" --no-firmware -o "$work/without"
+keyscribe appraise "$work/without" --nonce "$nonce" --ak "$work/ak/ak.pem" --reference-values "$work/references" \
+    --policy "$work/appraisal.toml" --json >"$work/result.json"
+equal "which is a finding where it is required" \
+    "$(jq -r '[.findings[] | select(.weight == "contraindicates") | .code | select(test("firmware|secure"))] | join(" ")' "$work/result.json")" \
+    "firmware-log-missing secure-boot-off"
 equal "no warning in the kernel's log" "$(dmesg | grep -E 'WARNING:|BUG:|Oops|hung task|detected stall')" ""
 finish

@@ -43,6 +43,15 @@ inline constexpr Code kRecordUnknown{"record-unknown", kContraindicates};
 inline constexpr Code kBootId{"boot-id", kUnusable};
 inline constexpr Code kBootAggregate{"boot-aggregate", kContraindicates};
 
+// The firmware's log.
+inline constexpr Code kFirmwareLogMissing{"firmware-log-missing", kContraindicates};
+inline constexpr Code kFirmwareLogMalformed{"firmware-log-malformed", kContraindicates};
+inline constexpr Code kFirmwareLogReplay{"firmware-log-replay", kContraindicates};
+inline constexpr Code kFirmwareEvent{"firmware-event", kContraindicates};
+inline constexpr Code kSecureBootOff{"secure-boot-off", kContraindicates};
+inline constexpr Code kKeyNotOfFirmware{"key-not-of-firmware", kContraindicates};
+inline constexpr Code kRevocationMissing{"revocation-missing", kContraindicates};
+
 // What the records tell.
 inline constexpr Code kEventsLost{"events-lost", kContraindicates};
 inline constexpr Code kEventsMissed{"events-missed", kContraindicates};

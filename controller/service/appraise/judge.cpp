@@ -146,6 +146,12 @@ void Judge::say(const list::Drop& drop) {
 }
 
 void Judge::say(const list::Foreign&) {
+    if (explained_foreign_ == number_)
+        return findings_.add(
+            codes::kForeignExtend, true,
+            "the PCR did not begin with zeros: what the boot loader and systemd "
+            "measured into it explains its value, and the quote covers the whole list",
+            in_list(number_));
     tell(codes::kForeignExtend,
          "somebody else extended the PCR: what stands before this entry is not covered by the "
          "quote");
@@ -170,7 +176,7 @@ void Judge::say(const list::Unknown& unknown) {
          "a record of an unknown kind: " + printable(list::record_name(unknown.kind)));
 }
 
-void Judge::finish() {
+void Judge::finish(const FirmwareKeys& firmware) {
     model_->finish();
     keys_.changed(*model_, nullptr, number_);
     if (empty_)
@@ -179,7 +185,7 @@ void Judge::finish() {
         findings_.add(codes::kListStart, "nothing in the list says who is speaking");
     if (!empty_ && !policy_seen_)
         findings_.add(codes::kPolicyMissing, "no policy was in force: nothing was measured");
-    keys_.finish(*model_);
+    keys_.finish(*model_, firmware);
 }
 
 }  // namespace keyscribe::appraise

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "controller/keyrings/keyring_model.h"
@@ -39,8 +40,10 @@ class Judge {
     /// begins in the whole.
     void entry(std::uint64_t number, const list::Entry& entry, const list::TemplateFields& fields,
                std::size_t base);
-    /// After the last: missing keys, chains of trust.
-    void finish();
+    /// Before entry `number`, which tells of a foreign extend: the firmware's log explains it.
+    void explain_foreign(std::uint64_t number) { explained_foreign_ = number; }
+    /// After the last: missing keys, sources of keys, chains of trust.
+    void finish(const FirmwareKeys& firmware);
 
     const KeyJudge& keys() const { return keys_; }
     std::vector<KeyVerdict> take_verdicts() { return keys_.take_verdicts(); }
@@ -76,6 +79,7 @@ class Judge {
     bool baseline_begun_ = false;
     bool empty_ = true;
     std::uint64_t number_ = 0;  // of the entry that is judged
+    std::optional<std::uint64_t> explained_foreign_;
 };
 
 }  // namespace keyscribe::appraise

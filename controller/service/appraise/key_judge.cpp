@@ -235,8 +235,11 @@ void KeyJudge::judge_dates(LinkId link, const Subject& key, std::uint64_t entry)
                             [&](const auto& view) { return !expired(view) && !too_early(view); }))
         return;
     if (!views.empty() && std::ranges::all_of(views, expired))
-        add(link, codes::kKeyExpired, policy_.keys.allow_expired, key.text() + " has expired",
-            entry);
+        add(link, codes::kKeyExpired,
+            policy_.keys.allow_expired ||
+                std::ranges::find(policy_.keys.allow_expired_in, key.ring) !=
+                    policy_.keys.allow_expired_in.end(),
+            key.text() + " has expired", entry);
     if (std::ranges::any_of(views, too_early))
         add(link, codes::kKeyNotYetValid, policy_.keys.allow_not_yet_valid,
             key.text() + " is not valid yet", entry);
@@ -357,7 +360,28 @@ void KeyJudge::tell_missing(const KeyringModel& model) {
                           " reference values stand in no keyring, and none of them is required");
 }
 
-void KeyJudge::finish(const KeyringModel& model) {
+/// What stands in the firmware's keyrings must be the firmware's: userspace can add nothing there
+/// but revocations, which do no harm.
+void KeyJudge::find_sources(const KeyringModel& model, const FirmwareKeys& firmware) {
+    for (LinkId id = 0; id < model.links(); ++id) {
+        const Link& link = model.link(id);
+        if (link.keyring == kNone) continue;
+        const Key& ring = model.key(link.keyring);
+        const MaterialId material = material_of(link.key);
+        const Material* what = material == kNoMaterial ? nullptr : &materials_[material];
+        const Key& key = model.key(link.key);
+        verdicts_[id].source = firmware.source_of(ring, key, what);
+        if (verdicts_[id].source != KeySource::kNotOfFirmware || ring.description == ".blacklist")
+            continue;
+        add(id, codes::kKeyNotOfFirmware, policy_.firmware.allow_unexplained_keys,
+            "the key \"" + printable(key.description) + "\" in " + printable(ring.description) +
+                " is in none of the firmware's and shim's variables",
+            link.since.entry);
+    }
+    firmware.tell_missing_revocations(model, now_);
+}
+
+void KeyJudge::finish(const KeyringModel& model, const FirmwareKeys& firmware) {
     verdicts_.resize(model.links());
     if (auto parsed = parse_measuring_policy(last_policy_)) in_force_ = std::move(*parsed);
     tell_unidentified(model);
@@ -365,6 +389,7 @@ void KeyJudge::finish(const KeyringModel& model) {
     tell_timed_out(model);
     collect_presences(model);
     tell_missing(model);
+    find_sources(model, firmware);
     check_chains(policy_, presences_, materials_,
                  [this](LinkId link, const Code& code, std::string sentence, std::uint64_t entry) {
                      add(link, code, false, std::move(sentence), entry);

@@ -11,6 +11,7 @@
 
 #include "controller/keyrings/keyring_model.h"
 #include "controller/service/appraise/blocked.h"
+#include "controller/service/appraise/firmware_keys.h"
 #include "controller/service/appraise/key_verdict.h"
 #include "controller/service/appraise/materials.h"
 #include "controller/service/appraise/policy.h"
@@ -54,8 +55,8 @@ class KeyJudge {
     /// A plain entry that need not be remembered: there are very many unknown ones already.
     bool is_beyond_bounds(const Sha256& digest) const;
     void tell_beyond_bounds(std::string_view ring, std::uint64_t entry);
-    /// After the last record: what is missing, who vouches for whom.
-    void finish(const keyrings::KeyringModel& model);
+    /// After the last record: what is missing, where keys come from, who vouches for whom.
+    void finish(const keyrings::KeyringModel& model, const FirmwareKeys& firmware);
 
     const Materials& materials() const { return materials_; }
     /// After finish().
@@ -87,6 +88,7 @@ class KeyJudge {
     void tell_unwatched(const keyrings::KeyringModel& model);
     void tell_timed_out(const keyrings::KeyringModel& model);
     void tell_missing(const keyrings::KeyringModel& model);
+    void find_sources(const keyrings::KeyringModel& model, const FirmwareKeys& firmware);
     void collect_presences(const keyrings::KeyringModel& model);
 
     const AppraisalPolicy& policy_;

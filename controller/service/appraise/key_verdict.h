@@ -18,9 +18,21 @@ struct Reason {
     Weight weight;
 };
 
+/// Where a key comes from, as far as the evidence shows it; source_line() in key_source.h says it.
+enum class KeySource {
+    kList,           ///< what the list says: the record that put it there, or the baseline
+    kDb,             ///< the firmware's db, in PCR 7
+    kMok,            ///< the owner's, in MokListRT: PCR 14
+    kShim,           ///< the first list of MokListRT: shim's own certificate, where it has one
+    kDbx,            ///< the firmware's dbx, in PCR 7
+    kMokX,           ///< MokListXRT: PCR 14
+    kNotOfFirmware,  ///< the firmware explains this keyring's keys, and not this one
+};
+
 struct KeyVerdict {
     bool judged = false;         ///< the appraisal policy wants the key to be known
     Match match = Match::kNone;  ///< how it compares with the reference values
+    KeySource source = KeySource::kList;
     std::vector<Reason> reasons;
     Weight weight = Weight::kNote;  ///< the worst of the reasons'
 

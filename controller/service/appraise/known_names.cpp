@@ -63,6 +63,7 @@ const std::vector<std::string>& kernel_keyrings() {
         ".ima_mok",
         ".fs-verity",
         ".dm-verity",
+        ".sed_opal",
         ".builtin_regdb_keys",
         ".dns_resolver",
         ".id_resolver",

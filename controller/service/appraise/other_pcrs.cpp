@@ -13,6 +13,13 @@ PcrBanks values_of(const evidence::Quote& quote, unsigned pcr) {
     return banks;
 }
 
+std::string text_of(const PcrBanks& values) {
+    std::string text;
+    for (const auto& [bank, value] : values)
+        text += (text.empty() ? "" : ", ") + std::string(name_of(bank)) + ':' + to_hex(value);
+    return text;
+}
+
 PcrBanks zeros(const PcrBanks& like) {
     PcrBanks banks;
     for (const auto& [bank, value] : like) banks.emplace_back(bank, filled(bank, 0));

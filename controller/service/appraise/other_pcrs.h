@@ -12,6 +12,8 @@ namespace keyscribe::appraise {
 
 /// A PCR's values in a quote, in the banks' order; empty where it is not quoted.
 PcrBanks values_of(const evidence::Quote& quote, unsigned pcr);
+/// "sha1:HEX, sha256:HEX".
+std::string text_of(const PcrBanks& values);
 /// As many zeros.
 PcrBanks zeros(const PcrBanks& like);
 

@@ -147,6 +147,7 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
         {"keys",
          {names("required", policy.keys.required, Kind::kReference),
           flag("allow_expired", policy.keys.allow_expired),
+          names("allow_expired_in", policy.keys.allow_expired_in, Kind::kKeyring),
           flag("allow_not_yet_valid", policy.keys.allow_not_yet_valid),
           flag("allow_revoked", policy.keys.allow_revoked),
           flag("allow_other_certificate", policy.keys.allow_other_certificate)}},
@@ -169,6 +170,13 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
           flag("allow_unverifiable", policy.ima.allow_unverifiable),
           flag("allow_other_pcrs", policy.ima.allow_other_pcrs),
           names("signers", policy.ima.signers, Kind::kKeyrings)}},
+        {"firmware",
+         {flag("required", policy.firmware.required),
+          flag("require_secure_boot", policy.firmware.require_secure_boot),
+          flag("allow_unreplayed", policy.firmware.allow_unreplayed),
+          flag("allow_unknown_events", policy.firmware.allow_unknown_events),
+          flag("allow_unexplained_keys", policy.firmware.allow_unexplained_keys),
+          flag("allow_missing_revocations", policy.firmware.allow_missing_revocations)}},
     };
 }
 

@@ -42,6 +42,7 @@ struct AppraisalPolicy {
     struct {
         Names required;  ///< reference values, as is_named() knows them
         bool allow_expired = false;
+        Names allow_expired_in{".platform", ".machine", ".blacklist"};  ///< keyrings, no globs
         bool allow_not_yet_valid = false;
         bool allow_revoked = false;
         bool allow_other_certificate = false;  ///< another certificate of a reference's public key
@@ -73,6 +74,14 @@ struct AppraisalPolicy {
         bool allow_other_pcrs = false;      ///< entries of PCRs that are not quoted
         Names signers{".ima", "._ima", "_ima"};  ///< keyrings whose keys sign files
     } ima;
+    struct {
+        bool required = false;
+        bool require_secure_boot = false;
+        bool allow_unreplayed = false;           ///< a log that is not believed
+        bool allow_unknown_events = false;       ///< before PCR 7's separator
+        bool allow_unexplained_keys = false;     ///< in .platform and .machine
+        bool allow_missing_revocations = false;  ///< in .blacklist
+    } firmware;
     std::vector<WrittenName> written;  ///< in the order of the file; the defaults are not in it
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "controller/service/appraise/key_source.h"
 #include "controller/service/report/sections.h"
 #include "controller/service/report/timeline_bounds.h"
 #include "controller/service/report/words.h"
@@ -147,10 +148,10 @@ class Trees {
 )",
             view.contraindicated ? " bad" : "", id,
             key.type.empty() ? std::string_view("key") : std::string_view(key.type),
-            name(key.description), badges(view.badges), fingerprint, details(key, link, view));
+            name(key.description), badges(view.badges), fingerprint, details(id, key, link, view));
     }
 
-    Html details(const Key& key, const Link& link, const KeyView& view) {
+    Html details(LinkId id, const Key& key, const Link& link, const KeyView& view) {
         Html html;
         const auto fact = [&](Html::Literal what, const Html& value) {
             html.add("<div><dt>{}</dt><dd>{}</dd></div>", what.text, value);
@@ -177,6 +178,7 @@ class Trees {
             text("Key", fmt::format("serial {}, uid {}, gid {}, perm {:08x}", key.serial, key.uid,
                                     key.gid, key.perm));
         if (key.expiry != 0) text("Times out", utc(key.expiry));
+        text("Source", appraise::source_line(model_, id, context_.story->verdict(id).source));
         fact("Here since", since(link));
         if (!link.stands) fact("Until", until(link));
         return html;

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's own list: that it gives the quoted PCR 10, and what its entries say (ima_list.h).
+#pragma once
+
+#include "controller/service/appraise/appraise.h"
+#include "controller/service/appraise/boot_aggregate.h"
+#include "controller/service/appraise/ima_list.h"
+#include "controller/service/appraise/key_judge.h"
+#include "controller/service/appraise/other_pcrs.h"
+
+namespace keyscribe::appraise {
+
+class ImaCheck {
+  public:
+    /// `findings`: of the evidence itself; `content`: of what it says. `keys`: after finish().
+    ImaCheck(const evidence::Evidence& evidence, const Basis& basis, const KeyJudge& keys,
+             const BootAggregate& aggregate, unsigned threads, Findings& findings,
+             Findings& content)
+        : evidence_(evidence),
+          basis_(basis),
+          keys_(keys),
+          aggregate_(aggregate),
+          threads_(threads),
+          findings_(findings),
+          content_(content) {}
+
+    /// Fills in how many entries and signatures there were.
+    void run(Appraisal& result);
+
+  private:
+    bool agrees_padded(ListPass pass, const PassResult& done, const PcrBanks& quoted);
+    std::uint64_t visit_beyond(const ListPass& pass, const PassResult& done,
+                               const OtherPcrs& others, ImaJudge& judge);
+    void visit(const HashedEntry& hashed, const OtherPcrs& others, ImaJudge& judge);
+
+    const evidence::Evidence& evidence_;
+    const Basis& basis_;
+    const KeyJudge& keys_;
+    const BootAggregate& aggregate_;
+    unsigned threads_;
+    Findings& findings_;
+    Findings& content_;
+};
+
+}  // namespace keyscribe::appraise

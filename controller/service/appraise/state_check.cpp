@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/appraise/state_check.h"
+
+#include <algorithm>
+
+#include "controller/service/appraise/codes.h"
+
+namespace keyscribe::appraise {
+
+bool StateCheck::run(Bytes kept, const Appraisal& result, const Sha256& quote) {
+    if (kept.empty()) return true;
+    auto state = parse_state(kept);
+    if (!state) {
+        findings_.add(codes::kStateUnreadable, to_string(state.error()));
+        return false;
+    }
+    state_ = std::move(*state);
+    if (!compare_boots(result)) return false;
+    if (state_ && state_->quote && *state_->quote == quote) {
+        findings_.add(codes::kQuoteRepeated, "the quote is the one of which the state is kept");
+        return false;
+    }
+    return true;
+}
+
+/// The TPM's counters, then and now. What was kept of an earlier boot is put aside.
+bool StateCheck::compare_boots(const Appraisal& result) {
+    const QuoteClaims& now = *result.claims;
+    if (state_->ak != result.key || state_->pcr != evidence_.pcr) {
+        findings_.add(codes::kStateDiverged, "the kept state is of another key or PCR");
+        return false;
+    }
+    if (now.reset_count < state_->reset_count ||
+        (now.reset_count == state_->reset_count &&
+         (now.restart_count < state_->restart_count || now.clock < state_->clock))) {
+        went_back_ = true;
+        content_.add(codes::kStateBack,
+                     "the TPM's counters went back: it was cleared, or the evidence is older "
+                     "than what is kept");
+    }
+    if (now.reset_count == state_->reset_count && now.restart_count == state_->restart_count)
+        return true;
+    const bool reset = now.reset_count != state_->reset_count;
+    if (!reset && continues()) {
+        findings_.add(codes::kTpmResumed, "the TPM was suspended and resumed, and kept its PCRs");
+        return true;
+    }
+    findings_.add(codes::kBootNew, "the host was booted anew: TPM resets " +
+                                       std::to_string(state_->reset_count) + " to " +
+                                       std::to_string(now.reset_count) + ", restarts " +
+                                       std::to_string(state_->restart_count) + " to " +
+                                       std::to_string(now.restart_count));
+    state_.reset();
+    return true;
+}
+
+bool StateCheck::continues() const {
+    const evidence::List& list = evidence_.list;
+    if (list.from_entry != 0) return list.from_entry == state_->entries;
+    return list.data.size() >= state_->list.size() &&
+           std::ranges::equal(list.data.first(state_->list.size()), state_->list);
+}
+
+}  // namespace keyscribe::appraise

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is kept of the host's last appraisal, against the quote that came now.
+#pragma once
+
+#include <optional>
+
+#include "controller/service/appraise/appraise.h"
+
+namespace keyscribe::appraise {
+
+class StateCheck {
+  public:
+    /// `findings`: of the evidence itself; `content`: of what it says.
+    StateCheck(const evidence::Evidence& evidence, Findings& findings, Findings& content)
+        : evidence_(evidence), findings_(findings), content_(content) {}
+
+    /// `kept`: a kept state's file, or empty. `quote`: SHA-256 of the quote over the list's PCR.
+    /// False: the evidence does not go on from there, and a finding says why.
+    bool run(Bytes kept, const Appraisal& result, const Sha256& quote);
+
+    /// Of this boot; nothing where none is kept, or of an earlier boot.
+    const std::optional<KeptState>& state() const { return state_; }
+    /// The TPM's counters did: what came now must not take the kept state's place.
+    bool went_back() const { return went_back_; }
+    /// Whether the evidence's list begins with the kept one, or right behind it. Only with a state.
+    bool continues() const;
+
+  private:
+    bool compare_boots(const Appraisal& result);
+
+    const evidence::Evidence& evidence_;
+    Findings& findings_;
+    Findings& content_;
+    std::optional<KeptState> state_;
+    bool went_back_ = false;
+};
+
+}  // namespace keyscribe::appraise

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Evidence of real guests with their firmware's log: which keys it explains, what it says of the
+// list's start, and what a host that lies about it gains.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "controller/base/mapped_file.h"
+#include "controller/service/appraise/appraise.h"
+#include "controller/service/appraise/key_source.h"
+#include "controller/service/firmware/event_log.h"
+#include "support.h"
+#include "tests/support/setting.h"
+
+namespace keyscribe::appraise {
+namespace firmware_appraise_test {
+
+const std::string kFolder = std::string(FIXTURES) + "/firmware/";
+constexpr std::int64_t kThen = 1795950000;  // 28 November 2026
+
+MappedFile file(const std::string& name) {
+    auto read = MappedFile::open(kFolder + name);
+    if (!read) throw std::runtime_error(to_string(read.error()));
+    return std::move(*read);
+}
+
+/// A guest's evidence together with its firmware's log; a test changes what it likes.
+struct Guest {
+    MappedFile bytes, log;
+    std::vector<MappedFile> mok;
+    evidence::Document document;
+    AttestationKey key;
+    std::vector<std::uint8_t> nonce;
+    Basis basis;
+    std::vector<std::uint8_t> state;
+
+    explicit Guest(const std::string& name, bool with_mok = false)
+        : bytes(file(name + "/evidence.bin")),
+          log(file(name + "/binary_bios_measurements")),
+          document(evidence::decode(bytes.bytes()).value()),
+          key(AttestationKey::from_pem(testing::read_file(kFolder + name + "/ak.pem"), "ak.pem")
+                  .value()) {
+        std::string text = name == "kexec-6.12" ? "00112233445566778899aabbccddeeff"
+                                                : testing::read_file(kFolder + name + "/nonce");
+        while (text.ends_with('\n')) text.pop_back();
+        nonce = from_hex(text).value();
+        if (std::filesystem::exists(kFolder + name + "/references"))
+            basis.references = ReferenceValues::load(kFolder + name + "/references").value();
+        auto& firmware = document.evidence.firmware.emplace();
+        firmware.log = log.bytes();
+        if (!with_mok) return;
+        for (const char* variable : {"/MokListRT", "/MokListXRT", "/MokListTrustedRT"})
+            mok.push_back(file(name + variable));
+        firmware.mok_list = mok[0].bytes();
+        firmware.mok_list_x = mok[1].bytes();
+        firmware.mok_list_trusted = mok[2].bytes();
+    }
+    evidence::Firmware& firmware() { return *document.evidence.firmware; }
+    Appraisal run() {
+        return appraise(
+            document.evidence,
+            {.evidence = {}, .nonce = nonce, .keys = {&key, 1}, .now = kThen, .state = state},
+            basis);
+    }
+    /// Every code once, notes in brackets; but for the note that Microsoft's certificates of 2011,
+    /// which are in db, have expired.
+    std::string codes() {
+        const Appraisal appraisal = run();
+        std::string text;
+        for (const Finding& finding : appraisal.findings) {
+            const bool note = finding.weight == Weight::kNote;
+            if (note && finding.code == "key-expired") continue;
+            const std::string one =
+                note ? '[' + std::string(finding.code) + ']' : std::string(finding.code);
+            if ((' ' + text + ' ').find(' ' + one + ' ') != std::string::npos) continue;
+            text += (text.empty() ? "" : " ") + one;
+        }
+        return text;
+    }
+};
+
+/// How many keys of the keyring have that source.
+std::map<KeySource, int> sources(const Appraisal& appraisal, std::string_view ring) {
+    std::map<KeySource, int> found;
+    for (keyrings::LinkId id = 0; id < appraisal.model->links(); ++id)
+        if (appraisal.model->key(appraisal.model->link(id).keyring).description == ring)
+            ++found[appraisal.verdicts[id].source];
+    return found;
+}
+
+TEST(FirmwareAppraise, EveryKeyOfAGuestWithSecureBootIsExplained) {
+    Guest guest("uefi-7.x", true);
+    const Appraisal appraisal = guest.run();
+    EXPECT_EQ(guest.codes(), "") << to_json(appraisal, "");
+    EXPECT_EQ(appraisal.verdict, Verdict::kAffirmed);
+    using Sources = std::map<KeySource, int>;
+    EXPECT_EQ(sources(appraisal, ".platform"), (Sources{{KeySource::kDb, 3}}));
+    EXPECT_EQ(sources(appraisal, ".machine"),
+              (Sources{{KeySource::kShim, 1}, {KeySource::kMok, 1}}));
+    EXPECT_EQ(sources(appraisal, ".blacklist"),
+              (Sources{{KeySource::kDbx, 1}, {KeySource::kMokX, 114}}));
+    guest.basis.policy.firmware.required = true;
+    guest.basis.policy.firmware.require_secure_boot = true;
+    guest.basis.policy.evidence.require_boot_aggregate = true;
+    EXPECT_EQ(guest.codes(), "");
+    EXPECT_NE(to_json(guest.run(), "").find("firmware: db (PCR 7)"), std::string::npos);
+}
+
+TEST(FirmwareAppraise, AKeyThatNoVariableHas) {
+    // MokListRT withheld: nothing explains what stands in .machine.
+    Guest guest("uefi-7.x", true);
+    guest.firmware().mok_list = {};
+    EXPECT_EQ(guest.codes(), "key-not-of-firmware");
+    EXPECT_EQ(sources(guest.run(), ".machine"),
+              (std::map<KeySource, int>{{KeySource::kNotOfFirmware, 2}}));
+    guest.basis.policy.firmware.allow_unexplained_keys = true;
+    EXPECT_EQ(guest.codes(), "[key-not-of-firmware]");
+}
+
+TEST(FirmwareAppraise, AMokListThatShimDidNotMeasure) {
+    Guest guest("uefi-7.x", true);
+    const MappedFile other = file("mutated/late-mok.MokListRT");
+    guest.firmware().mok_list = other.bytes();
+    EXPECT_EQ(guest.codes(), "firmware-log-replay key-not-of-firmware");
+    // shim's revocations that are withheld are not taken for none.
+    Guest silent("uefi-7.x", true);
+    silent.firmware().mok_list_x = {};
+    EXPECT_EQ(silent.codes(), "revocation-missing");
+    silent.basis.policy.firmware.allow_missing_revocations = true;
+    EXPECT_EQ(silent.codes(), "[revocation-missing]");
+}
+
+TEST(FirmwareAppraise, ALogOfAnotherBootIsNotBelieved) {
+    Guest guest("uefi-7.x", true);
+    const MappedFile other = file("uki-6.12/binary_bios_measurements");
+    guest.firmware().log = other.bytes();
+    EXPECT_EQ(guest.codes(), "firmware-log-replay");
+    EXPECT_EQ(sources(guest.run(), ".platform"), (std::map<KeySource, int>{{KeySource::kList, 3}}));
+    guest.basis.policy.firmware.allow_unreplayed = true;
+    EXPECT_EQ(guest.codes(), "[firmware-log-replay]");
+    guest.basis.policy.firmware.require_secure_boot = true;
+    EXPECT_EQ(guest.codes(), "secure-boot-off [firmware-log-replay]");
+    guest.firmware().log = guest.log.bytes().first(guest.log.bytes().size() - 1);
+    EXPECT_EQ(guest.codes(), "secure-boot-off [firmware-log-malformed]");
+}
+
+TEST(FirmwareAppraise, WithoutALogNothingIsExplainedAndNobodyBlamed) {
+    Guest guest("uefi-7.x");
+    guest.document.evidence.firmware.reset();
+    EXPECT_EQ(guest.codes(), "");
+    guest.basis.policy.firmware.required = true;
+    EXPECT_EQ(guest.codes(), "firmware-log-missing");
+}
+
+/// systemd-stub measured a system extension into PCR 13; systemd 261 adds os-separator.
+TEST(FirmwareAppraise, TheListsStartIsExplainedByTheLog) {
+    for (const char* name : {"uki-6.12", "ukisep-6.12"}) {
+        Guest guest(name);
+        EXPECT_EQ(guest.codes(), "[secure-boot-off] [foreign-extend]") << name;
+        guest.basis.policy.evidence.require_boot_aggregate = true;
+        EXPECT_EQ(guest.run().verdict, Verdict::kAffirmed) << to_json(guest.run(), name);
+        guest.document.evidence.firmware.reset();
+        const bool separated = std::string_view(name) == "ukisep-6.12";
+        EXPECT_EQ(guest.codes(), separated ? "foreign-extend boot-aggregate" : "foreign-extend");
+    }
+}
+
+/// Who began the list anew wants the log to explain what the former list left in the PCR. He has
+/// to invent an event for each of its entries, and these are too many.
+TEST(FirmwareAppraise, ALogWithManyEventsExplainsNoStart) {
+    Guest guest("uki-6.12");
+    std::vector<std::uint8_t> longer(guest.log.bytes().begin(), guest.log.bytes().end());
+    const auto log = firmware::parse_event_log(guest.log.bytes()).value();
+    const firmware::Event& event = *log.of_pcr(13).front();
+    // From the event's digests back to its beginning: PCR, type, count, the first algorithm.
+    const auto* begin = event.digests[0].data() - 14;
+    const auto* end = event.data.data() + event.data.size();
+    for (int i = 0; i < 2; ++i) longer.insert(longer.end(), begin, end);
+    ASSERT_EQ(firmware::parse_event_log(longer)->of_pcr(13).size(), 3u);
+    guest.firmware().log = longer;
+    EXPECT_EQ(guest.codes(), "foreign-extend [secure-boot-off]");
+}
+
+TEST(FirmwareAppraise, AForeignExtendThatTheLogDoesNotExplain) {
+    Guest guest("uki-6.12");
+    // The event is there, with other digests: PCR 13 is compared with nothing but the list.
+    std::vector<std::uint8_t> other(guest.log.bytes().begin(), guest.log.bytes().end());
+    const auto log = firmware::parse_event_log(guest.log.bytes()).value();
+    for (const Bytes digest : log.of_pcr(13).front()->digests)
+        other[static_cast<std::size_t>(digest.data() - guest.log.bytes().data())] ^= 1;
+    guest.firmware().log = other;
+    EXPECT_EQ(guest.codes(), "foreign-extend [secure-boot-off]");
+}
+
+TEST(FirmwareAppraise, AHostWithoutUefi) {
+    Guest guest("kexec-6.12");
+    const std::string codes = guest.codes();
+    for (const char* code : {"firmware", "boot-aggregate", "key-not-of", "revocation"})
+        EXPECT_EQ(codes.find(code), std::string::npos) << codes;
+    EXPECT_NE(codes.find("[secure-boot-off]"), std::string::npos) << codes;
+}
+
+/// The kernel looks at no date of the certificates that the firmware brings; Microsoft's of 2011
+/// expired in 2026. What is allowed in one keyring is allowed in no other.
+TEST(FirmwareAppraise, ExpiredCertificatesByKeyring) {
+    for (const char* ring : {".platform", ".machine", ".ima"}) {
+        testing::Setting setting;
+        setting.good();
+        const auto old = testing::certificate(setting.host.builtin_key.get(), "Old",
+                                              setting.host.builtin_key.get(), "Build key",
+                                              {.not_before = 1000, .not_after = 2000});
+        ASSERT_TRUE(setting.basis.references.add(old, "old.der"));
+        setting.host.key(ring, old, 301, "Old: 1");
+        const bool kernels = std::string_view(ring) != ".ima";
+        EXPECT_EQ(testing::codes_of(setting.run()), kernels ? "" : "key-expired") << ring;
+        setting.basis.policy.keys.allow_expired_in = {".machine"};
+        EXPECT_EQ(testing::codes_of(setting.run()),
+                  std::string_view(ring) == ".machine" ? "" : "key-expired")
+            << ring;
+        setting.basis.policy.keys.allow_expired = true;
+        EXPECT_EQ(testing::codes_of(setting.run()), "") << ring;
+    }
+}
+
+TEST(FirmwareAppraise, EvidenceCarriesItInBothForms) {
+    Guest guest("uefi-7.x", true);
+    const auto cbor = evidence::encode_cbor(guest.document.evidence);
+    const std::string json = evidence::encode_json(guest.document.evidence);
+    for (const Bytes form : {Bytes(cbor), as_bytes(json)}) {
+        const auto again = evidence::decode(form);
+        ASSERT_TRUE(again) << to_string(again.error());
+        ASSERT_TRUE(again->evidence.firmware);
+        EXPECT_TRUE(std::ranges::equal(again->evidence.firmware->log, guest.log.bytes()));
+        EXPECT_TRUE(std::ranges::equal(again->evidence.firmware->mok_list_x, guest.mok[1].bytes()));
+        EXPECT_EQ(evidence::encode_cbor(again->evidence), cbor);
+    }
+    const std::vector<std::uint8_t> large(evidence::kMaxFirmwareLog + 1);
+    guest.firmware().log = large;
+    EXPECT_FALSE(evidence::decode(evidence::encode_cbor(guest.document.evidence)));
+    EXPECT_FALSE(evidence::decode(as_bytes(evidence::encode_json(guest.document.evidence))));
+    guest.firmware().log = {};
+    EXPECT_FALSE(evidence::decode(evidence::encode_cbor(guest.document.evidence)));
+}
+
+}  // namespace firmware_appraise_test
+}  // namespace keyscribe::appraise
