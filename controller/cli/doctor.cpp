@@ -6,9 +6,13 @@
 
 #include <algorithm>
 
+#include "controller/base/mapped_file.h"
 #include "controller/cli/client.h"
 #include "controller/cli/commands.h"
+#include "controller/cli/unmeasured_keyrings.h"
 #include "controller/host/capture/hook_plan.h"
+#include "controller/host/capture/lockdown.h"
+#include "controller/host/settings/policy_loader.h"
 #include "controller/host/tpm/tpm.h"
 
 namespace keyscribe::cli {
@@ -45,6 +49,10 @@ void look_at_kernel(const settings::Config& config, Findings& findings) {
     const auto kernel = capture::probe_kernel();
     if (!kernel) return findings.bad("kernel", kernel.error());
     findings.good("kernel", kernel->release);
+    if (const auto level = capture::check_lockdown(); !level)
+        findings.bad("lockdown", level.error());
+    else if (!level->empty())
+        findings.good("lockdown", *level);
     if (kernel->btf) findings.good("BTF", "/sys/kernel/btf/vmlinux");
     if (kernel->active_lsms.empty())
         findings.note("LSMs", "/sys/kernel/security/lsm cannot be read: no LSM is relied on");
@@ -105,12 +113,24 @@ void look_at_tpm(const settings::Config& config, Findings& findings) {
     std::vector<std::string> names;
     for (const Algorithm bank : *banks) names.emplace_back(name_of(bank));
     findings.good("banks", joined(names));
+    if (const auto unknown = tpm->unknown_banks(pcr); unknown && !unknown->empty())
+        findings.note("banks", joined(*unknown) + ": left alone, nothing is measured in these");
     if (auto checked = tpm::check_pcr(pcr, config.tpm.force_resettable_pcr); !checked)
         return findings.bad("PCR", checked.error());
     const auto values = tpm->read_pcr(pcr, *banks);
     if (!values) return findings.bad("PCR", values.error());
     for (const auto& [bank, value] : *values)
         findings.good("PCR", fmt::format("{} {} {}", pcr, name_of(bank), to_hex(value)));
+}
+
+/// Keyrings of this kernel that the policy leaves out: a later kernel may have brought them.
+void look_at_keyrings(const settings::Config& config, Findings& findings) {
+    const auto loaded = settings::load_policy(config.policy.directory);
+    if (!loaded || !*loaded) return;  // keyscribe policy check says what is wrong
+    const auto keys = MappedFile::open("/proc/keys");
+    if (!keys) return findings.note("keyrings", to_string(keys.error()));
+    const auto unmeasured = unmeasured_keyrings(as_text(keys->bytes()), (*loaded)->policy);
+    if (!unmeasured.empty()) findings.note("keyrings", "no rule measures " + joined(unmeasured));
 }
 
 void look_at_service(const settings::Config& config, Findings& findings) {
@@ -128,6 +148,7 @@ int doctor(const settings::Config& config) {
     Findings findings;
     look_at_kernel(config, findings);
     look_at_tpm(config, findings);
+    look_at_keyrings(config, findings);
     look_at_service(config, findings);
     return findings.exit_status();
 }

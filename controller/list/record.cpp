@@ -145,6 +145,12 @@ void read(Members& members, TpmFacts& tpm) {
             if (bank) tpm.banks.push_back(*bank);
             return bank.has_value();
         });
+        if (inner.has("left_alone"))
+            inner.must_array("left_alone", [&](const cbor::Item& item) {
+                const auto name = item.text();
+                if (name) tpm.left_alone.emplace_back(*name);
+                return name.has_value();
+            });
     });
 }
 

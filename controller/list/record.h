@@ -109,7 +109,8 @@ struct Event {
 /// The TPM that is extended.
 struct TpmFacts {
     std::vector<Algorithm> banks;
-    std::uint32_t resets = 0;  ///< TPMS_CLOCK_INFO.resetCount
+    std::vector<std::string> left_alone;  ///< banks that are not extended, as "sm3_256"
+    std::uint32_t resets = 0;             ///< TPMS_CLOCK_INFO.resetCount
     bool operator==(const TpmFacts&) const = default;
 };
 

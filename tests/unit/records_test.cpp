@@ -49,7 +49,8 @@ json speaker_fields() {
             {"tpm", {{"banks", {"sha1", "sha256"}}, {"resets", 3}}}};
 }
 
-const records::TpmState kTpm = {.banks = {Algorithm::kSha1, Algorithm::kSha256}, .resets = 3};
+const records::TpmState kTpm = {
+    .banks = {Algorithm::kSha1, Algorithm::kSha256}, .left_alone = {}, .resets = 3};
 
 /// What a record says of the TPM; nothing: it is malformed.
 std::optional<records::TpmState> tpm_of(std::string_view name, Bytes buf) {
@@ -81,9 +82,16 @@ TEST(Records, Tpm) {
     for (const records::Record& one : {record, records::start_record(speaker(), kTpm, 0),
                                        records::start_record(speaker(), kTpm, 7)})
         EXPECT_EQ(tpm_of(one.name, one.buf), kTpm);
+    records::TpmState more = kTpm;
+    more.left_alone = {"sm3_256"};
+    const records::Record told = records::tpm_record(5, more, "reset");
+    EXPECT_EQ(decoded(told)["tpm"]["left_alone"], json({"sm3_256"}));
+    EXPECT_EQ(tpm_of(told.name, told.buf), more);
     for (const json& wrong :
-         {json(1), json({{"banks", {"sha1"}}}), json({{"banks", {1}}, {"resets", 1}}),
-          json({{"banks", {"md5"}}, {"resets", 1}}), json({{"banks", {"sha1"}}, {"resets", -1}})})
+         {json(1), json({{"banks", {"sha1"}}}),
+          json({{"banks", {"sha1"}}, {"resets", 1}, {"left_alone", {1}}}),
+          json({{"banks", {1}}, {"resets", 1}}), json({{"banks", {"md5"}}, {"resets", 1}}),
+          json({{"banks", {"sha1"}}, {"resets", -1}})})
         EXPECT_FALSE(tpm_of("keyscribe:tpm",
                             list::to_cbor({{"time", 5}, {"what", "reset"}, {"tpm", wrong}})))
             << wrong;

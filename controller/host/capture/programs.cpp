@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "controller/host/capture/capture.h"
+#include "controller/host/capture/libbpf_message.h"
 #include "controller/host/capture/variables.h"
 
 namespace keyscribe::capture {
@@ -27,11 +28,7 @@ namespace {
 
 int log_libbpf(enum libbpf_print_level level, const char* format, va_list arguments) {
     if (level == LIBBPF_DEBUG) return 0;
-    char line[1024];
-    std::vsnprintf(line, sizeof(line), format, arguments);
-    std::string_view text(line);
-    while (text.ends_with('\n')) text.remove_suffix(1);
-    spdlog::warn("{}", text);
+    spdlog::warn("{}", libbpf_message(format, arguments));
     return 0;
 }
 

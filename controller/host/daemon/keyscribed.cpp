@@ -22,6 +22,7 @@
 
 #include "controller/base/log.h"
 #include "controller/host/capture/capture.h"
+#include "controller/host/capture/lockdown.h"
 #include "controller/host/control/routes.h"
 #include "controller/host/control/server.h"
 #include "controller/host/daemon/capture_loop.h"
@@ -179,13 +180,14 @@ Result<Hooks> choose_hooks(const settings::Config& config) {
     return Hooks{std::move(*kernel), std::move(*plan)};
 }
 
-/// What the file says, if it can be used.
+/// What the file says, if it can be used, on a kernel that it can be used with.
 Result<settings::Config> accept_config(const std::filesystem::path& file) {
     auto config = settings::load_config(file);
     if (!config) return config;
     init_log(config->log.level);
     if (auto done = tpm::check_pcr(config->tpm.pcr, config->tpm.force_resettable_pcr); !done)
         return std::unexpected(done.error());
+    if (auto level = capture::check_lockdown(); !level) return std::unexpected(level.error());
     return config;
 }
 

@@ -30,7 +30,9 @@ Result<MeasurementLog> MeasurementLog::open(const std::filesystem::path& directo
     if (!banks) return std::unexpected(banks.error());
     const auto resets = tpm.resets();
     if (!resets) return std::unexpected(resets.error());
-    recovery.tpm = {.banks = *banks, .resets = *resets};
+    auto left_alone = tpm.unknown_banks(pcr);
+    if (!left_alone) return std::unexpected(left_alone.error());
+    recovery.tpm = {.banks = *banks, .left_alone = std::move(*left_alone), .resets = *resets};
     auto mended = mend_list(directory, size, size.value_or(0));
     if (!mended) return std::unexpected(mended.error());
     recovery.torn_bytes = mended->torn;

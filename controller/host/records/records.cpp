@@ -53,7 +53,9 @@ void add_public_key(json& fields, const events::PublicKey& key) {
 json tpm_fields(const TpmState& tpm) {
     json banks = json::array();
     for (const Algorithm bank : tpm.banks) banks.push_back(std::string(name_of(bank)));
-    return {{"banks", banks}, {"resets", tpm.resets}};
+    json fields = {{"banks", banks}, {"resets", tpm.resets}};
+    if (!tpm.left_alone.empty()) fields["left_alone"] = tpm.left_alone;
+    return fields;
 }
 
 json actor_fields(const events::Actor& actor) {

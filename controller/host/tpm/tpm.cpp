@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "controller/host/tpm/allocated_banks.h"
 #include "controller/host/tpm/esys.h"
 
 namespace keyscribe::tpm {
@@ -80,7 +81,7 @@ Result<Tpm> Tpm::open(const std::string& tcti) {
     return tpm;
 }
 
-Result<std::vector<Algorithm>> Tpm::banks(unsigned pcr) {
+Result<AllocatedBanks> Tpm::allocated_banks(unsigned pcr) {
     TPMI_YES_NO more = 0;
     TPMS_CAPABILITY_DATA* data = nullptr;
     const TSS2_RC code = with_retries([&] {
@@ -89,23 +90,22 @@ Result<std::vector<Algorithm>> Tpm::banks(unsigned pcr) {
     });
     const Owned<TPMS_CAPABILITY_DATA> owned(data);
     if (code != TSS2_RC_SUCCESS) return tpm_failure("TPM2_GetCapability", code);
-    std::vector<Algorithm> banks;
-    const TPML_PCR_SELECTION& allocated = data->data.assignedPCR;
-    for (UINT32 i = 0; i < allocated.count; ++i) {
-        const auto& bank = allocated.pcrSelections[i];
-        if (pcr / 8 >= bank.sizeofSelect || !(bank.pcrSelect[pcr / 8] & (1 << (pcr % 8)))) continue;
-        const auto algorithm = algorithm_of(bank.hash);
-        if (!algorithm)
-            return fail("the TPM has a PCR bank of an algorithm that is not supported: 0x" +
-                            to_hex(std::array{static_cast<std::uint8_t>(bank.hash >> 8),
-                                              static_cast<std::uint8_t>(bank.hash)}),
-                        "TPM2_CAP_PCRS", "deactivate it (tpm2_pcrallocate)");
-        banks.push_back(*algorithm);
-    }
-    if (banks.empty())
-        return fail("PCR " + std::to_string(pcr) + " is allocated in no bank", "TPM2_CAP_PCRS",
-                    "activate a bank (tpm2_pcrallocate)");
-    return banks;
+    return tpm::allocated_banks(data->data.assignedPCR, pcr);
+}
+
+Result<std::vector<Algorithm>> Tpm::banks(unsigned pcr) {
+    auto allocated = allocated_banks(pcr);
+    if (!allocated) return std::unexpected(allocated.error());
+    if (allocated->known.empty())
+        return fail("PCR " + std::to_string(pcr) + " is allocated in no bank of SHA-1 or SHA-2",
+                    "TPM2_CAP_PCRS", "activate a bank (tpm2_pcrallocate)");
+    return std::move(allocated->known);
+}
+
+Result<std::vector<std::string>> Tpm::unknown_banks(unsigned pcr) {
+    auto allocated = allocated_banks(pcr);
+    if (!allocated) return std::unexpected(allocated.error());
+    return std::move(allocated->unknown);
 }
 
 Result<PcrValues> Tpm::read_pcr(unsigned pcr, const std::vector<Algorithm>& banks) {

@@ -17,6 +17,8 @@ typedef struct TSS2_TCTI_OPAQUE_CONTEXT_BLOB TSS2_TCTI_CONTEXT;
 
 namespace keyscribe::tpm {
 
+struct AllocatedBanks;
+
 /// A PCR's value in each bank.
 using PcrValues = std::map<Algorithm, Digest>;
 
@@ -26,8 +28,10 @@ class Tpm {
     /// `tcti`: a TCTI configuration string such as "device:/dev/tpmrm0" (tpm2-tools(1)).
     static Result<Tpm> open(const std::string& tcti);
 
-    /// The banks in which `pcr` is allocated and whose algorithm is known here.
+    /// The banks in which `pcr` is allocated and whose algorithm is known here. Error: none.
     Result<std::vector<Algorithm>> banks(unsigned pcr);
+    /// The names of the others, which are left alone.
+    Result<std::vector<std::string>> unknown_banks(unsigned pcr);
 
     Result<PcrValues> read_pcr(unsigned pcr, const std::vector<Algorithm>& banks);
 
@@ -53,6 +57,8 @@ class Tpm {
     ESYS_CONTEXT* esys() const { return esys_.get(); }
 
   private:
+    Result<AllocatedBanks> allocated_banks(unsigned pcr);
+
     struct Closer {
         void operator()(ESYS_CONTEXT* context) const;
         void operator()(TSS2_TCTI_CONTEXT* context) const;
