@@ -48,7 +48,8 @@ bool Capture::check_alive(Batch& meanwhile) {
     }
     const std::int32_t keyring = own_keyring();
     if (keyring == 0) return look_again;
-    // Where the kernel skips the program because another task was preempted in it, it is asked again.
+    // Where the kernel skips the program because another task was preempted in it, it is asked
+    // again.
     const auto found = members(keyring, meanwhile);
     const bool answered = found && !found->empty();
     if (answered && silent_) {
