@@ -297,6 +297,7 @@ void KeyJudge::tell_timed_out(const KeyringModel& model) {
 }
 
 void KeyJudge::collect_presences(const KeyringModel& model) {
+    presences_.reserve(model.links());
     for (LinkId id = 0; id < model.links(); ++id) {
         const Link& link = model.link(id);
         const Key& key = model.key(link.key);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -49,7 +50,7 @@ class Materials {
     void match(Material& material) const;
 
     const ReferenceValues& references_;
-    std::vector<Material> materials_;
+    std::deque<Material> materials_;  // a vector that grows would take three times their memory
     std::unordered_map<Sha256, MaterialId, DigestHash> payloads_, public_keys_;
 };
 
