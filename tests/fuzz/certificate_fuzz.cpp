@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "controller/service/appraise/chain.h"
+#include "controller/keyrings/public_key.h"
+#include "controller/service/appraise/openssl.h"
 #include "controller/service/appraise/references.h"
 
 using namespace keyscribe;
@@ -40,7 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         (void)keyrings::display_name(*view);
     }
     for (const std::string_view algorithm : {"rsa", "ecdsa-nist-p256", "ecdsa-nist-p384", "none"})
-        (void)public_key(input, algorithm);
+        (void)keyrings::read_public_key(keyrings::public_key_info(algorithm, input));
     ERR_clear_error();
     ReferenceValues values;
     if (values.add(input, "f"))

@@ -30,9 +30,9 @@ using testing::TempDir;
 constexpr std::size_t kSize = 64u << 20;
 constexpr rlim_t kSeconds = 10;  // of processor time
 #else
-/// A sixteenth, since code that is not optimized takes ten times as long; what is not linear takes
-/// hours all the same.
-constexpr std::size_t kSize = 4u << 20;
+/// A 64th, since code that is not optimized takes ten times as long, and a hundred under sanitizers;
+/// what is not linear takes hours all the same.
+constexpr std::size_t kSize = 1u << 20;
 constexpr rlim_t kSeconds = 60;
 #endif
 
