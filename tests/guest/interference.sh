@@ -61,7 +61,8 @@ account() {
     equal "received + accounted for = issued, to the last one" "$((received + accounted))" "$issued"
 }
 restarted() { (($(systemctl show -p NRestarts --value keyscribed) > 0)); }
-waiting() { (($(status .counters.waiting) == $1)); }
+# At least: what the collector of the kernel destroys meanwhile waits as well.
+waiting() { (($(status .counters.waiting) >= $1)); }
 refused_to_start() { journalctl -b -u keyscribed -o cat --no-pager | grep "$1"; }
 size() { stat -c %s $list; }
 
@@ -191,7 +192,7 @@ equal "the state says so" "$(status .state)" degraded
 mv /dev/tpmrm0 /dev/hidden
 systemctl restart keyscribed
 for i in {1..8}; do add "flipped $i"; done
-check "they wait" wait_for 10 waiting 8
+check "they wait" wait_for 30 waiting 8 || status .counters
 systemctl stop keyscribed
 # flip OFFSET: one of the eight bits there.
 flip() {

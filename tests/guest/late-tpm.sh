@@ -41,7 +41,7 @@ remove_tpm
 printf '[spool]\nmax_size = "64 KiB"\ndeadline = "20s"\n' >/etc/keyscribe/keyscribe.toml
 systemctl start keyscribed
 for i in 1 2 3 4 5; do
-    certificate "large$i" 20000
+    certificate "large$i" 18000
     keyctl padd asymmetric "" "$ring" <"$work/large$i.der" >/dev/null
 done
 check "two were too much" wait_for 10 counter dropped -eq 2
