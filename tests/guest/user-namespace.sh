@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-check "policy" policy 10-spaces 'measure func=KEY_CHECK keyrings=_uid.0|_uid.1234|theirs key_type=user|keyring op=all payload=none'
+check "policy" policy 10-spaces 'measure func=KEY_CHECK keyrings=_uid.0|_uid.1234|theirs keyring_uid=* key_type=user|keyring op=all payload=none'
 check "ready" keyscribe wait ready --timeout 60
 roots=$(keyctl id @u)
 cat >"$work/inside" <<'I'
