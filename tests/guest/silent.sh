@@ -9,7 +9,7 @@
 check "our policy" policy 10-test 'measure func=KEY_CHECK keyrings=watched key_type=user op=all'
 check "ready" keyscribe wait ready --timeout 60
 keyring=$(keyctl newring watched @s)
-baselines() { records_of baseline-begin | grep -c '"loss"'; }
+baselines() { records_of baseline-begin | grep -c '"missed"'; }
 # baseline_has DESCRIPTION
 baseline_has() { records_of baseline | grep -F "\"$1\"" >/dev/null; }
 check "an event" keyctl add user before x "$keyring"

@@ -30,8 +30,8 @@ using testing::TempDir;
 constexpr std::size_t kSize = 64u << 20;
 constexpr rlim_t kSeconds = 10;  // of processor time
 #else
-/// A 64th, since code that is not optimized takes ten times as long, and a hundred under sanitizers;
-/// what is not linear takes hours all the same.
+/// A 64th, since code that is not optimized takes ten times as long, and a hundred under
+/// sanitizers; what is not linear takes hours all the same.
 constexpr std::size_t kSize = 1u << 20;
 constexpr rlim_t kSeconds = 60;
 #endif
