@@ -59,7 +59,7 @@ std::string format(const Policy& policy) {
     for (const Rule& rule : policy.rules) {
         text += "# " + escape(policy.sources[rule.origin.source].name) + ":" +
                 std::to_string(rule.origin.line) + "\n";
-        text += escape(to_text(rule)) + "\n";
+        text += to_text(rule) + "\n";
     }
     for (const SourceSummary& source : policy.sources) {
         text += "# " + escape(source.name) + ": " + counted(source.rules, "rule");

@@ -42,7 +42,7 @@ int show(const settings::Config& config) {
     const auto loaded = of_directory(config);
     if (!loaded) return report(loaded.error());
     fmt::print("# digest {}\n{}", to_hex(records::policy_digest(loaded->files)),
-               policy::format(loaded->policy));
+               printable_lines(policy::format(loaded->policy)));
     return 0;
 }
 

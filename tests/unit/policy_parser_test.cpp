@@ -382,12 +382,12 @@ TEST(PolicyFormat, IsThePolicyAgain) {
                         "measure func=KEY_CHECK key_type=*  pcr=1 pcr=011 payload=none\n"};
     const auto policy = parse({&source, 1});
     ASSERT_TRUE(policy) << to_string(policy.error());
-    std::string text = format(*policy);
+    const std::string text = format(*policy);
     EXPECT_EQ(text,
               "# 20-\\x1b.policy:1\n"
               "measure func=KEY_CHECK keyrings=.builtin_trusted_keys\n"
               "# 20-\\x1b.policy:3\n"
-              "measure func=KEY_CHECK keyrings=a|\\xff keyring_uid=* uid>5\n"
+              "measure func=KEY_CHECK keyrings=a|\xff keyring_uid=* uid>5\n"
               "# 20-\\x1b.policy:4\n"
               "dont_measure func=KEY_CHECK key_type=* op=create desc=\"x y\"\n"
               "# 20-\\x1b.policy:5\n"
@@ -395,8 +395,6 @@ TEST(PolicyFormat, IsThePolicyAgain) {
               "# 20-\\x1b.policy: 4 rules, 1 for IMA's other functions skipped\n"
               "# 20-\\x1b.policy:1:44: warning: measured with the template ima-buf, not with "
               "'ima-ng'\n");
-    // Only what a terminal must not get is not as it was.
-    text.replace(text.find("\\xff"), 4, "\xff");
     const auto again = parse_text(text);
     ASSERT_TRUE(again) << to_string(again.error());
     ASSERT_EQ(again->rules.size(), policy->rules.size());
