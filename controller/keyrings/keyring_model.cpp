@@ -2,7 +2,6 @@
 #include "controller/keyrings/keyring_model.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "controller/base/network_keys.h"
 
@@ -21,13 +20,13 @@ std::unique_ptr<const Actor> owned(const std::optional<list::ActorView>& actor) 
 // What stands, by keyring, type and description.
 
 std::size_t KeyringModel::IndexHash::operator()(const IndexKey& key) const {
-    const std::hash<std::string_view> hash;
-    std::size_t value = key.keyring * 0x9e3779b97f4a7c15u;
-    value = (value ^ hash(key.type)) * 0x9e3779b97f4a7c15u;
-    value = (value ^ hash(key.description)) * 0x9e3779b97f4a7c15u;
-    value ^= static_cast<std::uint32_t>(key.serial);
-    if (key.digest != nullptr)
-        value ^= hash({reinterpret_cast<const char*>(key.digest->data()), key.digest->size()});
+    const base::SeededHash hash;
+    // Each part by itself is hashed with the seed, so plain arithmetic may join them.
+    std::size_t value =
+        hash(std::uint64_t{key.keyring} << 32 | static_cast<std::uint32_t>(key.serial));
+    value = value * 0x9e3779b97f4a7c15u ^ hash(key.type);
+    value = value * 0x9e3779b97f4a7c15u ^ hash(key.description);
+    if (key.digest != nullptr) value = value * 0x9e3779b97f4a7c15u ^ hash(*key.digest);
     return value;
 }
 
@@ -79,7 +78,7 @@ KeyId KeyringModel::new_key(std::int32_t serial, std::string_view type,
 }
 
 std::size_t KeyringModel::chain_of(std::int32_t serial) const {
-    return (static_cast<std::uint32_t>(serial) * 0x9e3779b97f4a7c15u >> 32) % serials_.size();
+    return base::seeded_hash(static_cast<std::uint32_t>(serial)) % serials_.size();
 }
 
 void KeyringModel::bind(KeyId id) {

@@ -24,6 +24,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "controller/base/seeded_hash.h"
 #include "controller/list/record.h"
 #include "controller/list/unfold.h"
 
@@ -240,13 +241,14 @@ class KeyringModel {
     void remember_removal(const Link& link, std::uint64_t time);
 
     History history_;
-    std::unordered_set<std::string> texts_;
+    std::unordered_set<std::string, base::SeededHash> texts_;
     std::deque<Key> keys_;
     std::deque<Link> links_;
     std::vector<KeyId> free_keys_;
     std::vector<LinkId> free_links_;
-    std::unordered_map<std::string, KeyId> named_;    // keyrings, the latest of each name
-    std::unordered_map<std::string, KeyId> unknown_;  // those without a serial
+    using Names = std::unordered_map<std::string, KeyId, base::SeededHash, std::equal_to<>>;
+    Names named_;                 // keyrings, the latest of each name
+    Names unknown_;               // those without a serial
     std::vector<KeyId> serials_;  // chains of live keys by serial, through Key::next_serial
     std::size_t bound_ = 0;       // keys in them
     std::unordered_set<LinkId, IndexHash, IndexEqual> standing_{0, IndexHash{this},
@@ -256,9 +258,10 @@ class KeyringModel {
     std::vector<KeyId> baseline_;  // the keyrings that are being told
     std::uint64_t baseline_time_ = 0;
     Place baseline_place_;
-    std::unordered_map<std::uint64_t, std::uint64_t> removed_;  // keyring and key, by serial: when
-    std::uint64_t now_ = 0;                                     // of the record that is applied
-    Place place_;                                               // its
+    // Keyring and key, by serial: when.
+    std::unordered_map<std::uint64_t, std::uint64_t, base::SeededHash> removed_;
+    std::uint64_t now_ = 0;  // of the record that is applied
+    Place place_;            // its
     Changes changes_;
 };
 

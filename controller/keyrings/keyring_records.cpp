@@ -121,7 +121,7 @@ void KeyringModel::put_plain() {
 /// A keyring of which only the name is told. A user's namesake is not meant: its owner would be.
 KeyId KeyringModel::keyring_named(std::string_view name) {
     if (name.empty()) return kNone;
-    const auto found = named_.find(std::string(name));
+    const auto found = named_.find(name);
     return found != named_.end() ? found->second : new_key(0, "keyring", name);
 }
 
@@ -151,11 +151,11 @@ KeyId KeyringModel::keyring_of(const list::KeyringName& told) {
         // The kernel's own keyrings live as long as it does, and there is one of each name: where
         // serial and name do not agree, the name says which one is meant.
         if (told.name.starts_with('.'))
-            if (const auto named = named_.find(std::string(told.name)); named != named_.end())
+            if (const auto named = named_.find(told.name); named != named_.end())
                 return named->second;
         destroy(known, place_);
     }
-    const auto found = unknown_.find(std::string(told.name));
+    const auto found = unknown_.find(told.name);
     const bool is_of_user = told.uid && *told.uid != 0;
     if (found == unknown_.end() || is_of_user)
         return owned(new_key(told.serial, "keyring", told.name));

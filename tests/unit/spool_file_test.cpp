@@ -331,12 +331,12 @@ TEST_F(SpoolFileTest, APayloadIsNoFrame) {
 
 TEST(SipHash, IsThatOfThePaper) {
     // Its appendix A: the key 00 01 .. 0f, the message 00 01 .. 0e.
-    const spool::SipKey key = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
+    const base::SipKey key = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
     std::vector<std::uint8_t> message(15);
     for (std::size_t i = 0; i < message.size(); ++i) message[i] = static_cast<std::uint8_t>(i);
-    EXPECT_EQ(spool::siphash(key, message), 0xa129ca6149be45e5u);
+    EXPECT_EQ(base::siphash(key, message), 0xa129ca6149be45e5u);
     // The first of the reference implementation's vectors.
-    EXPECT_EQ(spool::siphash(key, {}), 0x726fdb47dd0e0e31u);
+    EXPECT_EQ(base::siphash(key, {}), 0x726fdb47dd0e0e31u);
 }
 
 TEST_F(SpoolFileTest, TheNextProcessTakesOver) {

@@ -11,15 +11,15 @@ namespace {
 
 constexpr std::uint32_t kMagic = 0x4650534b;  // "KSPF"
 
-std::uint64_t check_of(FrameHeader header, const SipKey& secret) {
+std::uint64_t check_of(FrameHeader header, const base::SipKey& secret) {
     header.check = 0;
-    return siphash(secret, {reinterpret_cast<const std::uint8_t*>(&header), sizeof(header)});
+    return base::siphash(secret, {reinterpret_cast<const std::uint8_t*>(&header), sizeof(header)});
 }
 
 }  // namespace
 
 std::size_t append_frame(WipedBytes& to, FrameHeader header, std::span<const std::uint8_t> content,
-                         const SipKey& secret) {
+                         const base::SipKey& secret) {
     header.magic = kMagic;
     header.length = static_cast<std::uint32_t>(content.size());
     const std::size_t before = to.size();
@@ -33,7 +33,8 @@ std::size_t append_frame(WipedBytes& to, FrameHeader header, std::span<const std
     return frame.size();
 }
 
-std::optional<FrameHeader> header_in(std::span<const std::uint8_t> bytes, const SipKey& secret) {
+std::optional<FrameHeader> header_in(std::span<const std::uint8_t> bytes,
+                                     const base::SipKey& secret) {
     FrameHeader header;
     if (bytes.size() < sizeof(header)) return std::nullopt;
     std::memcpy(&header, bytes.data(), sizeof(header));
@@ -41,7 +42,8 @@ std::optional<FrameHeader> header_in(std::span<const std::uint8_t> bytes, const 
     return header;
 }
 
-std::optional<FrameHeader> repair_header(std::span<std::uint8_t> bytes, const SipKey& secret) {
+std::optional<FrameHeader> repair_header(std::span<std::uint8_t> bytes,
+                                         const base::SipKey& secret) {
     if (bytes.size() < sizeof(FrameHeader)) return std::nullopt;
     for (std::size_t bit = 0; bit < 8 * sizeof(FrameHeader); ++bit) {
         const auto mask = static_cast<std::uint8_t>(1u << bit % 8);

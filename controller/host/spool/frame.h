@@ -10,9 +10,9 @@
 #include <optional>
 #include <span>
 
+#include "controller/base/siphash.h"
 #include "controller/base/wiped_bytes.h"
 #include "controller/host/events/progress.h"
-#include "controller/host/spool/siphash.h"
 
 namespace keyscribe::spool {
 
@@ -32,13 +32,14 @@ struct FrameHeader {
 /// Appends the frame to `to`; magic, crc, check and length of `header` are set here. Returns its
 /// size.
 std::size_t append_frame(WipedBytes& to, FrameHeader header, std::span<const std::uint8_t> content,
-                         const SipKey& secret);
+                         const base::SipKey& secret);
 
 /// Returns the header that `bytes` begin with; nothing where there is none.
-std::optional<FrameHeader> header_in(std::span<const std::uint8_t> bytes, const SipKey& secret);
+std::optional<FrameHeader> header_in(std::span<const std::uint8_t> bytes,
+                                     const base::SipKey& secret);
 
 /// As header_in(), where one bit of it is wrong: flips that bit back.
-std::optional<FrameHeader> repair_header(std::span<std::uint8_t> bytes, const SipKey& secret);
+std::optional<FrameHeader> repair_header(std::span<std::uint8_t> bytes, const base::SipKey& secret);
 
 enum class Content { kWhole, kRepaired, kDestroyed };
 /// Looks at the content behind `header`, which is in `frame` to its end; flips back one wrong bit.

@@ -19,10 +19,10 @@
 #include <vector>
 
 #include "controller/base/error.h"
+#include "controller/base/siphash.h"
 #include "controller/base/unique_fd.h"
 #include "controller/base/wiped_bytes.h"
 #include "controller/host/events/progress.h"
-#include "controller/host/spool/siphash.h"
 
 namespace keyscribe::spool {
 
@@ -49,7 +49,7 @@ class SpoolFile {
         std::uint32_t version = 0;
         std::uint32_t size = 0;                          // bytes of this struct
         std::uint64_t serial = 0;                        // the larger one counts
-        SipKey secret{};                                 // of this file's frames, see frame.h
+        base::SipKey secret{};                           // of this file's frames, see frame.h
         std::uint64_t head_offset = 0, head_number = 0;  // the oldest frame that is not in the list
         std::uint64_t next_offset = 0, next_number = 0;  // the same, once the list has list_after
         std::uint64_t list_before = 0, list_after = 0;   // bytes

@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kPlatform = ".platform", kMachine = ".machine",
                            kBlacklist = ".blacklist";
 
-using Sources = std::unordered_map<Sha256, KeySource, DigestHash>;
+using Sources = std::unordered_map<Sha256, KeySource, base::SeededHash>;
 
 std::optional<KeySource> find(const Sources& sources, const Material* material) {
     if (material == nullptr || !material->key_digest) return std::nullopt;

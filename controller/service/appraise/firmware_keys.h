@@ -41,9 +41,10 @@ class FirmwareKeys {
     Findings& findings_;
     bool known_ = false;
     bool lacks_mok_list_x_ = false;
-    std::unordered_map<Sha256, KeySource, DigestHash> trusted_;  // by subjectPublicKey's SHA-256
-    std::unordered_map<Sha256, KeySource, DigestHash> machine_;  // of these, MokListRT's
-    std::unordered_map<Sha256, KeySource, DigestHash> revoked_certificates_;  // likewise
+    std::unordered_map<Sha256, KeySource, base::SeededHash>
+        trusted_;  // by subjectPublicKey's SHA-256
+    std::unordered_map<Sha256, KeySource, base::SeededHash> machine_;  // of these, MokListRT's
+    std::unordered_map<Sha256, KeySource, base::SeededHash> revoked_certificates_;  // likewise
     std::map<std::string, KeySource, std::less<>> revoked_;  // by description: "bin:HEX", "tbs:HEX"
 };
 

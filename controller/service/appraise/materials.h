@@ -51,7 +51,7 @@ class Materials {
 
     const ReferenceValues& references_;
     std::deque<Material> materials_;  // a vector that grows would take three times their memory
-    std::unordered_map<Sha256, MaterialId, DigestHash> payloads_, public_keys_;
+    std::unordered_map<Sha256, MaterialId, base::SeededHash> payloads_, public_keys_;
 };
 
 }  // namespace keyscribe::appraise

@@ -2,7 +2,6 @@
 // Reference values: the certificates that are known good, from a source that the service trusts.
 #pragma once
 
-#include <cstring>
 #include <deque>
 #include <filesystem>
 #include <string>
@@ -10,18 +9,10 @@
 #include <vector>
 
 #include "controller/base/error.h"
+#include "controller/base/seeded_hash.h"
 #include "controller/keyrings/certificate_view.h"
 
 namespace keyscribe::appraise {
-
-/// For hash tables whose keys are digests already.
-struct DigestHash {
-    std::size_t operator()(const Sha256& digest) const {
-        std::size_t value;
-        std::memcpy(&value, digest.data(), sizeof value);
-        return value;
-    }
-};
 
 /// A certificate that may stand in a watched keyring.
 struct Reference {
@@ -79,7 +70,7 @@ class ReferenceValues {
                                               std::string_view ring) const;
 
   private:
-    using Index = std::unordered_map<Sha256, std::vector<std::uint32_t>, DigestHash>;
+    using Index = std::unordered_map<Sha256, std::vector<std::uint32_t>, base::SeededHash>;
     std::deque<std::vector<std::uint8_t>> storage_;
     std::vector<Reference> all_;
     Index certificates_, keys_, subjects_;

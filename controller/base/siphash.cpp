@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/host/spool/siphash.h"
+#include "controller/base/siphash.h"
 
 #include <bit>
 
-namespace keyscribe::spool {
+namespace keyscribe::base {
 namespace {
 
 struct State {
@@ -47,4 +47,4 @@ std::uint64_t siphash(const SipKey& key, std::span<const std::uint8_t> bytes) {
     return state.v0 ^ state.v1 ^ state.v2 ^ state.v3;
 }
 
-}  // namespace keyscribe::spool
+}  // namespace keyscribe::base

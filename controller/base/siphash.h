@@ -8,10 +8,10 @@
 #include <cstdint>
 #include <span>
 
-namespace keyscribe::spool {
+namespace keyscribe::base {
 
 using SipKey = std::array<std::uint64_t, 2>;  ///< k0, k1
 
 std::uint64_t siphash(const SipKey& key, std::span<const std::uint8_t> bytes);
 
-}  // namespace keyscribe::spool
+}  // namespace keyscribe::base
