@@ -47,24 +47,21 @@ Result<void> read_into(const std::string& file, Parse parse, To& to) {
 }
 
 Result<Basis> load_basis(const AppraiseOptions& options) {
-    Basis basis;
+    Basis parts;
     auto references = appraise::ReferenceValues::load(options.references);
     if (!references) return std::unexpected(references.error());
-    basis.references = std::move(*references);
-    if (auto done = read_into(options.policy, appraise::parse_policy, basis.policy); !done)
-        return std::unexpected(done.error());
-    if (auto done = check_names(basis.policy, basis.references); !done)
+    parts.references = std::move(*references);
+    if (auto done = read_into(options.policy, appraise::parse_policy, parts.policy); !done)
         return std::unexpected(done.error());
     if (auto done =
-            read_into(options.blocked_keys, appraise::BlockedKeys::parse, basis.blocked_keys);
+            read_into(options.blocked_keys, appraise::BlockedKeys::parse, parts.blocked_keys);
         !done)
         return std::unexpected(done.error());
-    basis.blocked_keys.extend(basis.references);
     if (auto done =
-            read_into(options.blocked_files, appraise::BlockedFiles::parse, basis.blocked_files);
+            read_into(options.blocked_files, appraise::BlockedFiles::parse, parts.blocked_files);
         !done)
         return std::unexpected(done.error());
-    return basis;
+    return complete(std::move(parts));
 }
 
 Result<appraise::AttestationKey> load_key(const std::string& file) {

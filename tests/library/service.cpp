@@ -9,8 +9,9 @@
 
 int main(int, char** arguments) {
     using namespace keyscribe;
-    appraise::Basis basis;
-    basis.references = appraise::ReferenceValues::load(arguments[1]).value();
+    appraise::Basis parts;
+    parts.references = appraise::ReferenceValues::load(arguments[1]).value();
+    const appraise::Basis basis = appraise::complete(std::move(parts)).value();
     const auto pem = MappedFile::open(arguments[2]).value();
     const auto key = appraise::AttestationKey::from_pem(
         {reinterpret_cast<const char*>(pem.bytes().data()), pem.bytes().size()});

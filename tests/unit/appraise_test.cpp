@@ -201,6 +201,17 @@ TEST(Appraise, ManyThreadsFindTheSame) {
                   to_json(one, ""));
 }
 
+TEST(Appraise, NothingIsLookedAtWithABasisThatWasNotCompleted) {
+    Setting setting;
+    setting.good();
+    setting.basis.blocked_keys = *BlockedKeys::parse(to_hex(sha256(setting.host.ima)), "blocked");
+    EXPECT_EQ(codes_of(setting.run(), true), "basis-incomplete");
+    setting.basis.blocked_keys = {};
+    setting.basis.policy = *parse_policy("[keys]\nrequired = [\"no-such.der\"]", "a.toml");
+    EXPECT_EQ(codes_of(setting.run(), true), "basis-incomplete");
+    EXPECT_EQ(complete(std::move(setting.basis)).error().where, "a.toml:2:13");
+}
+
 TEST(Appraise, OneBasisServesManyThreadsAtOnce) {
     Setting good, bad;
     good.good();

@@ -135,8 +135,28 @@ TEST(BlockedFiles, EachAlgorithmByItsName) {
     EXPECT_FALSE(files->contains("sha256", Buffer(32, 0xaa))) << "the length alone says nothing";
     EXPECT_TRUE(files->contains("sha1", Buffer(20, 0xbb)));
     EXPECT_TRUE(files->contains("sha3-256", Buffer(32, 0xcc)));
-    EXPECT_TRUE(files->has_algorithm("sm3-256"));
-    EXPECT_FALSE(files->has_algorithm("sha256"));
+}
+
+TEST(BlockedFiles, AnAlgorithmComparesWhereEveryFileIsGivenInIt) {
+    const std::string sha1(40, '1'), sha256(64, '2'), other(64, '3'), sm3(64, '4');
+    const auto compares = [](const std::string& text) {
+        const auto files = BlockedFiles::parse(text, "f");
+        std::string names;
+        for (const char* name : {"sha1", "sha256", "sm3-256"})
+            if (files && files->compares(name)) names += std::string(name) + ' ';
+        return names;
+    };
+    EXPECT_EQ(compares(sha256), "sha256 ");
+    EXPECT_EQ(compares("sm3:" + sm3 + "  /a"), "sm3-256 ") << "its name until Linux 5.18";
+    EXPECT_EQ(compares(sha1 + "  /a\n" + sha256 + " */a"), "sha1 sha256 ");
+    EXPECT_EQ(compares(sha1 + "  /a\n" + sha256 + "  /a\n" + other + "  /b"), "sha256 ");
+    EXPECT_EQ(compares(sha1 + "  /a\n" + other + "  /b"), "") << "each hides from the other";
+    EXPECT_EQ(compares(sha1 + "\n" + sha256), "") << "nothing says that it is one file";
+    EXPECT_EQ(compares(sha1 + "  /a\n" + sha256 + "  /a\n" + other + "  /a"), "sha256 ")
+        << "two builds, of which one is not given as SHA-1";
+    EXPECT_EQ(compares(sha1 + "  /a\nSHA256 (/a) = " + sha256 + "\n" + sha1 + "  /a"),
+              "sha1 sha256 ")
+        << "a line that is there twice";
 }
 
 TEST(BlockedFiles, WhatIsNotReadWholeIsRefusedWithItsLine) {

@@ -123,6 +123,7 @@ INSTANTIATE_TEST_SUITE_P(
          [](Setting& s) {
              s.good();
              s.basis.blocked_keys = *BlockedKeys::parse(to_hex(sha256(s.host.ima)), "blocked");
+             s.basis.blocked_keys.extend(s.basis.references);
          },
          "key-blocked@7"},
         {"a blocked public key, that only the baseline has",
@@ -132,6 +133,7 @@ INSTANTIATE_TEST_SUITE_P(
                  "# why\n" + to_hex(sha256(testing::spki_bits(s.host.builtin_key.get()))) +
                      " why\n",
                  "blocked");
+             s.basis.blocked_keys.extend(s.basis.references);
          },
          "key-blocked@4"},
         {"a required key is missing",

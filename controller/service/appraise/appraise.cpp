@@ -344,6 +344,13 @@ class Appraiser {
     std::size_t kept_bytes_ = 0;  // of the list, before what is new
 };
 
+/// Where nothing can be looked at.
+Appraisal unusable(const Code& code, std::string sentence) {
+    Appraisal result;
+    add(result, code, std::move(sentence));
+    return result;
+}
+
 }  // namespace
 
 std::string Appraisal::Next::header() const { return state_header(state, kept, added); }
@@ -366,18 +373,26 @@ void add(Appraisal& appraisal, const Code& code, std::string sentence) {
     appraisal.verdict = std::max(appraisal.verdict, verdict_of(code.weight));
 }
 
+Result<Basis> complete(Basis parts) {
+    if (auto done = check_names(parts.policy, parts.references); !done)
+        return std::unexpected(done.error());
+    parts.policy.written.clear();
+    parts.blocked_keys.extend(parts.references);
+    return parts;
+}
+
 Appraisal appraise(const evidence::Evidence& evidence, const Request& request, const Basis& basis) {
+    if (!basis.policy.written.empty() || !basis.blocked_keys.extended())
+        return unusable(codes::kBasisIncomplete,
+                        "the policy's names or the blocked keys were not checked against the "
+                        "reference values: see complete()");
     return Appraiser(evidence, request, basis).run();
 }
 
 Appraisal appraise(const Request& request, const Basis& basis) {
     auto document = evidence::decode(request.evidence);
     if (!document) {
-        Findings findings;
-        findings.add(codes::kEvidenceMalformed, "not evidence: " + to_string(document.error()));
-        Appraisal result;
-        result.findings = findings.take();
-        return result;
+        return unusable(codes::kEvidenceMalformed, "not evidence: " + to_string(document.error()));
     }
     const auto shared = std::make_shared<const evidence::Document>(std::move(*document));
     Appraisal result = appraise(shared->evidence, request, basis);

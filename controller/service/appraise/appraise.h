@@ -2,8 +2,9 @@
 // libkeyscribe-appraise: decides from what a host sends whether the keys that it trusts are those
 // that it should trust. Needs no TPM, no BPF and no rights; has no global state.
 //
-//     Basis basis;                                    // once, for any number of hosts
-//     basis.references = *ReferenceValues::load("/etc/reference-values");
+//     Basis parts;                                      // once, for any number of hosts
+//     parts.references = *ReferenceValues::load("/etc/reference-values");
+//     const Basis basis = *complete(std::move(parts));
 //     const auto key = *AttestationKey::from_pem(pem);  // of this host, by credential activation
 //     const Appraisal result = appraise({.evidence = bytes, .nonce = nonce, .keys = {&key, 1},
 //                                        .now = std::time(nullptr)}, basis);
@@ -44,13 +45,19 @@ enum class Verdict {
 };
 std::string_view name_of(Verdict verdict);
 
-/// What evidence is appraised against. Only read, so one serves any number of threads.
+/// What evidence is appraised against. Only read, so one serves any number of threads. The parts
+/// are put together by complete(): with a policy's names or blocked keys that did not go through
+/// it, everything is kUnusable.
 struct Basis {
     AppraisalPolicy policy;
     ReferenceValues references;
     BlockedKeys blocked_keys;
     BlockedFiles blocked_files;
 };
+
+/// Checks the policy's names (see check_names()), and blocks the blocked keys in every form in
+/// which the reference values know them. Error: a name that can match nothing.
+Result<Basis> complete(Basis parts);
 
 struct Request {
     Bytes evidence;                        ///< CBOR or JSON: controller/evidence/EVIDENCE.md

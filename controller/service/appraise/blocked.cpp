@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <ranges>
 
 #include "controller/keyrings/certificate_view.h"
 #include "controller/keyrings/public_key.h"
@@ -52,20 +54,30 @@ std::string lower(std::string_view text) {
 struct NamedDigest {
     std::string_view algorithm;
     std::vector<std::uint8_t> bytes;
+    std::string_view file{};  ///< as the line names it; empty: it names none
 };
 
-std::optional<NamedDigest> digest_of(std::string_view algorithm, std::string_view hex) {
+/// What stands behind a digest: a file's name, in binary mode behind '*'.
+std::string_view file_named(std::string_view rest) {
+    if (rest.starts_with('#')) return {};
+    if (rest.starts_with('*')) rest.remove_prefix(1);
+    return rest;
+}
+
+std::optional<NamedDigest> digest_of(std::string_view algorithm, std::string_view hex,
+                                     std::string_view file) {
     auto bytes = bytes_of_text(hex);
     const KernelHash* hash = kernel_hash(lower(algorithm));
     if (!bytes || hash == nullptr || hash->size != bytes->size()) return std::nullopt;
-    return NamedDigest{hash->name, std::move(*bytes)};
+    return NamedDigest{hash->name, std::move(*bytes), file};
 }
 
 /// "SHA256 (name) = HEX", as `sha256sum --tag` and BSD's sha256 write it.
 std::optional<NamedDigest> digest_of_tag(std::string_view line) {
     const std::size_t open = line.find(" ("), close = line.rfind(") = ");
     if (open == line.npos || close == line.npos || close < open) return std::nullopt;
-    return digest_of(line.substr(0, open), line.substr(close + 4));
+    return digest_of(line.substr(0, open), line.substr(close + 4),
+                     line.substr(open + 2, close - open - 2));
 }
 
 std::optional<NamedDigest> digest_of_line(std::string_view line) {
@@ -77,12 +89,12 @@ std::optional<NamedDigest> digest_of_line(std::string_view line) {
     if (auto bytes = bytes_of_text(word)) {
         for (const char* name : {"sha1", "sha256", "sha384", "sha512"})
             if (const KernelHash* hash = kernel_hash(name); hash->size == bytes->size())
-                return NamedDigest{hash->name, std::move(*bytes)};
+                return NamedDigest{hash->name, std::move(*bytes), file_named(rest)};
         return std::nullopt;
     }
     const std::size_t colon = word.find(':');
     if (colon == word.npos) return std::nullopt;
-    return digest_of(word.substr(0, colon), word.substr(colon + 1));
+    return digest_of(word.substr(0, colon), word.substr(colon + 1), file_named(rest));
 }
 
 std::string entry_of(std::string_view algorithm, Bytes digest) {
@@ -147,6 +159,7 @@ void BlockedKeys::extend(const ReferenceValues& references) {
             more.insert(more.end(),
                         {reference.digest, reference.spki_digest, reference.key_digest});
     digests_.insert(more.begin(), more.end());
+    extended_ = true;
 }
 
 bool BlockedKeys::contains(const KeyDigests& key) const {
@@ -158,6 +171,8 @@ bool BlockedKeys::contains(const KeyDigests& key) const {
 
 Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::string& file) {
     BlockedFiles files;
+    // How many digests each file has in each algorithm: one for each of its builds.
+    std::map<std::string, std::map<std::string_view, std::size_t>> builds;
     for (const TextLine& line : lines_of(text)) {
         const std::string_view content = without_comment(line.text);
         if (content.empty()) continue;
@@ -165,10 +180,21 @@ Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::strin
         if (!digest)
             return fail("expected a file's digest in hex, as sha256sum writes it",
                         at_line(file, line.number), "or ALGORITHM:HEX; comments begin with #");
-        files.digests_.insert(entry_of(digest->algorithm, digest->bytes));
-        files.algorithms_.emplace(digest->algorithm);
+        std::string entry = entry_of(digest->algorithm, digest->bytes);
+        // A digest without a name is a file of its own.
+        std::string name(digest->file);
+        if (name.empty()) name = '\n' + entry;
+        if (files.digests_.insert(std::move(entry)).second)
+            ++builds[std::move(name)][digest->algorithm];
     }
     if (files.empty()) return fail("no file is named in it", file, "nothing would be blocked");
+    std::map<std::string_view, std::size_t> complete;
+    for (const auto& [name, counts] : builds) {
+        const std::size_t most = std::ranges::max(std::views::values(counts));
+        for (const auto& [algorithm, count] : counts) complete[algorithm] += count == most;
+    }
+    for (const auto& [algorithm, names] : complete)
+        if (names == builds.size()) files.algorithms_.emplace(algorithm);
     return files;
 }
 
@@ -177,7 +203,7 @@ bool BlockedFiles::contains(std::string_view algorithm, Bytes digest) const {
     return hash != nullptr && digests_.contains(entry_of(hash->name, digest));
 }
 
-bool BlockedFiles::has_algorithm(std::string_view algorithm) const {
+bool BlockedFiles::compares(std::string_view algorithm) const {
     const KernelHash* hash = kernel_hash(algorithm);
     return hash != nullptr && algorithms_.contains(std::string(hash->name));
 }

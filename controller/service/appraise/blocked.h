@@ -34,13 +34,15 @@ class BlockedKeys {
     /// Where a digest is that of a reference value, its public key is blocked in the other forms
     /// too: a host may tell of a key in any one of them.
     void extend(const ReferenceValues& references);
+    bool extended() const { return extended_ || digests_.empty(); }
 
     bool contains(const Sha256& digest) const { return digests_.contains(digest); }
     bool contains(const KeyDigests& key) const;
     bool empty() const { return digests_.empty(); }
 
   private:
-    std::unordered_set<Sha256, DigestHash> digests_;
+    std::unordered_set<Sha256, base::SeededHash> digests_;
+    bool extended_ = false;
 };
 
 class BlockedFiles {
@@ -53,13 +55,15 @@ class BlockedFiles {
 
     /// `algorithm` as IMA names it.
     bool contains(std::string_view algorithm, Bytes digest) const;
-    /// Whether any digest is of this algorithm: otherwise there is nothing to compare with.
-    bool has_algorithm(std::string_view algorithm) const;
+    /// Whether every blocked file has its digest in this algorithm, as many as in any other: else a
+    /// file that was measured with it may be a blocked one. Digests belong together by the name
+    /// behind them.
+    bool compares(std::string_view algorithm) const;
     bool empty() const { return digests_.empty(); }
 
   private:
-    std::unordered_set<std::string> digests_;  ///< "sha256:HEX"
-    std::unordered_set<std::string> algorithms_;
+    std::unordered_set<std::string, base::SeededHash> digests_;     ///< "sha256:HEX"
+    std::unordered_set<std::string, base::SeededHash> algorithms_;  ///< that compares() names
 };
 
 }  // namespace keyscribe::appraise

@@ -8,6 +8,9 @@ namespace keyscribe::appraise::codes {
 
 using enum Weight;
 
+// What the service compares with.
+inline constexpr Code kBasisIncomplete{"basis-incomplete", kUnusable};
+
 // Evidence and quote.
 inline constexpr Code kEvidenceMalformed{"evidence-malformed", kUnusable};
 inline constexpr Code kEvidencePcr{"evidence-pcr", kUnusable};

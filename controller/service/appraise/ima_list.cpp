@@ -140,12 +140,12 @@ void ImaJudge::file_digest(const HashedEntry& hashed) {
                       printable(fields.name) + " is a blocked file: " +
                           printable(fields.algorithm) + ':' + to_hex(fields.digest),
                       in_ima(hashed.number));
-    } else if (!blocked_.has_algorithm(fields.algorithm) || fields.type == "verity") {
+    } else if (!blocked_.compares(fields.algorithm) || fields.type == "verity") {
         findings_.add(codes::kFileUncomparable, policy_.ima.allow_uncomparable,
                       printable(fields.name) +
                           (fields.algorithm.empty() ? " was measured without a digest"
                                                     : " was measured with " + digest_name(fields)) +
-                          ", in which no blocked file is given",
+                          ", in which not every blocked file is given",
                       in_ima(hashed.number));
     }
 }

@@ -82,7 +82,8 @@ struct AppraisalPolicy {
         bool allow_unexplained_keys = false;     ///< in .platform and .machine
         bool allow_missing_revocations = false;  ///< in .blacklist
     } firmware;
-    std::vector<WrittenName> written;  ///< in the order of the file; the defaults are not in it
+    /// In the order of the file; the defaults are not in it. None once complete() has checked them.
+    std::vector<WrittenName> written;
 };
 
 /// `file` is for messages. Error: bad TOML, an unknown setting, a wrong value; `where` has file,
