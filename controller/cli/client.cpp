@@ -2,13 +2,15 @@
 #include "controller/cli/client.h"
 
 #include <fcntl.h>
-#include <httplib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "controller/base/unique_fd.h"
+#include "controller/host/control/http.h"
 
 namespace keyscribe::cli {
 namespace {
@@ -23,6 +25,7 @@ Result<UniqueFd> connect_to(const std::filesystem::path& path, std::chrono::seco
     // Holds for connect(2) too, which waits where the daemon's queue is full (unix(7)).
     const timeval limit{.tv_sec = timeout.count(), .tv_usec = 0};
     ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0)
         return fd;
     if (errno == EAGAIN)
@@ -34,22 +37,33 @@ Result<UniqueFd> connect_to(const std::filesystem::path& path, std::chrono::seco
                       "is it running? systemctl status keyscribed");
 }
 
-/// cpp-httplib's client, over a connection that is there already.
-class UnixClient : public httplib::ClientImpl {
-  public:
-    explicit UnixClient(UniqueFd connection)
-        : httplib::ClientImpl("localhost"), connection_(std::move(connection)) {}
+/// What an answer has at most: the status of a daemon that watches a thousand keyrings has 200 KiB.
+constexpr std::size_t kMaxAnswer = 16u << 20;
 
-  protected:
-    bool create_and_connect_socket(Socket& socket, httplib::Error&) override {
-        // The library closes what it is given.
-        socket.sock = ::fcntl(connection_.get(), F_DUPFD_CLOEXEC, 0);
-        return socket.sock >= 0;
+/// Sends all of it, or as much as the daemon takes: one that refuses a request closes before its
+/// end.
+void send_all(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t count = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return;
+        text.remove_prefix(static_cast<std::size_t>(count));
     }
+}
 
-  private:
-    UniqueFd connection_;
-};
+/// What the daemon sends until it closes. Error: errno.
+std::expected<std::string, int> receive_all(int fd) {
+    std::string text;
+    std::array<char, 65536> buffer;
+    while (text.size() <= kMaxAnswer) {
+        const ssize_t count = ::recv(fd, buffer.data(), buffer.size(), 0);
+        if (count == 0 || (count < 0 && errno == ECONNRESET)) return text;
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return std::unexpected(errno);
+        text.append(buffer.data(), static_cast<std::size_t>(count));
+    }
+    return std::unexpected(EMSGSIZE);
+}
 
 }  // namespace
 
@@ -58,19 +72,22 @@ Result<control::Reply> request(const std::filesystem::path& socket, const std::s
                                const std::string& body) {
     auto connection = connect_to(socket, timeout);
     if (!connection) return std::unexpected(connection.error());
-    UnixClient client(std::move(*connection));
-    client.set_read_timeout(timeout);
-    client.set_write_timeout(timeout);
-    httplib::Request asked;
-    asked.method = method;
-    asked.path = path;
-    asked.body = body;
-    if (!body.empty()) asked.set_header("Content-Type", "application/json");
-    const auto result = client.send(asked);
-    if (!result)
-        return fail("keyscribed did not answer: " + httplib::to_string(result.error()),
-                    socket.string(), "systemctl status keyscribed");
-    return control::Reply{result->status, result->body, result->get_header_value("Content-Type")};
+    std::string text =
+        method + ' ' + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    if (!body.empty()) text += "Content-Type: application/json\r\n";
+    text += "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    send_all(connection->get(), text);
+    const auto received = receive_all(connection->get());
+    const auto silent = [&](const std::string& why) {
+        return fail("keyscribed did not answer: " + why, socket.string(),
+                    "systemctl status keyscribed");
+    };
+    if (!received && received.error() == EAGAIN)
+        return silent("nothing came in " + std::to_string(timeout.count()) + " s");
+    if (!received) return silent(std::generic_category().message(received.error()));
+    auto answer = control::parse_answer(*received);
+    if (!answer) return silent("the connection was closed");
+    return control::Reply{answer->status, std::move(answer->body), std::move(answer->content_type)};
 }
 
 }  // namespace keyscribe::cli

@@ -2,7 +2,6 @@
 #include "controller/host/control/server.h"
 
 #include <grp.h>
-#include <httplib.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
@@ -17,8 +16,10 @@
 #include <string_view>
 #include <utility>
 
+#include "controller/base/printable.h"
 #include "controller/base/unique_fd.h"
 #include "controller/host/control/connections.h"
+#include "controller/host/control/http.h"
 #include "controller/list/json_text.h"
 
 namespace keyscribe::control {
@@ -27,43 +28,68 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kBacklog = 64;                  // connections that are not accepted yet
-constexpr std::size_t kBody = 64 * 1024;      // bytes of a request's body
-constexpr std::size_t kRequest = 2 * kBody;   // bytes of a request, headers included
 constexpr std::chrono::seconds kPatience{5};  // for a whole request, and again for its answer
 constexpr std::chrono::seconds kSilence{1};   // before its first byte
 
-/// The connection as cpp-httplib wants it. The library limits neither the number of headers nor the
-/// time that they take: so the connection has a budget of bytes and a deadline.
-class UnixStream : public httplib::Stream {
+/// One request and its answer. The peer may neither send more than a request has, nor take longer
+/// than a deadline: it is one of four that are served at a time.
+class Exchange {
   public:
-    UnixStream(int fd, int stop) : fd_(fd), stop_(stop) {}
-    bool is_readable() const override { return !unread_.empty() || wait(POLLIN, stop_); }
-    bool is_writable() const override { return wait(POLLOUT, -1); }
-    /// The library asks for a request's lines byte by byte.
-    ssize_t read(char* to, std::size_t size) override {
-        if (unread_.empty()) {
-            if (budget_ == 0 || !is_readable()) return -1;
-            const ssize_t count =
-                ::recv(fd_, buffer_.data(), std::min(buffer_.size(), budget_), MSG_DONTWAIT);
-            if (count <= 0) return count;
-            budget_ -= static_cast<std::size_t>(count);
-            if (std::exchange(silent_, false)) deadline_ += kPatience - kSilence;
-            unread_ = std::string_view(buffer_.data(), static_cast<std::size_t>(count));
+    Exchange(int fd, int stop) : fd_(fd), stop_(stop) {}
+
+    /// Returns the request's first part; nothing: the peer sent no whole one in time.
+    std::optional<std::expected<RequestHead, Refusal>> read_head() {
+        constexpr std::string_view kEnd = "\r\n\r\n";
+        std::size_t looked = 0;
+        for (;;) {
+            if (const auto at = text_.find(kEnd, looked); at != text_.npos) {
+                const std::string head = text_.substr(0, at + kEnd.size());
+                text_.erase(0, head.size());
+                return parse_head(head);
+            }
+            looked = text_.size() - std::min(text_.size(), kEnd.size() - 1);
+            if (text_.size() > kMaxHead)
+                return std::unexpected(Refusal{431, {"the headers are too long", "", ""}});
+            if (!read_more()) return std::nullopt;
         }
-        const std::size_t count = unread_.copy(to, size);
-        unread_.remove_prefix(count);
-        return static_cast<ssize_t>(count);
     }
-    ssize_t write(const char* from, std::size_t size) override {
-        // The handler's own time is not the peer's fault.
-        if (!std::exchange(answering_, true)) deadline_ = Clock::now() + kPatience;
-        return is_writable() ? ::send(fd_, from, size, MSG_NOSIGNAL | MSG_DONTWAIT) : -1;
+
+    /// Nothing: it did not come in time.
+    std::optional<std::string> read_body(const RequestHead& head) {
+        // curl waits for this a second before it sends a longer body (RFC 9110, 10.1.1).
+        if (text_.size() < head.body && head.header("expect") == "100-continue")
+            send("HTTP/1.1 100 Continue\r\n\r\n");
+        while (text_.size() < head.body)
+            if (!read_more()) return std::nullopt;
+        return text_.substr(0, head.body);
     }
-    void get_remote_ip_and_port(std::string&, int&) const override {}
-    void get_local_ip_and_port(std::string&, int&) const override {}
-    socket_t socket() const override { return fd_; }
+
+    void answer(const Reply& reply, bool with_body) {
+        deadline_ = Clock::now() + kPatience;
+        send(answer_head(reply.status, reply.content_type, reply.body.size()) +
+             (with_body ? reply.body : std::string()));
+    }
 
   private:
+    bool read_more() {
+        std::array<char, 4096> buffer;
+        if (!wait(POLLIN, stop_)) return false;
+        const ssize_t count = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+        if (count <= 0) return false;
+        if (std::exchange(silent_, false)) deadline_ += kPatience - kSilence;
+        text_.append(buffer.data(), static_cast<std::size_t>(count));
+        return true;
+    }
+
+    void send(std::string_view text) {
+        while (!text.empty() && wait(POLLOUT, -1)) {
+            const ssize_t count =
+                ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (count < 0) return;
+            text.remove_prefix(static_cast<std::size_t>(count));
+        }
+    }
+
     bool wait(short events, int stop) const {
         std::array<pollfd, 2> polls = {pollfd{fd_, events, 0}, pollfd{stop, POLLIN, 0}};
         for (;;) {
@@ -78,120 +104,49 @@ class UnixStream : public httplib::Stream {
 
     int fd_;
     int stop_;
-    std::array<char, 4096> buffer_;
-    std::string_view unread_;  // of the buffer
-    std::size_t budget_ = kRequest;
+    std::string text_;  // that was read and not used yet
     Clock::time_point deadline_ = Clock::now() + kSilence;
     bool silent_ = true;
-    bool answering_ = false;
 };
 
-/// The peer of the connection that this thread serves.
-thread_local Peer current_peer;
-
-void answer(httplib::Response& response, const Reply& reply) {
-    response.status = reply.status;
-    response.set_content(reply.body, reply.content_type);
-}
-
-/// What may be said of a request before its body is read; nothing: go on.
-std::optional<Reply> refusal(const std::vector<Route>& routes, std::optional<gid_t> readers,
-                             const httplib::Request& request) {
-    const std::string where = request.method + ' ' + request.path;
-    const std::string method = request.method == "HEAD" ? "GET" : request.method;
+/// The route that answers, or what is said of the request before its body is read.
+std::expected<const Route*, Reply> route_of(const std::vector<Route>& routes,
+                                            std::optional<gid_t> readers, const Peer& peer,
+                                            const RequestHead& head) {
+    const std::string where = head.method + ' ' + head.path;
+    const std::string method = head.method == "HEAD" ? "GET" : head.method;
     const Route* route = nullptr;
     std::string methods;
+    const auto refuse = [&](int status, const char* what, std::string hint) {
+        return std::unexpected(error_reply(status, {what, where, std::move(hint)}));
+    };
     for (const Route& candidate : routes) {
-        if (candidate.path != request.path) continue;
+        if (candidate.path != head.path) continue;
         methods += (methods.empty() ? "" : ", ") + candidate.method;
         if (candidate.method == method) route = &candidate;
     }
-    if (methods.empty()) return error_reply(404, {"there is nothing of that name", where, ""});
-    if (route == nullptr) return error_reply(405, {"not by that method", where, "use " + methods});
-    if (!allowed(current_peer, route->right, readers))
-        return error_reply(403, {"you may not do that", where,
-                                 route->right == Right::kChange
-                                     ? "be root"
-                                     : "be root, or in the group of the control socket"});
-    // The library would inflate 64 KiB to gigabytes, and take a multipart body apart.
-    if (request.has_header("Content-Encoding") || request.is_multipart_form_data())
-        return error_reply(415, {"the body is not taken in that form", where, "send it as it is"});
-    return std::nullopt;
+    if (methods.empty()) return refuse(404, "there is nothing of that name", "");
+    if (route == nullptr) return refuse(405, "not by that method", "use " + methods);
+    if (!allowed(peer, route->right, readers))
+        return refuse(403, "you may not do that",
+                      route->right == Right::kChange
+                          ? "be root"
+                          : "be root, or in the group of the control socket");
+    if (head.headers.contains("content-encoding") ||
+        head.header("content-type").starts_with("multipart/"))
+        return refuse(415, "the body is not taken in that form", "send it as it is");
+    return route;
 }
 
-/// What the library refuses by itself.
-std::string meaning_of(int status) {
-    switch (status) {
-        case 413:
-            return "the body is longer than " + std::to_string(kBody) + " bytes";
-        case 414:
-            return "the path is too long";
-        case 500:
-            return "the daemon failed to answer";
-        default:
-            return "the request is not understood";
+/// The answer to a request that is whole. What a handler throws is not the peer's to know.
+Reply reply_to(const Route& route, const RequestHead& head, std::string body) {
+    try {
+        return route.handle({.query = head.query, .body = std::move(body)});
+    } catch (const std::exception& error) {
+        spdlog::error("{} {}: {}", route.method, route.path, printable(error.what()));
+        return error_reply(500, {"the daemon failed to answer", head.method + ' ' + head.path, ""});
     }
 }
-
-/// cpp-httplib's request parsing and routing, without its own sockets.
-class HttpServer : public httplib::Server {
-  public:
-    HttpServer(std::vector<Route> routes, std::optional<gid_t> readers)
-        : routes_(std::move(routes)), readers_(readers) {
-        set_payload_max_length(kBody);
-        set_keep_alive_max_count(1);
-        set_pre_routing_handler([this](const auto& request, auto& response) {
-            const auto refused = refusal(routes_, readers_, request);
-            if (!refused) return HandlerResponse::Unhandled;
-            answer(response, *refused);
-            return HandlerResponse::Handled;
-        });
-        set_exception_handler([](const auto&, auto& response, const auto&) {
-            response.status = 500;  // and the error handler's words
-        });
-        set_error_handler([](const httplib::Request& request, httplib::Response& response) {
-            if (!response.body.empty()) return;
-            answer(response,
-                   error_reply(response.status, {meaning_of(response.status),
-                                                 request.method + ' ' + request.path, ""}));
-        });
-        for (const Route& route : routes_) {
-            const auto handler = [&route](const auto& request, auto& response) {
-                if (request.body.size() > kBody) {  // chunked: the library counts no chunks
-                    response.status = 413;
-                    return;
-                }
-                Request asked{.query = {}, .body = request.body};
-                asked.query.insert(request.params.begin(), request.params.end());
-                answer(response, route.handle(asked));
-            };
-            if (route.method == "POST")
-                Post(route.path, handler);
-            else
-                Get(route.path, handler);
-        }
-    }
-
-    void serve(const Connection& connection, int stop) {
-        current_peer = connection.peer;
-        const int fd = connection.fd.get();
-        UnixStream stream(fd, stop);
-        bool closed = false;
-        process_request(stream, true, closed, [](httplib::Request& request) {
-            request.ranges.clear();                    // an answer is given whole,
-            request.headers.erase("Accept-Encoding");  // and as it is: brotli takes megabytes
-            // Without a length there is no body (RFC 9112, 6.3); the library would wait for its
-            // end.
-            if (!request.has_header("Content-Length") && !request.has_header("Transfer-Encoding"))
-                request.set_header("Content-Length", "0");
-        });
-        ::shutdown(fd, SHUT_RDWR);
-    }
-
-  private:
-    std::vector<Route> routes_;
-    std::optional<gid_t> readers_;
-};
 
 /// Takes away the socket that a dead daemon left.
 Result<void> clear_the_way(const std::filesystem::path& path, const sockaddr_un& address) {
@@ -238,10 +193,8 @@ Result<UniqueFd> listen_at(const std::filesystem::path& path) {
 /// Says so in one write that does not wait.
 void turn_away(const Connection& connection) {
     const Reply reply = error_reply(503, {"too many connections of one user", "", "try again"});
-    const std::string text = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n" +
-                             ("Content-Type: " + reply.content_type) +
-                             "\r\nContent-Length: " + std::to_string(reply.body.size()) +
-                             "\r\n\r\n" + reply.body;
+    const std::string text =
+        answer_head(reply.status, reply.content_type, reply.body.size()) + reply.body;
     (void)!::send(connection.fd.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -277,9 +230,28 @@ bool allowed(const Peer& peer, Right right, std::optional<gid_t> readers) {
 
 struct Server::Implementation {
     Implementation(std::vector<Route> routes, std::optional<gid_t> readers)
-        : http(std::move(routes), readers) {}
+        : routes(std::move(routes)), readers(readers) {}
 
-    HttpServer http;
+    void serve(const Connection& connection) const {
+        const int fd = connection.fd.get();
+        Exchange exchange(fd, stop.get());
+        const auto head = exchange.read_head();
+        if (head && !*head) {
+            const Refusal& refusal = head->error();
+            exchange.answer(error_reply(refusal.status, refusal.error), true);
+        } else if (head) {
+            const bool with_body = (*head)->method != "HEAD";
+            const auto route = route_of(routes, readers, connection.peer, **head);
+            if (!route)
+                exchange.answer(route.error(), with_body);
+            else if (auto body = exchange.read_body(**head))
+                exchange.answer(reply_to(**route, **head, std::move(*body)), with_body);
+        }
+        ::shutdown(fd, SHUT_RDWR);
+    }
+
+    const std::vector<Route> routes;
+    const std::optional<gid_t> readers;
     UniqueFd stop{::eventfd(0, EFD_CLOEXEC)};  // never read: once written, all threads see it
     std::optional<Connections> connections;
 };
@@ -306,11 +278,9 @@ Result<std::unique_ptr<Server>> Server::start(const std::filesystem::path& socke
         spdlog::warn("there is no group '{}': only root may read the control socket", group);
 
     Implementation& self = *implementation;
-    const int stop = self.stop.get();
     self.connections.emplace(
-        std::move(*listener), stop,
-        [&self, stop](const Connection& connection) { self.http.serve(connection, stop); },
-        turn_away);
+        std::move(*listener), self.stop.get(),
+        [&self](const Connection& connection) { self.serve(connection); }, turn_away);
     return std::unique_ptr<Server>(new Server(std::move(implementation)));
 }
 

@@ -66,11 +66,11 @@ class Server {
   public:
     /// Listens at `socket` (mode 0660, group `group`) and serves until destroyed. A socket that
     /// nobody answers on is replaced. What is refused is answered with error_reply(): 403, 404,
-    /// 405, 413, 415, 400 for what is no HTTP, 503 for what is beyond a user's share of the threads
-    /// (Connections). One that sends nothing for a second, or its request too slowly or at too
-    /// great length, is closed.
-    /// Error: somebody answers there (a second daemon), or the path cannot be used. A group that
-    /// does not exist, or that the socket cannot be given, is a warning: root is served anyway.
+    /// 405, 411, 413, 414, 415, 431, 400 for what is no HTTP, 503 for what is beyond a user's share
+    /// of the threads (Connections). One that sends nothing for a second, or its request too slowly
+    /// or at too great length, is closed. Error: somebody answers there (a second daemon), or the
+    /// path cannot be used. A group that does not exist, or that the socket cannot be given, is a
+    /// warning: root is served anyway.
     static Result<std::unique_ptr<Server>> start(const std::filesystem::path& socket,
                                                  const std::string& group,
                                                  std::vector<Route> routes);
