@@ -37,9 +37,6 @@ Result<UniqueFd> connect_to(const std::filesystem::path& path, std::chrono::seco
                       "is it running? systemctl status keyscribed");
 }
 
-/// What an answer has at most: the status of a daemon that watches a thousand keyrings has 200 KiB.
-constexpr std::size_t kMaxAnswer = 16u << 20;
-
 /// Sends all of it, or as much as the daemon takes: one that refuses a request closes before its
 /// end.
 void send_all(int fd, std::string_view text) {
@@ -55,7 +52,7 @@ void send_all(int fd, std::string_view text) {
 std::expected<std::string, int> receive_all(int fd) {
     std::string text;
     std::array<char, 65536> buffer;
-    while (text.size() <= kMaxAnswer) {
+    while (text.size() <= control::kMaxAnswer) {
         const ssize_t count = ::recv(fd, buffer.data(), buffer.size(), 0);
         if (count == 0 || (count < 0 && errno == ECONNRESET)) return text;
         if (count < 0 && errno == EINTR) continue;

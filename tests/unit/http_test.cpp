@@ -39,8 +39,7 @@ TEST(Http, WhatIsNoRequestIsRefused) {
           "GET http://localhost/ HTTP/1.1\r\n\r\n", "GET /\x7f HTTP/1.1\r\n\r\n",
           "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\n\n",
           "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET / HTTP/1.1\r\n: no name\r\n\r\n",
-          "GET / HTTP/1.1\r\nA: b\r\n continued\r\n\r\n", "GET / HTTP/1.1\r\nA : b\r\n\r\n",
-          "GET / HTTP/1.1\r\nA: \x02\r\n\r\n"})
+          "GET / HTTP/1.1\r\nA : b\r\n\r\n", "GET / HTTP/1.1\r\nA: \x02\r\n\r\n"})
         EXPECT_EQ(status_of(head), 400) << head;
 }
 
@@ -50,7 +49,7 @@ TEST(Http, ALengthIsOneNumber) {
     };
     EXPECT_EQ(with("Content-Length: 65536"), 200);
     EXPECT_EQ(with("Content-Length: 65537"), 413);
-    for (const char* wrong : {"", "-1", "+1", "1x", "0x1", "1, 1", "99999999999999999999999"})
+    for (const char* wrong : {"", "-1", "+1", "1x", "0x1", "1, 2", "99999999999999999999999"})
         EXPECT_EQ(with(std::string("Content-Length: ") + wrong), 400) << wrong;
     EXPECT_EQ(with("Content-Length: 1\r\nContent-Length: 2"), 400);
     EXPECT_EQ(with("Transfer-Encoding: chunked"), 411);

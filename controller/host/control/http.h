@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP/1.1 (RFC 9112), as much of it as one request and one answer a connection need: no chunks, no
-// continued header lines, no connection that is used again. Text in, values out; nothing here reads
+// connection that is used again. Text in, values out, by Boost.Beast's parsers; nothing here reads
 // a socket.
 #pragma once
 
@@ -16,6 +16,8 @@ namespace keyscribe::control {
 inline constexpr std::size_t kMaxHead = 16 * 1024;  ///< bytes of a request up to its body
 inline constexpr std::size_t kMaxTarget = 8 * 1024;
 inline constexpr std::size_t kMaxBody = 64 * 1024;
+/// The status of a daemon that watches a thousand keyrings has 200 KiB.
+inline constexpr std::size_t kMaxAnswer = 16u << 20;
 
 /// What stands before a request's body. Unchecked text of the peer's, but for its form.
 struct RequestHead {
