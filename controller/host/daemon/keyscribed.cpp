@@ -6,7 +6,6 @@
 #include <malloc.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -28,6 +27,7 @@
 #include "controller/host/daemon/capture_loop.h"
 #include "controller/host/daemon/daemon_identity.h"
 #include "controller/host/daemon/policy_activation.h"
+#include "controller/host/daemon/run_directory.h"
 #include "controller/host/daemon/security.h"
 #include "controller/host/daemon/snapshot.h"
 #include "controller/host/measure/recorder.h"
@@ -69,19 +69,6 @@ void give_back_startup_pages() {
     ::dl_iterate_phdr(drop, nullptr);
 }
 
-/// Held for the life of the process: two daemons would write one list.
-Result<UniqueFd> lock_out_others(const std::filesystem::path& directory) {
-    std::error_code error;
-    std::filesystem::create_directories(directory, error);
-    const auto file = directory / "lock";
-    UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!fd) return fail_errno("cannot open the lock file", file.string());
-    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
-        return fail("another keyscribed is running", file.string(),
-                    "stop it first: systemctl stop keyscribed");
-    return fd;
-}
-
 /// Blocked in every thread and read from a descriptor instead.
 Result<UniqueFd> take_signals() {
     sigset_t set;
@@ -100,6 +87,18 @@ int next_signal(const UniqueFd& signals) {
                : 0;
 }
 
+/// Somebody removed the folder of list, spool and socket: it comes back, and the socket with it.
+/// Spool and list put back what is theirs.
+void look_after(RunDirectory& directory, const std::function<Result<void>()>& serve,
+                CaptureLoop& capture_loop) {
+    const auto restored = directory.restore();
+    if (restored && !*restored) return;
+    auto done = restored ? serve() : std::unexpected(restored.error());
+    if (restored)
+        capture_loop.report_interference("the folder of the list was removed, and is made anew");
+    if (!done) spdlog::error("{}", to_string(done.error()));
+}
+
 /// Once a second: what has no event of its own.
 void tick(CaptureLoop& capture_loop, PolicyActivation& policies, spool::Spool& spool,
           status::SharedStatus& status) {
@@ -111,7 +110,8 @@ void tick(CaptureLoop& capture_loop, PolicyActivation& policies, spool::Spool& s
 }
 
 Result<void> loop(CaptureLoop& capture_loop, PolicyActivation& policies, spool::Spool& spool,
-                  status::SharedStatus& status, const UniqueFd& signals) {
+                  status::SharedStatus& status, const UniqueFd& signals,
+                  const std::function<void()>& look_after_files) {
     // While records keep coming the ring is looked at every few milliseconds, instead of being
     // woken for each: that is cheaper for whoever adds the keys.
     constexpr auto kNap = 5ms;
@@ -128,6 +128,7 @@ Result<void> loop(CaptureLoop& capture_loop, PolicyActivation& policies, spool::
                                        std::to_string((now - before) / 1s) + " seconds"});
         before = now;
         if (now >= next_tick) {
+            look_after_files();
             tick(capture_loop, policies, spool, status);
             next_tick = now + kTick;
         }
@@ -194,8 +195,8 @@ Result<settings::Config> accept_config(const std::filesystem::path& file) {
 Result<void> run(const settings::Config& config, const Hooks& hooks) {
     if (auto done = harden_process(); !done) return done;
     ::umask(0027);
-    auto lock = lock_out_others(config.list.directory);
-    if (!lock) return std::unexpected(lock.error());
+    auto directory = RunDirectory::open(config.list.directory);
+    if (!directory) return std::unexpected(directory.error());
     auto signals = take_signals();
     if (!signals) return std::unexpected(signals.error());
 
@@ -226,11 +227,17 @@ Result<void> run(const settings::Config& config, const Hooks& hooks) {
     policies.reload();
     if (auto done = capture_loop.detach_previous_build(); !done) return done;
 
-    auto server = control::Server::start(
-        config.control.socket, config.control.group,
-        control::routes([&] { return take_snapshot(capture_loop, spool, status); },
-                        [&] { return policies.request_reload(); }));
-    if (!server) return std::unexpected(server.error());
+    std::unique_ptr<control::Server> server;
+    const auto serve = [&]() -> Result<void> {
+        auto started = control::Server::start(
+            config.control.socket, config.control.group,
+            control::routes([&] { return take_snapshot(capture_loop, spool, status); },
+                            [&] { return policies.request_reload(); }));
+        if (!started) return std::unexpected(started.error());
+        server = std::move(*started);
+        return {};
+    };
+    if (auto done = serve(); !done) return done;
     std::jthread recorder([&](std::stop_token stop) {
         measure::run_recorder(
             {config, spool, status, describe_daemon(hooks.kernel, hooks.plan), list_size}, stop);
@@ -240,7 +247,8 @@ Result<void> run(const settings::Config& config, const Hooks& hooks) {
     give_back_startup_pages();
     sd_notify(0, "READY=1");
 
-    auto ended = loop(capture_loop, policies, spool, status, *signals);
+    auto ended = loop(capture_loop, policies, spool, status, *signals,
+                      [&] { look_after(*directory, serve, capture_loop); });
     sd_notify(0, "STOPPING=1");
     policies.refuse_requests();
     if (ended && config.capture.detach_on_stop) return capture_loop.detach();
@@ -250,8 +258,8 @@ Result<void> run(const settings::Config& config, const Hooks& hooks) {
 /// In the initramfs: the programs record from here on, and the service adopts them.
 Result<void> attach_only(const settings::Config& config, const Hooks& hooks) {
     if (auto done = harden_process(); !done) return done;
-    auto lock = lock_out_others(config.list.directory);
-    if (!lock) return std::unexpected(lock.error());
+    const auto directory = RunDirectory::open(config.list.directory);
+    if (!directory) return std::unexpected(directory.error());
     const auto programs =
         capture::Capture::attach(hooks.plan, config.capture.ring_size, {}, nullptr);
     if (!programs) return std::unexpected(programs.error());
