@@ -87,4 +87,16 @@ Result<control::Reply> request(const std::filesystem::path& socket, const std::s
     return control::Reply{answer->status, std::move(answer->body), std::move(answer->content_type)};
 }
 
+Result<nlohmann::json> ask(const std::filesystem::path& socket, const std::string& method,
+                           const std::string& path, std::chrono::seconds timeout,
+                           const std::string& body) {
+    auto reply = request(socket, method, path, timeout, body);
+    if (!reply) return std::unexpected(reply.error());
+    nlohmann::json answer = nlohmann::json::parse(reply->body, nullptr, false);
+    if (answer.is_discarded()) return fail("the daemon's answer is no JSON", path);
+    if (reply->status == 200) return answer;
+    const nlohmann::json& error = answer["error"];
+    return fail(error.value("what", "refused"), error.value("where", ""), error.value("hint", ""));
+}
+
 }  // namespace keyscribe::cli

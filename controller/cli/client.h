@@ -20,4 +20,11 @@ Result<control::Reply> request(const std::filesystem::path& socket, const std::s
                                std::chrono::seconds timeout = std::chrono::seconds(60),
                                const std::string& body = {});
 
+/// As request(), of a route that answers with JSON. Error: also what the daemon refused, as it says
+/// it.
+Result<nlohmann::json> ask(const std::filesystem::path& socket, const std::string& method,
+                           const std::string& path,
+                           std::chrono::seconds timeout = std::chrono::seconds(60),
+                           const std::string& body = {});
+
 }  // namespace keyscribe::cli

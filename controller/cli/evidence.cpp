@@ -9,11 +9,13 @@
 #include <set>
 
 #include "controller/base/mapped_file.h"
+#include "controller/cli/client.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
 #include "controller/host/attest/collect.h"
 #include "controller/host/attest/tpm2_tools.h"
 #include "controller/host/measure/list_writer.h"
+#include "controller/list/json_text.h"
 
 namespace keyscribe::cli {
 namespace {
@@ -26,6 +28,7 @@ struct Wanted {
     std::uint64_t since = 0;
     std::filesystem::path output;
     bool no_firmware = false;
+    bool canary = false;
 };
 
 /// "0-10", "0,2,7", "0-7,10".
@@ -56,6 +59,11 @@ int collect(const settings::Config& config, const Wanted& wanted) {
             {"not a nonce", "--nonce", "expected are 1 to 64 bytes in hexadecimal digits"});
     const auto pcrs = parse_pcrs(wanted.pcrs);
     if (!pcrs) return report(pcrs.error());
+    if (wanted.canary)
+        if (auto asked = ask(config.control.socket, "POST", "/v1/canary", kPatience,
+                             list::json_text(nlohmann::json{{"nonce", wanted.nonce}}));
+            !asked)
+            return report(asked.error());
     auto tpm = tpm::Tpm::open(config.tpm.tcti);
     if (!tpm) return report(tpm.error());
     const attest::Request request{
@@ -67,6 +75,7 @@ int collect(const settings::Config& config, const Wanted& wanted) {
         .ek = config.attest.ek == "rsa" ? attest::EkAlgorithm::kRsa : attest::EkAlgorithm::kEcc,
         .list = config.list.directory / measure::ListFiles::kBinary,
         .firmware = !wanted.no_firmware,
+        .canary = wanted.canary,
         .patience = kPatience};
     const auto collected = attest::collect(*tpm, request);
     if (!collected) return report(collected.error());
@@ -85,6 +94,9 @@ int collect(const settings::Config& config, const Wanted& wanted) {
         fmt::print(stderr,
                    "keyscribe: warning: the list does not say yet what the keyrings hold (no whole "
                    "baseline after the last start and policy): a service will not affirm this\n");
+    if (wanted.canary && !collected->canary)
+        return report({"the daemon did not write the canary's record in time",
+                       config.list.directory.string(), "keyscribe status says what it waits for"});
     const evidence::Evidence& evidence = collected->evidence;
     const auto done = wanted.format == "json"
                           ? write_output(wanted.output, as_bytes(evidence::encode_json(evidence)))
@@ -118,6 +130,9 @@ void add_evidence(CLI::App& app, Context& context) {
     evidence->add_flag(
         "--no-firmware", wanted->no_firmware,
         "without the firmware's log, and without PCR 0 to 9 and 14, which go with it");
+    evidence->add_flag("--canary", wanted->canary,
+                       "with a record, which has the nonce, that capture worked just now: what "
+                       "require_canary of appraisal.toml asks for; takes root");
     evidence->add_option("--format", wanted->format, "cbor, json")
         ->check(CLI::IsMember({"cbor", "json"}))
         ->capture_default_str();

@@ -19,17 +19,6 @@ namespace {
 
 using nlohmann::json;
 
-Result<json> ask(const settings::Config& config, const std::string& method,
-                 const std::string& path) {
-    auto reply = request(config.control.socket, method, path);
-    if (!reply) return std::unexpected(reply.error());
-    json body = json::parse(reply->body, nullptr, false);
-    if (body.is_discarded()) return fail("the daemon's answer is no JSON", path);
-    if (reply->status == 200) return body;
-    const json& error = body["error"];
-    return fail(error.value("what", "refused"), error.value("where", ""), error.value("hint", ""));
-}
-
 std::string text_of(const json& value) { return value.is_string() ? value.get<std::string>() : ""; }
 
 /// A line for each reason, with what is observed for it: most operations have the same one.
@@ -85,7 +74,7 @@ void print_status(const json& status) {
 }
 
 int show_status(const settings::Config& config, bool as_json) {
-    const auto status = ask(config, "GET", "/v1/status");
+    const auto status = ask(config.control.socket, "GET", "/v1/status");
     if (!status) return report(status.error());
     if (as_json)
         fmt::print("{}\n", list::json_text(*status, 2));
@@ -95,7 +84,7 @@ int show_status(const settings::Config& config, bool as_json) {
 }
 
 int reload(const settings::Config& config) {
-    const auto done = ask(config, "POST", "/v1/reload");
+    const auto done = ask(config.control.socket, "POST", "/v1/reload");
     if (!done) return report(done.error());
     for (const json& warning : (*done)["warnings"])
         fmt::print(stderr, "{}\n", printable_lines(text_of(warning)));
@@ -111,7 +100,7 @@ int wait_for(const settings::Config& config, const std::string& state, unsigned 
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
     Error why;
     for (;;) {
-        const auto status = ask(config, "GET", "/v1/status");
+        const auto status = ask(config.control.socket, "GET", "/v1/status");
         if (status &&
             (state == "idle" ? status->value("idle", false) : (*status)["waiting_for"].empty()))
             return 0;

@@ -75,8 +75,11 @@ class Members {
         if (map_[name]) must_text(name, to);
     }
     void must_digest(std::string_view name, Bytes& to) {
+        must_bytes(name, to, std::tuple_size_v<Sha256>, std::tuple_size_v<Sha256>);
+    }
+    void must_bytes(std::string_view name, Bytes& to, std::size_t least, std::size_t most) {
         const auto bytes = map_.bytes(name);
-        if (bytes && bytes->size() == std::tuple_size_v<Sha256>)
+        if (bytes && bytes->size() >= least && bytes->size() <= most)
             to = *bytes;
         else
             wrong(name);
@@ -324,6 +327,11 @@ void read(Members& members, Detached& detached) {
     members.must_text("what", detached.what);
 }
 
+void read(Members& members, Canary& canary) {
+    members.must("time", canary.time);
+    members.must_bytes("nonce", canary.nonce, 1, 64);
+}
+
 /// The kind as a record that is still to be read.
 Record blank(std::string_view kind) {
     for (std::size_t i = 0; i < KS_OP_COUNT; ++i)
@@ -340,6 +348,7 @@ Record blank(std::string_view kind) {
     if (kind == "tampered") return Tampered{};
     if (kind == "tpm") return TpmChange{};
     if (kind == "detached") return Detached{};
+    if (kind == "canary") return Canary{};
     return Unknown{.kind = kind};
 }
 

@@ -181,13 +181,18 @@ struct Detached {
     std::uint64_t time = 0;
     std::string_view what;
 };
+struct Canary {
+    std::uint64_t time = 0;
+    Bytes nonce;
+};
 /// A kind that this build does not know.
 struct Unknown {
     std::string_view kind;
 };
 
-using Record = std::variant<Payload, Start, Policy, Event, BaselineBegin, Baseline, BaselineEnd,
-                            Loss, Missed, Drop, Foreign, Tampered, TpmChange, Detached, Unknown>;
+using Record =
+    std::variant<Payload, Start, Policy, Event, BaselineBegin, Baseline, BaselineEnd, Loss, Missed,
+                 Drop, Foreign, Tampered, TpmChange, Detached, Canary, Unknown>;
 
 /// The record that an entry, or a member of a batch, is. All of it are views into `name` and `buf`.
 /// Members that are not known are passed over.

@@ -130,6 +130,13 @@ verdict "a service that keeps the state" "$(appraised good --state "$work/kept/h
 verdict "and gets what is new" "$(appraised new --state "$work/kept/host")" "0 affirmed "
 verdict "which alone is not enough" "$(appraised new)" "2 unusable state-missing"
 
+{ cat "$work/appraisal.toml"; printf '[host]\nrequire_canary = true\n'; } >"$work/canary.toml"
+verdict "evidence without a canary" "$(policy_file=$work/canary.toml appraised good)" "1 contraindicated canary-missing"
+check "evidence with one" evidence canary --canary
+verdict "is affirmed" "$(policy_file=$work/canary.toml appraised canary)" "0 affirmed "
+check "with a new nonce" evidence again
+verdict "its canary is another's" "$(policy_file=$work/canary.toml appraised again)" "1 contraindicated canary-missing"
+
 # While events pour in, each list ends where its quote does, to the entry.
 touch "$work/pouring"
 while [[ -e $work/pouring ]]; do keyctl padd asymmetric "" "$ima_keys" <"$work/signer.der" >/dev/null; done &

@@ -21,6 +21,7 @@ echo "# kernel.ftrace_enabled"
 check "it is turned off" sysctl -qw kernel.ftrace_enabled=0
 check "nothing is seen" keyctl add user unseen x "$keyring"
 check "the list says that nothing is" wait_for 20 detached "does not run the programs"
+refute "no canary is promised" keyscribe evidence --nonce 0011 --canary -o /run/canary.evidence
 check "it is turned on" sysctl -qw kernel.ftrace_enabled=1
 check "the list says so" wait_for 20 detached "runs the programs again"
 check "the key is found" wait_for 20 baseline_has unseen

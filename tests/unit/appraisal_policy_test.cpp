@@ -22,6 +22,7 @@ TEST(AppraisalPolicy, TheFileHasTheDefaults) {
     EXPECT_EQ(parsed->chain.reference_suffices, defaults.chain.reference_suffices);
     EXPECT_EQ(parsed->ima.signers, defaults.ima.signers);
     EXPECT_EQ(parsed->host.allow_restart, defaults.host.allow_restart);
+    EXPECT_EQ(parsed->host.require_canary, defaults.host.require_canary);
     EXPECT_EQ(parsed->host.allow_policy_change, defaults.host.allow_policy_change);
 }
 

@@ -201,6 +201,15 @@ TEST(Appraise, ManyThreadsFindTheSame) {
                   to_json(one, ""));
 }
 
+TEST(Appraise, ACanaryWithTheNonceIsWhatARequiredOneIs) {
+    Setting setting;
+    setting.good();
+    setting.basis.policy.host.require_canary = true;
+    setting.host.list.record("canary",
+                             {{"time", 1}, {"nonce", cbor_bytes(testing::QuoteMaker{}.nonce)}});
+    EXPECT_EQ(codes_of(setting.run()), "");
+}
+
 TEST(Appraise, NothingIsLookedAtWithABasisThatWasNotCompleted) {
     Setting setting;
     setting.good();

@@ -116,6 +116,19 @@ INSTANTIATE_TEST_SUITE_P(
              s.host.list.record("detached", {{"time", 1}, {"what", "x"}});
          },
          "detached@8"},
+        {"no canary where one is required",
+         [](Setting& s) {
+             s.good();
+             s.basis.policy.host.require_canary = true;
+         },
+         "canary-missing"},
+        {"a canary for another nonce",
+         [](Setting& s) {
+             s.good();
+             s.basis.policy.host.require_canary = true;
+             s.host.list.record("canary", {{"time", 1}, {"nonce", Host::bytes("former")}});
+         },
+         "canary-missing"},
         {"a list that was repaired",
          [](Setting& s) {
              s.good();

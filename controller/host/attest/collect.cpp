@@ -17,6 +17,7 @@
 #include "controller/host/measure/covered_prefix.h"
 #include "controller/keyrings/completeness.h"
 #include "controller/list/list_reader.h"
+#include "controller/list/record.h"
 #include "controller/list/unfold.h"
 
 namespace keyscribe::attest {
@@ -39,6 +40,17 @@ bool is_whole(Bytes list) {
                list, [&](const list::LogicalRecord& record) { completeness.record(record); })
                .has_value() &&
            completeness.whole();
+}
+
+bool has_canary(Bytes list, Bytes nonce) {
+    bool found = false;
+    (void)list::for_each_record(list, [&](const list::LogicalRecord& record) {
+        if (list::record_kind(record.name) != "canary") return;
+        const auto parsed = list::parse_record(record.name, record.buf);
+        const auto* canary = parsed ? std::get_if<list::Canary>(&*parsed) : nullptr;
+        if (canary != nullptr && std::ranges::equal(canary->nonce, nonce)) found = true;
+    });
+    return found;
 }
 
 /// Reads, not maps: the daemon may cut the list's last, torn entry off at any time, and securityfs
@@ -272,8 +284,11 @@ Result<Collected> collect(Tpm& tpm, const Request& request) {
     auto first = quote_list(tpm, request, *banks, out.list);
     for (;; first = quote_list(tpm, request, *banks, out.list)) {
         if (!first) return std::unexpected(first.error());
-        out.whole = is_whole(Bytes(out.list).first(first->prefix.bytes));
-        if (out.whole || std::chrono::steady_clock::now() >= give_up) break;
+        const Bytes covered = Bytes(out.list).first(first->prefix.bytes);
+        out.whole = is_whole(covered);
+        out.canary = has_canary(covered, request.nonce);
+        const bool ready = out.whole && (out.canary || !request.canary);
+        if (ready || std::chrono::steady_clock::now() >= give_up) break;
         std::this_thread::sleep_for(kBaselinePause);
     }
     out.explained = first->explained;

@@ -29,7 +29,9 @@ struct Request {
     bool firmware = true;
     std::filesystem::path firmware_log = "/sys/kernel/security/tpm0/binary_bios_measurements";
     std::filesystem::path mok_directory = "/sys/firmware/efi/mok-variables";
-    /// How long to wait for a daemon that is still telling what the keyrings hold.
+    /// The daemon was asked to say, in a record with the nonce, that capture works: wait for it.
+    bool canary = false;
+    /// How long to wait for that, and for a daemon that is still telling what the keyrings hold.
     std::chrono::milliseconds patience{0};
 };
 
@@ -39,7 +41,8 @@ struct Collected {
     bool explained = false;                 ///< the list gives what the PCR has
     bool ima_explained = false;             ///< the kernel's list gives what PCR 10 has
     std::optional<Error> without_firmware;  ///< why the firmware's log was left out
-    bool whole = false;  ///< after the last start and policy the list has a whole baseline
+    bool whole = false;   ///< after the last start and policy the list has a whole baseline
+    bool canary = false;  ///< the list has a canary's record with the nonce
 
     PublicKey ak;
     std::vector<std::uint8_t> ek_certificate;

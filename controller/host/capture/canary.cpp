@@ -46,20 +46,21 @@ bool Capture::check_alive(Batch& meanwhile) {
             look_again = true;
         }
     }
+    answered_ = false;
     const std::int32_t keyring = own_keyring();
     if (keyring == 0) return look_again;
     // Where the kernel skips the program because another task was preempted in it, it is asked
     // again.
     const auto found = members(keyring, meanwhile);
-    const bool answered = found && !found->empty();
-    if (answered && silent_) {
+    answered_ = found && !found->empty();
+    if (answered_ && silent_) {
         findings_.push_back("the kernel runs the programs again");
         look_again = true;
     }
-    if (!answered && !silent_)
+    if (!answered_ && !silent_)
         findings_.push_back(
             "the kernel does not run the programs (is the sysctl kernel.ftrace_enabled 0?)");
-    silent_ = !answered;
+    silent_ = !answered_;
     return look_again;
 }
 

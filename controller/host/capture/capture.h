@@ -67,6 +67,8 @@ class Capture {
     /// to, and puts back what somebody changed; take_findings() tells. Returns true where what
     /// keyrings hold has to be asked for anew. What else was in the ring goes to `meanwhile`.
     bool check_alive(Batch& meanwhile);
+    /// At the last check_alive() the programs ran, and what they said came through the ring.
+    bool is_alive() const { return answered_; }
 
     /// Readable when the ring has records; owned by this object.
     int ring_fd() const { return set_.ring.get(); }
@@ -143,6 +145,7 @@ class Capture {
     std::unique_ptr<ks_filter> in_force_;  // as activate() wrote it
     std::uint64_t numbered_ = 0;           // check_alive(): numbers given out by then
     bool silent_ = false;                  // check_alive(): the programs did not run
+    bool answered_ = false;                // the same: they did
 };
 
 /// SHA-256 of the BPF object that is built into this binary, as 32 bytes: for the start record.

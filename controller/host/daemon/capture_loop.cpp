@@ -191,6 +191,19 @@ Result<void> CaptureLoop::detach_previous_build() {
     return {};
 }
 
+Result<void> CaptureLoop::prove_alive(std::vector<std::uint8_t> nonce) {
+    if (policy_ == nullptr)
+        return fail("no policy is in force: nothing is measured", "canary",
+                    "keyscribe policy check, then keyscribe reload");
+    next_canary_ = {};
+    look_at_counters();
+    if (!programs_.is_alive())
+        return fail("the kernel does not run the programs that record", "canary",
+                    "keyscribe doctor says why");
+    spool_.push(spool::Canary{std::move(nonce)});
+    return {};
+}
+
 void CaptureLoop::look_at_counters() {
     programs_.look_after();
     if (const auto now = Clock::now(); now >= next_canary_) {

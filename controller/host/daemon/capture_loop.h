@@ -46,6 +46,10 @@ class CaptureLoop {
 
     /// Once a second: what the programs counted, and whether somebody interfered with them.
     void look_at_counters();
+    /// Looks whether the kernel runs the programs and their ring works; then the list says so, in a
+    /// record with `nonce`: whoever chose that knows that capture worked after he chose it.
+    /// Error: it does not work, or there is no policy, so that nothing is measured.
+    Result<void> prove_alive(std::vector<std::uint8_t> nonce);
     /// The list says so: `what` is a sentence.
     void report_interference(std::string what);
 

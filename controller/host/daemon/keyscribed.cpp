@@ -26,6 +26,7 @@
 #include "controller/host/control/server.h"
 #include "controller/host/daemon/capture_loop.h"
 #include "controller/host/daemon/daemon_identity.h"
+#include "controller/host/daemon/main_thread.h"
 #include "controller/host/daemon/policy_activation.h"
 #include "controller/host/daemon/run_directory.h"
 #include "controller/host/daemon/security.h"
@@ -110,7 +111,7 @@ void tick(CaptureLoop& capture_loop, PolicyActivation& policies, spool::Spool& s
 }
 
 Result<void> loop(CaptureLoop& capture_loop, PolicyActivation& policies, spool::Spool& spool,
-                  status::SharedStatus& status, const UniqueFd& signals,
+                  status::SharedStatus& status, MainThread& requests, const UniqueFd& signals,
                   const std::function<void()>& look_after_files) {
     // While records keep coming the ring is looked at every few milliseconds, instead of being
     // woken for each: that is cheaper for whoever adds the keys.
@@ -141,7 +142,7 @@ Result<void> loop(CaptureLoop& capture_loop, PolicyActivation& policies, spool::
                                                     : until_next;
         std::array<pollfd, 3> polls = {
             pollfd{found == Drained::kNothing ? capture_loop.ring_fd() : -1, POLLIN, 0},
-            pollfd{signals.get(), POLLIN, 0}, pollfd{policies.reload_fd(), POLLIN, 0}};
+            pollfd{signals.get(), POLLIN, 0}, pollfd{requests.fd(), POLLIN, 0}};
         ::poll(polls.data(), polls.size(), static_cast<int>(pause.count()));
 
         auto moved = capture_loop.drain();
@@ -150,7 +151,7 @@ Result<void> loop(CaptureLoop& capture_loop, PolicyActivation& policies, spool::
         if (found != Drained::kSome)
             if (auto done = capture_loop.refresh_baseline(); !done)
                 spdlog::warn("{}", to_string(done.error()));
-        if (polls[2].revents != 0) policies.reload_on_request();
+        if (polls[2].revents != 0) requests.work();
         if (polls[1].revents != 0) {
             const int signal = next_signal(signals);
             if (signal == SIGHUP) {
@@ -227,12 +228,18 @@ Result<void> run(const settings::Config& config, const Hooks& hooks) {
     policies.reload();
     if (auto done = capture_loop.detach_previous_build(); !done) return done;
 
+    MainThread requests;
     std::unique_ptr<control::Server> server;
     const auto serve = [&]() -> Result<void> {
         auto started = control::Server::start(
             config.control.socket, config.control.group,
-            control::routes([&] { return take_snapshot(capture_loop, spool, status); },
-                            [&] { return policies.request_reload(); }));
+            control::routes(
+                [&] { return take_snapshot(capture_loop, spool, status); },
+                [&] { return requests.ask<status::Reloaded>([&] { return policies.reload(); }); },
+                [&](std::vector<std::uint8_t> nonce) {
+                    return requests.ask<void>(
+                        [&, nonce = std::move(nonce)] { return capture_loop.prove_alive(nonce); });
+                }));
         if (!started) return std::unexpected(started.error());
         server = std::move(*started);
         return {};
@@ -247,10 +254,10 @@ Result<void> run(const settings::Config& config, const Hooks& hooks) {
     give_back_startup_pages();
     sd_notify(0, "READY=1");
 
-    auto ended = loop(capture_loop, policies, spool, status, *signals,
+    auto ended = loop(capture_loop, policies, spool, status, requests, *signals,
                       [&] { look_after(*directory, serve, capture_loop); });
     sd_notify(0, "STOPPING=1");
-    policies.refuse_requests();
+    requests.stop();
     if (ended && config.capture.detach_on_stop) return capture_loop.detach();
     return ended;
 }

@@ -2,10 +2,8 @@
 #include "controller/host/daemon/policy_activation.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/eventfd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 
 #include "controller/base/log.h"
@@ -39,19 +37,11 @@ status::Reloaded outcome_of(const settings::LoadedPolicy& loaded, std::uint32_t 
     return done;
 }
 
-std::unexpected<Error> stopping() {
-    return fail("keyscribed is stopping", "reload", "try again when it runs");
-}
-
 }  // namespace
 
 PolicyActivation::PolicyActivation(CaptureLoop& loop, const settings::Config& config,
                                    spool::Spool& spool, status::SharedStatus& status)
-    : loop_(loop),
-      config_(config),
-      spool_(spool),
-      status_(status),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    : loop_(loop), config_(config), spool_(spool), status_(status) {
     if (loop_.programs().is_adopted()) generation_ = loop_.programs().generation();
 }
 
@@ -121,38 +111,6 @@ Result<status::Reloaded> PolicyActivation::reload() {
         status_.update([&](status::Status& status) { status.policy.error = why; });
     }
     return done;
-}
-
-void PolicyActivation::refuse_requests() {
-    const std::lock_guard lock(mutex_);
-    refusing_ = true;
-    for (auto& request : requests_) request.set_value(stopping());
-    requests_.clear();
-}
-
-Result<status::Reloaded> PolicyActivation::request_reload() {
-    std::future<Result<status::Reloaded>> outcome;
-    {
-        const std::lock_guard lock(mutex_);
-        if (refusing_) return stopping();
-        outcome = requests_.emplace_back().get_future();
-    }
-    const std::uint64_t one = 1;
-    if (::write(wake_.get(), &one, sizeof(one)) < 0) return fail_errno("cannot ask", "eventfd(2)");
-    if (outcome.wait_for(std::chrono::seconds(30)) != std::future_status::ready)
-        return fail("the main thread is busy", "reload", "try again; see keyscribe status");
-    return outcome.get();
-}
-
-void PolicyActivation::reload_on_request() {
-    std::uint64_t count = 0;
-    if (::read(wake_.get(), &count, sizeof(count)) < 0) return;
-    std::vector<std::promise<Result<status::Reloaded>>> requests;
-    {
-        const std::lock_guard lock(mutex_);
-        requests.swap(requests_);
-    }
-    for (auto& request : requests) request.set_value(reload());
 }
 
 /// Whoever replaces files leaves none for a moment: two looks in a row count.

@@ -26,14 +26,6 @@ class PolicyActivation {
     /// policy by the first.
     Result<status::Reloaded> reload();
 
-    /// From any thread: has the main thread reload, and waits for the outcome.
-    Result<status::Reloaded> request_reload();
-    /// Readable when somebody asked for a reload.
-    int reload_fd() const { return wake_.get(); }
-    void reload_on_request();
-    /// The main thread ends: whoever waits for a reload is told so, now and later.
-    void refuse_requests();
-
     /// Once a second: reports a policy directory that was emptied.
     void look_at_directory();
 
@@ -46,10 +38,6 @@ class PolicyActivation {
     status::SharedStatus& status_;
     std::uint32_t generation_ = 0;
     unsigned without_files_ = 0;  // how often in a row the policy directory had none
-    UniqueFd wake_;
-    std::mutex mutex_;
-    std::vector<std::promise<Result<status::Reloaded>>> requests_;
-    bool refusing_ = false;
 };
 
 }  // namespace keyscribe::daemon

@@ -315,6 +315,8 @@ Step Recorder::process(const spool::SpoolItem& item) {
         if (introduced_) collect(records::detached_record(boot_time_ns(), detached->what));
     } else if (!introduced_) {
         // There is no list that could be incomplete.
+    } else if (const auto* canary = std::get_if<spool::Canary>(&item)) {
+        collect(records::canary_record(boot_time_ns(), canary->nonce));
     } else if (const auto* loss = std::get_if<events::Loss>(&item)) {
         collect(records::loss_record(loss->first, loss->last, loss->lost()));
     } else if (const auto* missed = std::get_if<spool::Missed>(&item)) {

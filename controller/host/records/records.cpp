@@ -226,4 +226,8 @@ Record detached_record(std::uint64_t time, const std::string& what) {
     return make("detached", {{"time", time}, {"what", what}});
 }
 
+Record canary_record(std::uint64_t time, const std::vector<std::uint8_t>& nonce) {
+    return make("canary", {{"time", time}, {"nonce", list::cbor_bytes(nonce)}});
+}
+
 }  // namespace keyscribe::records

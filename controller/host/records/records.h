@@ -110,4 +110,7 @@ Record tpm_record(std::uint64_t time, const TpmState& tpm, const std::string& wh
 /// keyscribe:detached: somebody interfered with what captures.
 Record detached_record(std::uint64_t time, const std::string& what);
 
+/// keyscribe:canary: capture worked after somebody chose this nonce.
+Record canary_record(std::uint64_t time, const std::vector<std::uint8_t>& nonce);
+
 }  // namespace keyscribe::records

@@ -176,6 +176,11 @@ void Spool::push(Detached detached) {
     add(std::move(detached));
 }
 
+void Spool::push(Canary canary) {
+    const std::lock_guard lock(mutex_);
+    add(std::move(canary));
+}
+
 void Spool::account_for(std::uint32_t ring, std::uint64_t received) {
     const std::lock_guard lock(mutex_);
     if (progress_.ring != ring) progress_ = {.ring = ring};

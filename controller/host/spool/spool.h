@@ -71,6 +71,11 @@ struct Detached {
     std::string what;
 };
 
+/// Capture worked when this was pushed; the list is to say so.
+struct Canary {
+    std::vector<std::uint8_t> nonce;
+};
+
 /// What keyrings hold, asked for anew: see CaptureLoop::refresh_baseline().
 struct BaselineRefresh {
     std::shared_ptr<const events::Baseline> baseline;
@@ -80,7 +85,7 @@ struct BaselineRefresh {
 };
 
 using SpoolItem = std::variant<events::KeyEvent, PolicyChange, events::Loss, Missed, Drop, Resume,
-                               Tampered, Detached, BaselineRefresh>;
+                               Tampered, Detached, Canary, BaselineRefresh>;
 
 struct SpoolTotals {
     std::uint64_t waiting = 0;        ///< events in the spool
@@ -116,6 +121,7 @@ class Spool {
     void push(PolicyChange change);
     void push(Tampered tampered);
     void push(Detached detached);
+    void push(Canary canary);
 
     /// Counts `received` numbers of that ring as received: their operations came by another ring.
     void account_for(std::uint32_t ring, std::uint64_t received);

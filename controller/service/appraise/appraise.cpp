@@ -62,6 +62,7 @@ class Appraiser {
   private:
     /// Where the list begins: from nothing, or from what was kept of this boot.
     bool check_state() {
+        judge_.expect_canary(request_.nonce);
         firmware_.emplace(evidence_, basis_.policy, content_);
         start_.emplace(evidence_.pcr, firmware_->starts(evidence_.pcr, quotes_.quoted()));
         const evidence::List& list = evidence_.list;

@@ -61,6 +61,7 @@ inline constexpr Code kEventsMissed{"events-missed", kContraindicates};
 inline constexpr Code kEventsDropped{"events-dropped", kContraindicates};
 inline constexpr Code kForeignExtend{"foreign-extend", kContraindicates};
 inline constexpr Code kRestarted{"restarted", kContraindicates};
+inline constexpr Code kCanaryMissing{"canary-missing", kContraindicates};
 inline constexpr Code kDetached{"detached", kContraindicates};
 inline constexpr Code kTampered{"tampered", kContraindicates};
 inline constexpr Code kTpmReset{"tpm-reset", kContraindicates};

@@ -171,6 +171,10 @@ void Judge::say(const list::Detached& detached) {
     tell(codes::kDetached, "the recording was interfered with: " + printable(detached.what));
 }
 
+void Judge::say(const list::Canary& canary) {
+    if (std::ranges::equal(canary.nonce, nonce_)) canary_seen_ = true;
+}
+
 void Judge::say(const list::Unknown& unknown) {
     tell(codes::kRecordUnknown,
          "a record of an unknown kind: " + printable(list::record_name(unknown.kind)));
@@ -185,6 +189,10 @@ void Judge::finish(const FirmwareKeys& firmware) {
         findings_.add(codes::kListStart, "nothing in the list says who is speaking");
     if (!empty_ && !policy_seen_)
         findings_.add(codes::kPolicyMissing, "no policy was in force: nothing was measured");
+    if (policy_.host.require_canary && !canary_seen_)
+        findings_.add(codes::kCanaryMissing,
+                      "no record says that capture worked after this nonce was chosen: the host is "
+                      "to collect with keyscribe evidence --canary");
     keys_.finish(*model_, firmware);
 }
 

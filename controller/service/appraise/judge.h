@@ -40,6 +40,8 @@ class Judge {
     /// begins in the whole.
     void entry(std::uint64_t number, const list::Entry& entry, const list::TemplateFields& fields,
                std::size_t base);
+    /// The evidence's, which a canary's record has: capture worked after the service chose it.
+    void expect_canary(Bytes nonce) { nonce_ = nonce; }
     /// Before entry `number`, which tells of a foreign extend: the firmware's log explains it.
     void explain_foreign(std::uint64_t number) { explained_foreign_ = number; }
     /// After the last: missing keys, sources of keys, chains of trust.
@@ -65,6 +67,7 @@ class Judge {
     void say(const list::Tampered& tampered);
     void say(const list::TpmChange& change);
     void say(const list::Detached& detached);
+    void say(const list::Canary& canary);
     void say(const list::Unknown& unknown);
     void say(const list::Payload&) {}
     void say(const list::Event&) {}
@@ -75,6 +78,8 @@ class Judge {
     std::shared_ptr<keyrings::KeyringModel> model_;
     KeyJudge keys_;
     HostClaims claims_;
+    Bytes nonce_;
+    bool canary_seen_ = false;
     bool policy_seen_ = false;
     bool baseline_begun_ = false;
     bool empty_ = true;

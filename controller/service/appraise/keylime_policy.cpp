@@ -36,7 +36,7 @@ Names known_keyrings(const ReferenceValues& references, const AppraisalPolicy& p
 std::string excluded_records(const AppraisalPolicy& policy) {
     std::string kinds =
         "start|policy|baseline|baseline-begin|baseline-end|create|update|instantiate|reject|link|"
-        "unlink|move|clear|restrict|timeout|setperm|chown|destroy";
+        "unlink|move|clear|restrict|timeout|setperm|chown|destroy|canary";
     if (policy.keys.allow_revoked) kinds += "|revoke|invalidate";
     if (policy.host.allow_restart) kinds += "|restart";
     return "^keyscribe:(" + kinds + ")$";

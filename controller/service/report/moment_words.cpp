@@ -104,6 +104,9 @@ struct Words {
     Html operator()(const list::Tampered& one) const { return sentence(one.what); }
     Html operator()(const list::TpmChange& one) const { return sentence(one.what); }
     Html operator()(const list::Detached& one) const { return sentence(one.what); }
+    Html operator()(const list::Canary&) const {
+        return words("capture was looked at, and worked");
+    }
     Html operator()(const list::Unknown&) const { return {}; }
     Html operator()(const list::Payload& payload) const {
         Html html;
