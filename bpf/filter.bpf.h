@@ -212,6 +212,11 @@ static __always_inline _Bool is_watched(__s32 serial)
     return watched[bit >> 6] >> (bit & 63) & 1;
 }
 
+/*
+ * Whoever changes what the key is (revokes it, say) has done so before the program looks for the mark, so
+ * whoever sets it reads what the key is afterwards: on x86-64 the atomic instruction, and the kernel's
+ * own when it unlocks the key, keep the two in order.
+ */
 static __always_inline void watch(__s32 serial)
 {
     __u32 bit = (__u32)serial & ((1u << KS_WATCHED_BITS) - 1);

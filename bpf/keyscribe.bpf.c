@@ -280,9 +280,8 @@ PROGRAM("fexit/keyring_restrict", restrict_links)
     if (!failed(ctx)) record(&change);
 }
 
-/* On the key itself; these cannot fail. `done` is the flag that says that it is so already. */
-static __always_inline void record_once(context *ctx, enum ks_operation operation,
-                                        unsigned long done)
+/* On the key itself; these cannot fail. */
+static __always_inline void record_of_key(context *ctx, enum ks_operation operation)
 {
     struct change change = {
         .ctx = ctx,
@@ -291,29 +290,35 @@ static __always_inline void record_once(context *ctx, enum ks_operation operatio
         .key_argument = ARGUMENT(0),
         .operation = operation,
     };
-    if (!(change.key->flags & done)) record(&change);
+    record(&change);
 }
 
-PROGRAM("fentry/key_revoke", revoke)
+/*
+ * All that change what a key is run when it is changed. Another task may be linking the key into the
+ * first keyring that is watched: its program marks the key (watch()) and then reads what the key is,
+ * this one comes after the change and then looks for the mark. So whichever comes second sees the other.
+ * Two tasks that revoke one key at the same moment give two records, of which both are true.
+ */
+PROGRAM("fexit/key_revoke", revoke)
 {
-    record_once(ctx, KS_OP_REVOKE, 1ul << 1); /* KEY_FLAG_REVOKED */
+    record_of_key(ctx, KS_OP_REVOKE);
 }
 
-PROGRAM("fentry/key_invalidate", invalidate)
+PROGRAM("fexit/key_invalidate", invalidate)
 {
-    record_once(ctx, KS_OP_INVALIDATE, 1ul << 5); /* KEY_FLAG_INVALIDATED */
+    record_of_key(ctx, KS_OP_INVALIDATE);
 }
 
 /* (key, timeout) */
 PROGRAM("fexit/key_set_timeout", timeout)
 {
-    record_once(ctx, KS_OP_TIMEOUT, 0);
+    record_of_key(ctx, KS_OP_TIMEOUT);
 }
 
 /* The garbage collector's last step. */
 PROGRAM("fentry/security_key_free", destroy)
 {
-    record_once(ctx, KS_OP_DESTROY, 0);
+    record_of_key(ctx, KS_OP_DESTROY);
 }
 
 /* Of a key that key_of_id() has not found: known by what keyctl(2) was given. */

@@ -341,6 +341,7 @@ void KeyringModel::leave_source(const list::Event& event, KeyId key, Place place
 
 void KeyringModel::mark(Key& key, const list::Event& event, Place place) {
     const std::uint8_t before = key.marks;
+    key.marks |= event.marks;
     switch (event.operation) {
         case list::Operation::kRevoke:
             key.marks |= list::kRevoked;

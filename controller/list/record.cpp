@@ -216,6 +216,17 @@ void read(Members& members, ActorView& actor) {
     members.may_text("kind", actor.kind);
 }
 
+void read_state(Members& members, std::uint8_t& marks) {
+    if (!members.has("state")) return;
+    members.must_array("state", [&](const cbor::Item& item) {
+        const auto name = item.text();
+        const auto state =
+            name ? std::ranges::find(kStates, *name, &StateName::name) : std::end(kStates);
+        if (state != std::end(kStates)) marks |= state->mark;
+        return state != std::end(kStates);
+    });
+}
+
 void read(Members& members, Event& event) {
     read(members, event.key);
     members.must("seq", event.sequence);
@@ -230,7 +241,8 @@ void read(Members& members, Event& event) {
         members.may("from", event.from.serial);
         members.may("from_name", event.from.name);
     }
-    // In any other record it would say that a key is none.
+    // In any other record these would say that a key is none.
+    if (has(event.operation, KS_PUTS)) read_state(members, event.marks);
     if (event.operation == Operation::kReject) members.must("error", event.error);
     if (event.operation == Operation::kRestrict) members.may("restriction", event.restriction);
     if (members.has("actor"))
@@ -258,14 +270,7 @@ void read(Members& members, BaselineBegin& begin) {
 
 void read(Members& members, Baseline& baseline) {
     read(members, baseline.key);
-    if (!members.has("state")) return;
-    members.must_array("state", [&](const cbor::Item& item) {
-        const auto name = item.text();
-        const auto state =
-            name ? std::ranges::find(kStates, *name, &StateName::name) : std::end(kStates);
-        if (state != std::end(kStates)) baseline.marks |= state->mark;
-        return state != std::end(kStates);
-    });
+    read_state(members, baseline.marks);
 }
 
 void read(Members& members, BaselineEnd& end) {

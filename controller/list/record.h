@@ -101,6 +101,7 @@ struct Event {
     bool plain = false;            ///< the plain entry before this one has the payload
     std::optional<Sha256> sha256;  ///< of the payload
     std::string_view withheld;     ///< why the payload is not there
+    std::uint8_t marks = 0;        ///< Mark bits: what the key, which stands there now, was then
     std::int32_t error = 0;        ///< reject: a positive errno
     std::optional<std::string_view> restriction;
     std::optional<ActorView> actor;

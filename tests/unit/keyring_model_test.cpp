@@ -161,6 +161,20 @@ TEST_F(KeyringModelTest, TheDeadStayUntilTheyAreDestroyed) {
     EXPECT_FALSE(keyrings::KeyringModel::is_expired(key(3), INT64_MAX));
 }
 
+// Revoked by one task while another made its first link into a watched keyring: the record of the
+// revoke is of no watched keyring.
+TEST_F(KeyringModelTest, AKeyCanComeRevoked) {
+    ASSERT_TRUE(feeder.in_ring("link", 1, "a", 100, {{"state", {"revoked"}}}));
+    EXPECT_EQ(serials_in(model, 100), Serials{1});
+    EXPECT_EQ(key(1).marks, list::kRevoked);
+    EXPECT_EQ(key(1).died, (keyrings::Place{0}));
+    EXPECT_FALSE(model.holds(model.link(model.contents(model.find(100))[0]), 0));
+    ASSERT_TRUE(feeder.in_ring("move", 2, "b", 100, {{"state", {"negative"}}}));
+    EXPECT_EQ(key(2).marks, list::kNegative);
+    ASSERT_TRUE(feeder.in_ring("update", 2, "b"));
+    EXPECT_EQ(key(2).marks, 0);
+}
+
 TEST_F(KeyringModelTest, ARevokedOrDestroyedKeyringHoldsNothing) {
     const json ring = {{"type", feeder.text("keyring")}};
     ASSERT_TRUE(feeder.in_ring("create", 200, "ring200", 100, ring));

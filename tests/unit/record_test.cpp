@@ -71,6 +71,23 @@ TEST(Record, IsStrict) {
         EXPECT_FALSE(is_good("baseline", key_fields(), {{"state", {state}}})) << state;
 }
 
+TEST(Record, AStateIsOneOfAKeyThatStandsThere) {
+    json fields = key_fields();
+    fields["state"] = {"revoked", "invalidated"};
+    for (unsigned i = 0; i < KS_OP_COUNT; ++i) {
+        const auto operation = static_cast<Operation>(i);
+        if (operation == Operation::kReject) continue;
+        const auto encoded = to_cbor(fields);
+        const auto record = parse_record(record_name(name_of(operation)), encoded);
+        ASSERT_TRUE(record) << name_of(operation);
+        EXPECT_EQ(std::get<Event>(*record).marks,
+                  has(operation, KS_PUTS) ? kRevoked | kInvalidated : 0)
+            << name_of(operation);
+    }
+    EXPECT_FALSE(is_good("link", key_fields(), {{"state", "revoked"}}));
+    EXPECT_FALSE(is_good("link", key_fields(), {{"state", {"destroyed"}}}));
+}
+
 TEST(Record, AnErrorIsOneOfARejectedKeyAlone) {
     json fields = key_fields();
     fields["error"] = 126;

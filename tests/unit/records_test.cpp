@@ -243,6 +243,22 @@ TEST(Records, WhatBelongsToTheOperation) {
     EXPECT_EQ(decoded_event(made, {}), restriction);
 }
 
+TEST(Records, WhatTheKeyIsWhereItComes) {
+    events::KeyEvent made = event();
+    made.key_state = KS_KEY_REVOKED | KS_KEY_NEGATIVE | KS_KEY_UNINSTANTIATED;
+    for (const ks_operation operation :
+         {KS_OP_CREATE, KS_OP_UPDATE, KS_OP_INSTANTIATE, KS_OP_LINK, KS_OP_MOVE}) {
+        made.operation = operation;
+        EXPECT_EQ(decoded_event(made, {}).at("state"), json({"revoked", "negative"})) << operation;
+    }
+    for (const ks_operation operation : {KS_OP_REJECT, KS_OP_UNLINK, KS_OP_REVOKE, KS_OP_DESTROY}) {
+        made.operation = operation;
+        EXPECT_FALSE(decoded_event(made, {}).contains("state")) << operation;
+    }
+    EXPECT_EQ(decoded(records::baseline_record(made)).at("state"),
+              json({"revoked", "negative", "under construction"}));
+}
+
 TEST(Records, WhoDidIt) {
     events::KeyEvent made = event();
     made.actor.pid = 42;

@@ -63,7 +63,8 @@ std::vector<std::string> split(const std::string& text, char separator) {
 /// Of the other operations, and of the baseline.
 struct TracedFunction {
     std::string_view operations;
-    std::string_view kind;  ///< fentry where it cannot fail, else fexit
+    /// fexit where it can fail, or changes what the key is (keyscribe.bpf.c says why); else fentry
+    std::string_view kind;
     std::string_view function;
     std::string_view program;
 };
@@ -82,8 +83,8 @@ constexpr std::array kTracedFunctions = {
     TracedFunction{"move", "fexit", "key_move", "move"},
     TracedFunction{"clear", "fexit", "keyring_clear", "clear"},
     TracedFunction{"restrict", "fexit", "keyring_restrict", "restrict_links"},
-    TracedFunction{"revoke", "fentry", "key_revoke", "revoke"},
-    TracedFunction{"invalidate", "fentry", "key_invalidate", "invalidate"},
+    TracedFunction{"revoke", "fexit", "key_revoke", "revoke"},
+    TracedFunction{"invalidate", "fexit", "key_invalidate", "invalidate"},
     TracedFunction{"timeout", "fexit", "key_set_timeout", "timeout"},
     TracedFunction{"setperm", "fexit", "keyctl_setperm_key", "setperm"},
     TracedFunction{"chown", "fexit", "keyctl_chown_key", "chown"},

@@ -58,6 +58,20 @@ json tpm_fields(const TpmState& tpm) {
     return fields;
 }
 
+/// What the key is of `states` (ks_key_state).
+void add_state(json& fields, const events::KeyEvent& event, std::uint32_t states) {
+    constexpr std::pair<ks_key_state, const char*> kNames[] = {
+        {KS_KEY_DEAD, "dead"},
+        {KS_KEY_REVOKED, "revoked"},
+        {KS_KEY_INVALIDATED, "invalidated"},
+        {KS_KEY_NEGATIVE, "negative"},
+        {KS_KEY_UNINSTANTIATED, "under construction"}};
+    json state = json::array();
+    for (const auto& [flag, name] : kNames)
+        if (event.key_state & states & flag) state.push_back(name);
+    if (!state.empty()) fields["state"] = state;
+}
+
 json actor_fields(const events::Actor& actor) {
     json fields = {{"pid", actor.pid},
                    {"tid", actor.tid},
@@ -149,6 +163,12 @@ Record event_record(const events::KeyEvent& event, std::string_view operation,
         fields["from"] = event.from.serial;
         fields["from_name"] = bytes(event.from.name);
     }
+    // Of a key that no watched keyring held until now nothing else says so. That one is made at
+    // last (under construction no longer) the record of that says, and that one was rejected, its
+    // own.
+    if (list::has(static_cast<list::Operation>(event.operation), KS_PUTS) &&
+        event.operation != KS_OP_REJECT)
+        add_state(fields, event, ~static_cast<std::uint32_t>(KS_KEY_UNINSTANTIATED));
     if (event.operation == KS_OP_REJECT) fields["error"] = event.argument;
     if (event.operation == KS_OP_RESTRICT) fields["restriction"] = bytes(event.restriction);
     if (with_actor) fields["actor"] = actor_fields(event.actor);
@@ -168,16 +188,7 @@ Record baseline_begin_record(std::uint64_t boot_time_ns, std::string_view reason
 
 Record baseline_record(const events::KeyEvent& event) {
     json fields = key_fields(event, event.keyring);
-    json state = json::array();
-    const std::pair<ks_key_state, const char*> states[] = {
-        {KS_KEY_DEAD, "dead"},
-        {KS_KEY_REVOKED, "revoked"},
-        {KS_KEY_INVALIDATED, "invalidated"},
-        {KS_KEY_NEGATIVE, "negative"},
-        {KS_KEY_UNINSTANTIATED, "under construction"}};
-    for (const auto& [flag, name] : states)
-        if (event.key_state & flag) state.push_back(name);
-    if (!state.empty()) fields["state"] = state;
+    add_state(fields, event, UINT32_MAX);
     if (event.public_key) add_public_key(fields, *event.public_key);
     return make("baseline", fields);
 }
