@@ -5,9 +5,10 @@
  *
  *   key_ops_cost COUNT KEYRING
  *
- * On COUNT user keys of 32 bytes, one after the other, and a new keyring named KEYRING. Prints the
+ * On COUNT user keys of 32 bytes, one after the other, and two new keyrings named KEYRING. Prints the
  * median nanoseconds per call of each operation. Between two keys it sleeps: an observer that is woken
- * by an event is so for each key, in the first of these operations that it sees.
+ * by an event is so for each key, in the first of these operations that it sees. That is a link, so keys
+ * are linked twice: "link-waking" is what waking the observer costs as well, "link" is without.
  */
 #include <keyutils.h>
 #include <stdio.h>
@@ -30,8 +31,8 @@ static long long now(void)
     return at.tv_sec * 1000000000LL + at.tv_nsec;
 }
 
-enum { LINK, UPDATE, UNLINK, REVOKE, OPERATIONS };
-static const char *const names[] = {"link", "update", "unlink", "revoke"};
+enum { LINK_WAKING, LINK, UPDATE, UNLINK, REVOKE, OPERATIONS };
+static const char *const names[] = {"link-waking", "link", "update", "unlink", "revoke"};
 
 int main(int argc, char **argv)
 {
@@ -47,7 +48,8 @@ int main(int argc, char **argv)
     memset(payload, 'x', sizeof(payload));
     const key_serial_t home = add_key("keyring", "home", NULL, 0, KEY_SPEC_PROCESS_KEYRING);
     const key_serial_t ring = add_key("keyring", argv[2], NULL, 0, KEY_SPEC_PROCESS_KEYRING);
-    if (home < 0 || ring < 0) return perror("add_key keyring"), 1;
+    const key_serial_t another = add_key("keyring", argv[2], NULL, 0, home);
+    if (home < 0 || ring < 0 || another < 0) return perror("add_key keyring"), 1;
     for (int i = 0; i < OPERATIONS; i++) each[i] = calloc(count + warm, sizeof(double));
 
     const int keys = key_objects();
@@ -56,15 +58,18 @@ int main(int argc, char **argv)
         long long at[OPERATIONS + 1];
         long failed = key < 0;
         at[0] = now();
-        failed |= keyctl_link(key, ring);
+        failed |= keyctl_link(key, another);
         at[1] = now();
-        failed |= keyctl_update(key, payload, sizeof(payload));
+        failed |= keyctl_link(key, ring);
         at[2] = now();
-        failed |= keyctl_unlink(key, ring);
+        failed |= keyctl_update(key, payload, sizeof(payload));
         at[3] = now();
-        failed |= keyctl_revoke(key);
+        failed |= keyctl_unlink(key, ring);
         at[4] = now();
+        failed |= keyctl_revoke(key);
+        at[5] = now();
         if (failed) return perror("keyctl"), 1;
+        keyctl_unlink(key, another);
         keyctl_unlink(key, home);
         wait_for_collector(keys);
         nanosleep(&turn, NULL);
