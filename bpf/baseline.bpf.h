@@ -86,8 +86,11 @@ static __always_inline const struct key *next_member(struct walk_members *walk)
     return 0;
 }
 
-/* 0: the ring has no room. Global functions, here and below: see README.md. */
-__noinline int send_as_it_stands(__u64 key, __u64 keyring)
+/*
+ * `mark`: 1 where the key stands in a watched keyring, or is one (watch()), else 0. 0: the ring has no room. Global
+ * functions, here and below: see README.md.
+ */
+__noinline int send_as_it_stands(__u64 key, __u64 keyring, __u32 mark)
 {
     struct change change = {.key = (const struct key *)key,
                             .keyring = (const struct key *)keyring,
@@ -96,7 +99,7 @@ __noinline int send_as_it_stands(__u64 key, __u64 keyring)
     union type_name type;
 
     read_type_name(&type, READ_KEY(change.key, 0, index_key.type), 0);
-    watch(READ_KEY(change.key, 0, serial));
+    watch_if(mark, READ_KEY(change.key, 0, serial));
     if (!is_asymmetric(&type)) return send_without(&change, &type, &verdict, 0, 0);
     if (is_private_key(key)) return send_without(&change, &type, &verdict, 0, KS_EVENT_SECRET);
     return send_public_key(&change, &type, &verdict, 0, 0);
@@ -133,7 +136,7 @@ static long send_member(__u32 step, struct sent_members *walk)
 
     if (!key) return walk->members.done & 1;
     if (was_sent(&walk->seen)) return 0;
-    if (leaves_room() && send_as_it_stands((__u64)key, walk->keyring)) return 0;
+    if (leaves_room() && send_as_it_stands((__u64)key, walk->keyring, 1)) return 0;
     walk->seen--;
     baseline.more = 1;
     return 1;
@@ -144,7 +147,7 @@ __noinline int send_members(__u64 keyring)
     struct sent_members walk = {.keyring = keyring, .seen = unknown_zero};
 
     baseline.found = 1;
-    if (!was_sent(&walk.seen) && !send_as_it_stands(keyring, 0)) {
+    if (!was_sent(&walk.seen) && !send_as_it_stands(keyring, 0, 1)) {
         baseline.more = 1;
         return 0;
     }
@@ -182,7 +185,8 @@ static long visit_name(__u32 step, struct walk_names *walk)
         return 1;
     }
     if (was_sent(&walk->seen)) return 0;
-    if (leaves_room() && send_as_it_stands((__u64)keyring, 0)) return 0;
+    /* Not marked: the names of all keyrings, of which userspace then asks for those that are watched. */
+    if (leaves_room() && send_as_it_stands((__u64)keyring, 0, 0)) return 0;
     walk->seen--;
     baseline.more = 1;
     return 1;

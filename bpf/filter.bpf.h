@@ -205,11 +205,17 @@ __noinline __u32 walk_rules(__u32 slot, __u64 rules)
     return walk.wanted;
 }
 
-static __always_inline _Bool is_watched(__s32 serial)
+/* 1 for a key that stands, or once stood, in a keyring that is watched. */
+static __always_inline __u64 mark_of(__s32 serial)
 {
     __u32 bit = (__u32)serial & ((1u << KS_WATCHED_BITS) - 1);
 
     return watched[bit >> 6] >> (bit & 63) & 1;
+}
+
+static __always_inline _Bool is_watched(__s32 serial)
+{
+    return mark_of(serial);
 }
 
 /*
@@ -217,11 +223,16 @@ static __always_inline _Bool is_watched(__s32 serial)
  * whoever sets it reads what the key is afterwards: on x86-64 the atomic instruction, and the kernel's
  * own when it unlocks the key, keep the two in order.
  */
-static __always_inline void watch(__s32 serial)
+static __always_inline void watch_if(__u32 asked, __s32 serial)
 {
     __u32 bit = (__u32)serial & ((1u << KS_WATCHED_BITS) - 1);
 
-    if (!is_watched(serial)) __sync_fetch_and_or(&watched[bit >> 6], 1ull << (bit & 63));
+    if (asked & (mark_of(serial) ^ 1)) __sync_fetch_and_or(&watched[bit >> 6], 1ull << (bit & 63));
+}
+
+static __always_inline void watch(__s32 serial)
+{
+    watch_if(1, serial);
 }
 
 /* The operation is one on what the keyring holds: the type of a key has no say. */
@@ -242,20 +253,6 @@ static __always_inline _Bool changes_key(enum ks_operation operation)
     return operation == KS_OP_UPDATE || operation == KS_OP_INSTANTIATE || operation == KS_OP_REJECT;
 }
 
-/* The rules whose keyrings= is met. */
-static __always_inline __u64 rules_of_place(__u32 which, const struct change *change,
-                                            const struct key_type *type)
-{
-    __u64 rules =
-        filters[which & 1].any_keyring | RULES_OF(which, change, keyring, keyring_trusted);
-
-    if (change->from) rules |= RULES_OF(which, change, from, keyring_trusted);
-    /* What happens to a keyring concerns whoever names that keyring. */
-    if (!is_about_keyring(change->operation) && type == OF_KEYRING(change, index_key.type))
-        rules |= RULES_OF(which, change, key, key_trusted);
-    return rules;
-}
-
 /* 1 where any bit is set, without a branch. */
 static __always_inline __u32 any(__u64 bits)
 {
@@ -265,6 +262,36 @@ static __always_inline __u32 any(__u64 bits)
     return (bits | negative) >> 63;
 }
 
+/*
+ * 1 for a keyring that no rule names (`rules`: those that do) and that stands, or once stood, in one
+ * that a rule names, or in one of these, and so on: it got its mark when it came there.
+ */
+static __always_inline __u64 is_nested(__u64 rules, __s32 serial)
+{
+    return (any(rules) ^ 1) & mark_of(serial);
+}
+
+/*
+ * The rules whose keyrings= is met. All of them, and *open is set, where a keyring is nested: a search
+ * in the one above it goes on in it, and only userspace knows which that is.
+ */
+static __always_inline __u64 rules_of_place(__u32 which, const struct change *change,
+                                            const struct key_type *type, __u64 *open)
+{
+    __u64 rules = RULES_OF(which, change, keyring, keyring_trusted), of_from;
+
+    *open |= is_nested(rules, OF_KEYRING(change, serial));
+    if (change->from) {
+        of_from = RULES_OF(which, change, from, keyring_trusted);
+        *open |= is_nested(of_from, READ_KEY(change->from, change->keyring_trusted, serial));
+        rules |= of_from;
+    }
+    /* What happens to a keyring concerns whoever names that keyring. */
+    if (!is_about_keyring(change->operation) && type == OF_KEYRING(change, index_key.type))
+        rules |= RULES_OF(which, change, key, key_trusted);
+    return rules | filters[which & 1].any_keyring | -*open;
+}
+
 /* Whatever any of these rules, which measure, wants. */
 static __always_inline __u32 wants_of_all(const struct ks_filter *filter, __u64 rules)
 {
@@ -272,21 +299,26 @@ static __always_inline __u32 wants_of_all(const struct ks_filter *filter, __u64 
            any(rules & filter->secrets) * WANT_SECRET;
 }
 
-/* The first rule nearly always decides; the walk is for the rest. */
-static __always_inline __u32 wants_of_first(__u32 which, __u64 rules)
+/*
+ * What the rules that are asked want. The first nearly always decides; the walk is for the rest. Where
+ * the place is open (1, else 0) userspace decides, and what any of them wants is sent. Both at once,
+ * without a branch, which would cost the verifier of 6.1 a third more for each program.
+ */
+static __always_inline __u32 wants_of(__u32 which, __u64 asked, __u64 open)
 {
     const struct ks_filter *filter = &filters[which & 1];
-    __u64 first = rules & -rules;
+    const __u64 all = -open;
+    __u64 deciding = asked & (-asked | all);
 
-    if (first & filter->conditional) return walk_rules(which, rules);
-    return wants_of_all(filter, first & filter->holders);
+    if (deciding & ~all & filter->conditional) return walk_rules(which, asked);
+    return open * WANT_RECORD | wants_of_all(filter, deciding & (filter->holders | all));
 }
 
 /*
  * Only userspace knows all keyrings that the operation concerns: it is one on the key itself, or changes
  * what the key is, in its keyring and wherever else it stands.
  */
-static __always_inline _Bool is_place_open(const struct change *change)
+static __always_inline __u64 is_place_open(const struct change *change)
 {
     return !change->keyring ||
            (changes_key(change->operation) && is_watched(OF_KEY(change, serial)));
@@ -297,9 +329,9 @@ static __always_inline _Bool is_place_open(const struct change *change)
  * stands, or once stood, in a keyring that a rule names.
  */
 static __always_inline __u64 rules_that_may_care(__u32 which, const struct change *change,
-                                                 const struct key_type *type, _Bool open)
+                                                 const struct key_type *type, __u64 *open)
 {
-    if (change->keyring) return open ? ~0ull : rules_of_place(which, change, type);
+    if (change->keyring) return *open ? ~0ull : rules_of_place(which, change, type, open);
     /* keyring_alloc() too, of a keyring in no keyring, whose own name is looked at later. */
     if (change->operation == KS_OP_INSTANTIATE || is_watched(OF_KEY(change, serial))) return ~0ull;
     return filters[which & 1].any_keyring;
@@ -323,10 +355,10 @@ static __always_inline struct verdict judge(const struct change *change, union t
      * times. */
     const struct key_type *kernel_type = OF_KEY(change, index_key.type);
     __u64 asked = 0, holders = 0, allowed;
-    const _Bool open = is_place_open(change);
+    __u64 open = is_place_open(change);
 
     if (generation) {
-        allowed = rules_that_may_care(generation, change, kernel_type, open);
+        allowed = rules_that_may_care(generation, change, kernel_type, &open);
         asked = allowed & filter->operations[change->operation];
         if (ks_changes_holders(change->operation)) holders = allowed & filter->holders;
         if (!(asked | holders) &&
@@ -352,9 +384,7 @@ static __always_inline struct verdict judge(const struct change *change, union t
         allowed &= filter->any_keyring |
                    (is_keyring(type) ? RULES_OF(generation, change, key, key_trusted) : 0);
     asked &= allowed;
-    if (asked) /* Where the place is open, userspace decides. */
-        verdict.wanted =
-            open ? WANT_RECORD | wants_of_all(filter, asked) : wants_of_first(generation, asked);
+    if (asked) verdict.wanted = wants_of(generation, asked, open);
     if (!verdict.wanted && (holders & allowed)) verdict.wanted = WANT_RECORD;
     if (is_asymmetric(type) && !(verdict.wanted & WANT_PAYLOAD) && may_be_linked(change, filter))
         verdict.wanted |=

@@ -72,6 +72,14 @@ const Rule* decide(const Policy& policy, const Subject& subject) {
     return nullptr;
 }
 
+bool names_keyring(const Policy& policy, std::string_view keyring, std::uint32_t owner) {
+    return std::ranges::any_of(policy.rules, [&](const Rule& rule) {
+        const ks_id_range range = owners(rule, keyring);
+        return std::ranges::find(rule.keyrings, keyring) != rule.keyrings.end() &&
+               (owner == kNoId || (range.low <= owner && owner <= range.high));
+    });
+}
+
 bool wants_payload(const Rule& rule, std::string_view key_type) {
     if (rule.payload == Payload::kNone) return false;
     return contains(kPublicKeyTypes, key_type) ||

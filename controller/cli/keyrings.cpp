@@ -104,12 +104,33 @@ std::vector<const policy::Rule*> rules_of(const policy::Policy& policy, std::str
     return rules;
 }
 
+/// The same, and those that measure what happens in the keyrings above it, in which a search goes
+/// on in this one.
+std::vector<const policy::Rule*> rules_for(const View& view, KeyId keyring) {
+    constexpr int kSearchDepth = 6;  // KEYRING_SEARCH_MAX_DEPTH of security/keys/keyring.c
+    std::vector<const policy::Rule*> rules;
+    std::set<KeyId> seen{keyring};
+    std::vector<KeyId> level{keyring};
+    for (int depth = 0; depth < kSearchDepth && !level.empty(); ++depth) {
+        std::vector<KeyId> above;
+        for (const KeyId id : level) {
+            const auto own = rules_of(view.policy, view.model.key(id).description);
+            rules.insert(rules.end(), own.begin(), own.end());
+            for (const keyrings::LinkId link : view.model.holders(id))
+                if (const KeyId holder = view.model.link(link).keyring; seen.insert(holder).second)
+                    above.push_back(holder);
+        }
+        level = std::move(above);
+    }
+    return rules;
+}
+
 std::vector<KeyId> watched_keyrings(const View& view, const std::string& only) {
     std::vector<KeyId> watched;
     for (const KeyId id : view.model.keyrings()) {
         const Key& keyring = view.model.key(id);
         if (!only.empty() ? keyring.description == only || std::to_string(keyring.serial) == only
-                          : !rules_of(view.policy, keyring.description).empty())
+                          : !rules_for(view, id).empty())
             watched.push_back(id);
     }
     std::ranges::sort(watched, {}, [&](KeyId id) {
@@ -329,10 +350,9 @@ void print_tree(const json& view) {
 
 /// The types whose keys the list tells of in this keyring; empty: all. Nothing: the policy does not
 /// ask for all that changes what it holds, so there is nothing to compare.
-std::optional<std::vector<std::string>> told_types(const policy::Policy& policy,
-                                                   std::string_view keyring) {
+std::optional<std::vector<std::string>> told_types(const std::vector<const policy::Rule*>& rules) {
     std::vector<std::string> types;
-    for (const policy::Rule* rule : rules_of(policy, keyring)) {
+    for (const policy::Rule* rule : rules) {
         const bool everybody =
             !rule->uid && !rule->euid && !rule->gid && !rule->egid && !rule->description;
         if (rule->operations != policy::kAllOperations || !everybody) continue;
@@ -366,7 +386,7 @@ class Comparison {
 
     void compare(KeyId id) {
         const Key& keyring = view_.model.key(id);
-        const auto types = told_types(view_.policy, keyring.description);
+        const auto types = told_types(rules_for(view_, id));
         if (!types) {
             note(keyring, "the policy does not ask for op=all here: not compared");
             return;

@@ -168,6 +168,43 @@ TEST(KeyTable, AKeyringThatIsGoneHeldWhatVanished) {
     EXPECT_EQ(table.keyring_name(kOther.serial), nullptr);
 }
 
+events::KeyringName keyring_key(std::int32_t serial) {
+    return {serial, "key " + std::to_string(serial)};
+}
+
+TEST(KeyTable, KnowsTheKeyringsAboveOne) {
+    events::KeyTable table(1000);
+    table.take(in_keyring(KS_OP_LINK, 20, kIma, "keyring"));
+    table.take(in_keyring(KS_OP_LINK, 21, keyring_key(20), "keyring"));
+    table.take(in_keyring(KS_OP_LINK, 21, kOther, "keyring"));
+    EXPECT_EQ(names(table.above(21)), "key 20 other .ima ");
+    EXPECT_EQ(names(table.above(1)), "");
+    EXPECT_EQ(names(table.above(99)), "");
+    // The kernel refuses a cycle; of records in another order than the operations one can be made.
+    table.take(in_keyring(KS_OP_LINK, 20, keyring_key(21), "keyring"));
+    EXPECT_EQ(names(table.above(21)), "key 20 other .ima ");
+    table.take(in_keyring(KS_OP_UNLINK, 20, kIma, "keyring"));
+    EXPECT_EQ(names(table.above(21)), "key 20 other ");
+    for (int serial = 31; serial < 40; ++serial)
+        table.take(in_keyring(KS_OP_LINK, serial, keyring_key(serial - 1), "keyring"));
+    EXPECT_EQ(table.above(39).size(), 5u) << "a search looks into six keyrings";
+}
+
+TEST(AffectedKeyrings, WhatHappensInAKeyringConcernsThoseAboveIt) {
+    events::KeyTable table(1000);
+    table.take(in_keyring(KS_OP_LINK, 20, kIma, "keyring"));
+    table.take(in_keyring(KS_OP_LINK, 21, keyring_key(20), "keyring"));
+    EXPECT_EQ(
+        judged(events::affected_keyrings(in_keyring(KS_OP_CREATE, 10, keyring_key(21)), table)),
+        "key 21@21+ key 20@21+ .ima@21+ ");
+    table.take(in_keyring(KS_OP_CREATE, 10, keyring_key(21)));
+    EXPECT_EQ(judged(events::affected_keyrings(in_keyring(KS_OP_REVOKE, 10, {}), table)),
+              "key 21@21 key 20@21 .ima@21 ");
+    events::KeyEvent move = in_keyring(KS_OP_MOVE, 10, kOther);
+    move.from = keyring_key(20);
+    EXPECT_EQ(judged(events::affected_keyrings(move, table)), "other@2+ key 20@2 .ima@2 ");
+}
+
 TEST(AffectedKeyrings, AnOperationOnTheKeyItselfConcernsAllWhoHoldIt) {
     events::KeyTable table(1000);
     table.take(in_keyring(KS_OP_CREATE, 10, kIma));

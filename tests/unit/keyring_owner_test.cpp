@@ -90,6 +90,29 @@ TEST(KeyringOwner, AKeyringThatIsMadeOrGivenAwayHasItsOwnersId) {
     EXPECT_EQ(table.owner(1), UINT32_MAX);
 }
 
+TEST(KeyringOwner, AKeyringThatNoRuleNamesIsJudgedByThoseAboveIt) {
+    const auto link = [](std::int32_t serial, const std::string& name, std::uint32_t owner) {
+        events::KeyEvent event = keyring_of(KS_OP_LINK, serial, name, owner);
+        event.keyring = kRoots;
+        event.keyring_uid = kRoot;
+        return event;
+    };
+    const events::KeyringName inner{20, "inner"};
+    events::KeyTable table(0);
+    const events::KeyEvent enters = event_of(KS_OP_CREATE, 10, inner, kUser);
+    EXPECT_EQ(measured(kRule, enters, table), 0u);
+    table.take(link(20, "inner", kUser));
+    EXPECT_EQ(measured(kRule, enters, table), 1u);
+    EXPECT_EQ(measured("dont_measure func=KEY_CHECK keyrings=inner keyring_uid=*\n" + kRule, enters,
+                       table),
+              0u);
+    EXPECT_EQ(measured("dont_measure func=KEY_CHECK keyrings=inner\n" + kRule, enters, table), 1u)
+        << "a rule about root's keyrings, and this is a user's";
+    // A user's namesake of the keyring that holds it.
+    table.take(link(2, "_ima", kUser));
+    EXPECT_EQ(measured(kRule, event_of(KS_OP_CREATE, 10, kUsers, kUser), table), 1u);
+}
+
 TEST(KeyringOwner, AUsersNamesakeHidesNothing) {
     const std::string rules =
         "dont_measure func=KEY_CHECK keyrings=_ima\n"

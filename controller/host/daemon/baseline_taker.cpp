@@ -29,6 +29,24 @@ Result<bool> add_keyring(capture::Capture& programs, const events::KeyringName& 
     return true;
 }
 
+/// Adds these keyrings, every keyring in them, and so on. `seen`: all that were looked for.
+Result<void> add_with_nested(capture::Capture& programs, std::deque<events::KeyringName> open,
+                             std::set<std::int32_t>& seen, events::Baseline& baseline,
+                             capture::Batch& meanwhile) {
+    for (; !open.empty(); open.pop_front()) {
+        const events::KeyringName keyring = open.front();
+        if (!seen.insert(keyring.serial).second) continue;
+        const std::size_t before = baseline.keys.size();
+        const auto is_there = add_keyring(programs, keyring, baseline, meanwhile);
+        if (!is_there) return std::unexpected(is_there.error());
+        for (std::size_t i = before; i < baseline.keys.size(); ++i)
+            if (const events::KeyEvent& key = baseline.keys[i];
+                key.key_type == "keyring" && key.keyring.serial != 0)
+                open.push_back({key.key_serial, key.description});
+    }
+    return {};
+}
+
 }  // namespace
 
 bool is_watched(const policy::Policy& policy, const std::string& keyring) {
@@ -54,17 +72,8 @@ Result<events::Baseline> take_baseline(capture::Capture& programs, const policy:
     for (const auto& [serial, name] : known)
         if (is_watched(policy, name)) open.push_back({serial, name});
     std::set<std::int32_t> seen;
-    for (; !open.empty(); open.pop_front()) {
-        const events::KeyringName keyring = open.front();
-        if (!seen.insert(keyring.serial).second) continue;
-        const std::size_t before = baseline.keys.size();
-        const auto is_there = add_keyring(programs, keyring, baseline, meanwhile);
-        if (!is_there) return std::unexpected(is_there.error());
-        for (std::size_t i = before; i < baseline.keys.size(); ++i)
-            if (const events::KeyEvent& key = baseline.keys[i];
-                key.key_type == "keyring" && key.keyring.serial != 0)
-                open.push_back({key.key_serial, key.description});
-    }
+    if (auto done = add_with_nested(programs, std::move(open), seen, baseline, meanwhile); !done)
+        return std::unexpected(done.error());
     std::set<std::int32_t> there;
     for (const events::KeyringName& keyring : baseline.keyrings) there.insert(keyring.serial);
     for (const auto& [serial, name] : known) {
@@ -81,14 +90,23 @@ Result<events::Baseline> take_baseline(capture::Capture& programs, const policy:
 
 Result<events::Baseline> take_baseline_of(capture::Capture& programs,
                                           const std::vector<events::KeyringName>& keyrings,
-                                          const policy::Policy& policy, std::string_view reason,
-                                          capture::Batch& meanwhile) {
+                                          std::string_view reason, capture::Batch& meanwhile) {
     events::Baseline baseline = empty_baseline(reason);
-    for (const events::KeyringName& keyring : keyrings) {
-        if (!is_watched(policy, keyring.name)) continue;
+    for (const events::KeyringName& keyring : keyrings)
         if (const auto done = add_keyring(programs, keyring, baseline, meanwhile); !done)
             return std::unexpected(done.error());
-    }
+    return baseline;
+}
+
+Result<events::Baseline> take_baseline_below(capture::Capture& programs,
+                                             const std::vector<events::KeyringName>& keyrings,
+                                             std::string_view reason, capture::Batch& meanwhile) {
+    events::Baseline baseline = empty_baseline(reason);
+    std::set<std::int32_t> seen;
+    if (auto done = add_with_nested(programs, {keyrings.begin(), keyrings.end()}, seen, baseline,
+                                    meanwhile);
+        !done)
+        return std::unexpected(done.error());
     return baseline;
 }
 

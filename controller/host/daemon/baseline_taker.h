@@ -24,10 +24,14 @@ Result<events::Baseline> take_baseline(capture::Capture& programs, const policy:
                                        std::string_view reason, const KnownKeyrings::Names& known,
                                        capture::Batch& meanwhile);
 
-/// Returns the same of these keyrings alone, as far as they are watched and still exist.
+/// Returns the same of these keyrings alone, as far as they still exist.
 Result<events::Baseline> take_baseline_of(capture::Capture& programs,
                                           const std::vector<events::KeyringName>& keyrings,
-                                          const policy::Policy& policy, std::string_view reason,
-                                          capture::Batch& meanwhile);
+                                          std::string_view reason, capture::Batch& meanwhile);
+
+/// Returns the same of these and of every keyring in them, and so on.
+Result<events::Baseline> take_baseline_below(capture::Capture& programs,
+                                             const std::vector<events::KeyringName>& keyrings,
+                                             std::string_view reason, capture::Batch& meanwhile);
 
 }  // namespace keyscribe::daemon

@@ -70,6 +70,7 @@ void CaptureLoop::forward(capture::Batch batch) {
     for (const events::KeyEvent& event : batch.events) {
         order_.add(event);
         known_.add(event);
+        if (policy_) nested_.add(event, policy_->policy);
         unidentified_.add(event, Clock::now());
     }
     const std::size_t captured = batch.events.size();
@@ -97,6 +98,7 @@ void CaptureLoop::watch(std::shared_ptr<const settings::LoadedPolicy> policy) {
 
 void CaptureLoop::looked_at(const events::Baseline& baseline) {
     known_.add(baseline);
+    if (policy_) nested_.add(baseline, policy_->policy);
     unidentified_.add(baseline, Clock::now());
 }
 
@@ -119,7 +121,7 @@ std::optional<CaptureLoop::Clock::time_point> CaptureLoop::refresh_due() const {
         const auto quiet = last_event_ + kQuietAfterLoss;
         return std::max(next_refresh_, std::min(quiet, unseen_since_ + kLongestFlood));
     }
-    if (order_.has_doubts()) return next_refresh_;
+    if (order_.has_doubts() || nested_.are_unasked()) return next_refresh_;
     const auto due = unidentified_.due();
     return due ? std::optional(std::max(*due, next_refresh_)) : std::nullopt;
 }
@@ -128,25 +130,41 @@ Result<void> CaptureLoop::refresh_baseline() {
     const auto begun = Clock::now();
     const auto due = refresh_due();
     if (!due || begun < *due) return {};
-    const std::string_view reason = unseen_               ? *unseen_
-                                    : order_.has_doubts() ? "order"
-                                                          : "unidentified";
+    const std::string_view reason = unseen_                 ? *unseen_
+                                    : order_.has_doubts()   ? "order"
+                                    : nested_.are_unasked() ? "nested"
+                                                            : "unidentified";
     auto done = push_refresh(reason);
     const auto ended = Clock::now();
     next_refresh_ =
         ended + std::max<Clock::duration>(kBetweenRefreshes, (ended - begun) * kRefreshShare);
     return done;
 }
+/// Those of the keyrings that the list tells of.
+std::vector<events::KeyringName> CaptureLoop::told_of(
+    std::vector<events::KeyringName> keyrings) const {
+    std::erase_if(keyrings, [&](const events::KeyringName& keyring) {
+        return !is_watched(policy_->policy, keyring.name) && !nested_.contains(keyring.serial);
+    });
+    return keyrings;
+}
+
+Result<events::Baseline> CaptureLoop::take_refresh(std::string_view reason,
+                                                   capture::Batch& meanwhile) {
+    if (unseen_)
+        return take_baseline(programs_, policy_->policy, reason, known_.names(), meanwhile);
+    if (reason == "nested")
+        return take_baseline_below(programs_, nested_.unasked(), reason, meanwhile);
+    return take_baseline_of(
+        programs_,
+        told_of(reason == "order" ? order_.keyrings_in_doubt() : unidentified_.keyrings()), reason,
+        meanwhile);
+}
 
 Result<void> CaptureLoop::push_refresh(std::string_view reason) {
-    const policy::Policy& policy = policy_->policy;
     capture::Batch meanwhile;
     const bool of_order = reason == "order", of_all = unseen_.has_value();
-    auto baseline =
-        of_all ? take_baseline(programs_, policy, reason, known_.names(), meanwhile)
-               : take_baseline_of(programs_,
-                                  of_order ? order_.keyrings_in_doubt() : unidentified_.keyrings(),
-                                  policy, reason, meanwhile);
+    auto baseline = take_refresh(reason, meanwhile);
     if (!baseline) {
         forward(std::move(meanwhile));
         return std::unexpected(baseline.error());
@@ -154,6 +172,15 @@ Result<void> CaptureLoop::push_refresh(std::string_view reason) {
     std::vector<events::PlaceInDoubt> doubts;
     if (of_all || of_order) {
         doubts = order_.take_doubts();
+        looked_at(*baseline);
+    } else if (reason == "nested") {
+        // Of new ones that are empty the records say enough.
+        if (!nested_.some_held_before() &&
+            std::ranges::all_of(baseline->keys, [](const events::KeyEvent& key) {
+                return key.keyring.serial == 0;
+            }))
+            baseline->keyrings.clear();
+        nested_.note_asked();
         looked_at(*baseline);
     } else {
         *baseline = unidentified_.news(std::move(*baseline), Clock::now());

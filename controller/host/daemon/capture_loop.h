@@ -13,6 +13,7 @@
 
 #include "controller/host/capture/capture.h"
 #include "controller/host/daemon/known_keyrings.h"
+#include "controller/host/daemon/nested_keyrings.h"
 #include "controller/host/daemon/order_watch.h"
 #include "controller/host/daemon/unidentified_keys.h"
 #include "controller/host/spool/spool.h"
@@ -62,9 +63,9 @@ class CaptureLoop {
 
     /// Asks the kernel what those keyrings hold of which the records do not say it: since records
     /// were lost or given up, or the kernel skipped a program: all of them; since the records'
-    /// order need not be that of the operations (order_watch.h), or a key could not be identified
-    /// (unidentified_keys.h): some. To be called when the ring is empty. The list is told of an
-    /// order only where it proves wrong.
+    /// order need not be that of the operations (order_watch.h), or a keyring came into a watched
+    /// one (nested_keyrings.h), or a key could not be identified (unidentified_keys.h): some. To be
+    /// called when the ring is empty. The list is told of an order only where it proves wrong.
     Result<void> refresh_baseline();
     /// Returns when refresh_baseline() has something to do; nothing: not before the next event.
     std::optional<Clock::time_point> refresh_due() const;
@@ -74,11 +75,14 @@ class CaptureLoop {
 
   private:
     bool needs_refresh() const {
-        return unseen_.has_value() || order_.has_doubts() || unidentified_.are_new();
+        return unseen_.has_value() || order_.has_doubts() || nested_.are_unasked() ||
+               unidentified_.are_new();
     }
     void note_unseen(std::string_view reason);
     void note_dropped();
     Result<void> push_refresh(std::string_view reason);
+    Result<events::Baseline> take_refresh(std::string_view reason, capture::Batch& meanwhile);
+    std::vector<events::KeyringName> told_of(std::vector<events::KeyringName> keyrings) const;
 
     capture::Capture programs_;
     spool::Spool& spool_;
@@ -88,6 +92,7 @@ class CaptureLoop {
     std::uint64_t dropped_ = 0;  // events that the spool had given up when it was last looked at
     OrderWatch order_;
     KnownKeyrings known_;
+    NestedKeyrings nested_;
     UnidentifiedKeys unidentified_;
     /// Why all watched keyrings are to be looked at: "loss", "missed". Nothing: they are not.
     std::optional<std::string_view> unseen_;

@@ -18,18 +18,27 @@ std::uint32_t owner_of(std::uint32_t told, std::int32_t keyring, const KeyTable&
 
 std::vector<AffectedKeyring> affected_keyrings(const KeyEvent& event, const KeyTable& table) {
     std::vector<AffectedKeyring> keyrings;
+    // `judged`: the keyring `judged_as`. A search in those above it goes on in it.
+    const auto add = [&](AffectedKeyring one, std::int32_t judged) {
+        keyrings.push_back(one);
+        for (const KeyringName& holder : table.above(judged))
+            keyrings.push_back(
+                {one.keyring, holder.name, one.brings_material, table.owner(holder.serial), true});
+    };
     const bool material = ((ks_operations_with(KS_MATERIAL) >> event.operation) & 1) != 0;
     if (event.keyring.serial != 0) {
-        keyrings.push_back({event.keyring, event.keyring.name, material,
-                            owner_of(event.keyring_uid, event.keyring.serial, table)});
+        add({event.keyring, event.keyring.name, material,
+             owner_of(event.keyring_uid, event.keyring.serial, table)},
+            event.keyring.serial);
         if (event.operation == KS_OP_MOVE)
-            keyrings.push_back({event.keyring, event.from.name, false,
-                                owner_of(event.from_uid, event.from.serial, table)});
+            add({event.keyring, event.from.name, false,
+                 owner_of(event.from_uid, event.from.serial, table)},
+                event.from.serial);
     }
     if (event.keyring.serial == 0 || changes_key(event.operation))
-        for (KeyringName& holder : table.holders(event.key_serial))
+        for (const KeyringName& holder : table.holders(event.key_serial))
             if (holder.serial != event.keyring.serial)
-                keyrings.push_back({holder, holder.name, material, table.owner(holder.serial)});
+                add({holder, holder.name, material, table.owner(holder.serial)}, holder.serial);
     const bool itself = event.keyring.serial == event.key_serial;  // cleared, restricted
     if (event.key_type == "keyring" && !itself) {
         keyrings.push_back({event.keyring.serial != 0

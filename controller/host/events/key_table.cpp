@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::string_view kKeyringType = "keyring";
 
+/// KEYRING_SEARCH_MAX_DEPTH of security/keys/keyring.c.
+constexpr int kSearchDepth = 6;
+
 bool contains_bytes(const WipedBytes& payload, const std::vector<std::uint8_t>& part) {
     return std::search(payload.begin(), payload.end(), part.begin(), part.end()) != payload.end();
 }
@@ -52,6 +55,23 @@ std::vector<KeyringName> KeyTable::holders(std::int32_t key) const {
     for (const std::int32_t serial : found->second.keyrings)
         if (const std::string* name = keyring_name(serial)) holders.push_back({serial, *name});
     return holders;
+}
+
+std::vector<KeyringName> KeyTable::above(std::int32_t keyring) const {
+    std::vector<KeyringName> found;
+    std::set<std::int32_t> seen{keyring};
+    std::vector<std::int32_t> level{keyring};
+    for (int depth = 1; depth < kSearchDepth && !level.empty(); ++depth) {
+        std::vector<std::int32_t> next;
+        for (const std::int32_t serial : level)
+            for (KeyringName& holder : holders(serial))
+                if (seen.insert(holder.serial).second) {
+                    next.push_back(holder.serial);
+                    found.push_back(std::move(holder));
+                }
+        level = std::move(next);
+    }
+    return found;
 }
 
 const std::string* KeyTable::keyring_name(std::int32_t serial) const {

@@ -27,6 +27,10 @@ class KeyTable {
     /// Returns the keyrings that hold the key.
     std::vector<KeyringName> holders(std::int32_t key) const;
 
+    /// Returns the keyrings in which a search comes to this one: those that hold it, those that
+    /// hold these, and so on, as deep as the kernel searches.
+    std::vector<KeyringName> above(std::int32_t keyring) const;
+
     /// Returns the keyring's name; nullptr where no event named it.
     const std::string* keyring_name(std::int32_t serial) const;
 

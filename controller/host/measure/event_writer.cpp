@@ -32,7 +32,12 @@ std::vector<MeasuredIn> judge_event(const events::KeyEvent& event, const policy:
                                     const events::KeyTable& table) {
     std::vector<MeasuredIn> measured;
     if (event.flags & KS_EVENT_REMEMBER) return measured;
+    bool is_named = false;  // the keyring that those above stand behind
     for (events::AffectedKeyring& affected : events::affected_keyrings(event, table)) {
+        if (!affected.is_above)
+            is_named = policy::names_keyring(policy, affected.judged_as, affected.owner);
+        else if (is_named)
+            continue;
         const auto same = [&](const MeasuredIn& other) {
             return other.affected.keyring.serial == affected.keyring.serial;
         };
