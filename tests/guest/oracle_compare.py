@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""oracle_compare.py NAME...: compares the list's keyrings of these names with the kernel's, key by key and field by
-field; on standard input what `keyscribe keyrings --json` says. Run as root, in a session that possesses the keyrings.
-Exit 1: they differ."""
+"""oracle_compare.py NAME...: compares the list's keyrings of these names, and those in them, with the kernel's, key by
+key and field by field; on standard input what `keyscribe keyrings --json` says. Run as root, in a session that possesses
+the keyrings. Exit 1: they differ."""
 
 import ctypes
 import errno
@@ -108,12 +108,29 @@ def kernels(names):
     return found
 
 
+def with_those_in_them(found):
+    """Adds the keyrings that a search in these comes to: it goes six deep (KEYRING_SEARCH_MAX_DEPTH)."""
+    level = set(found)
+    for _ in range(5):
+        inside = set()
+        for ring in level:
+            held = members(ring)
+            inside |= held - found.keys() if isinstance(held, set) else set()
+        level = set()
+        for serial in inside:
+            said = describe(serial)
+            if isinstance(said, dict) and said["type"] == "keyring":
+                found[serial] = said["description"]
+                level.add(serial)
+    return found
+
+
 def main():
     names = set(sys.argv[1:])
-    told = [ring for ring in json.load(sys.stdin)["keyrings"] if ring["name"] in names]
+    told = json.load(sys.stdin)["keyrings"]
     keys = sum(compare(ring) for ring in told)
     known = {ring["serial"] for ring in told}
-    for serial, name in kernels(names).items():
+    for serial, name in with_those_in_them(kernels(names)).items():
         if serial not in known and isinstance(describe(serial), dict):
             differences.append(f"{name} ({serial}): the list does not have this keyring")
     for sentence in differences[:40]:
