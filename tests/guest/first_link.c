@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// first_link COUNT WATCHED HOME: makes COUNT keys, one after the other, in the keyring HOME, and of each, at the same
-// moment, one thread changes what it is (revokes it, ...) while another links it into the keyring WATCHED. A key's
-// description says what was done to it. Prints how many stand in WATCHED.
+// first_link COUNT WATCHED HOME: makes COUNT keys, one after the other, in the keyring HOME; one thread changes what the
+// key is (revokes it, ...), and in the midst of that another links it into the keyring WATCHED. A key's description says
+// what was done to it. Prints how many stand in WATCHED.
+//
+// Both threads have one CPU. The one that links sleeps for a time that sweeps over the other's call, and then takes the
+// CPU wherever the kernel lets it: where that call locks the key, at the latest.
+#define _GNU_SOURCE
 #include <keyutils.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static key_serial_t watched, key;
 static long count, linked;
@@ -25,25 +30,27 @@ static long change(long i)
     }
 }
 
-static void await(long *number, long value)
-{
-    while (__atomic_load_n(number, __ATOMIC_ACQUIRE) < value) sched_yield();
-}
-
 static void *changer(void *unused)
 {
     for (long i = 0; i < count; i++) {
-        await(&begun, i + 1);
-        // Sooner and later, so that every moment of the other call is met.
-        for (volatile long wait = i / 5 % 40 * 25; wait > 0; wait--) continue;
+        while (__atomic_load_n(&begun, __ATOMIC_ACQUIRE) <= i) continue;
         if (change(i)) perror(changes[i % 5]);
         __atomic_store_n(&done, i + 1, __ATOMIC_RELEASE);
     }
     return unused;
 }
 
+static void sleep_for(long nanoseconds)
+{
+    const struct timespec time = {.tv_nsec = nanoseconds};
+
+    nanosleep(&time, NULL);
+}
+
 int main(int argc, char **argv)
 {
+    const struct sched_param first = {.sched_priority = 1};
+    cpu_set_t one;
     pthread_t thread;
     key_serial_t home;
 
@@ -54,7 +61,12 @@ int main(int argc, char **argv)
     count = strtol(argv[1], NULL, 0);
     watched = (key_serial_t)strtol(argv[2], NULL, 0);
     home = (key_serial_t)strtol(argv[3], NULL, 0);
+    CPU_ZERO(&one);
+    CPU_SET(0, &one);
+    if (sched_setaffinity(0, sizeof(one), &one)) perror("sched_setaffinity");
     if (pthread_create(&thread, NULL, changer, NULL)) return 1;
+    if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &first))
+        fprintf(stderr, "no real-time priority\n");
     for (long i = 0; i < count; i++) {
         char description[64];
 
@@ -65,8 +77,9 @@ int main(int argc, char **argv)
             return 1;
         }
         __atomic_store_n(&begun, i + 1, __ATOMIC_RELEASE);
+        sleep_for(i / 5 % 100 * 500);
         linked += keyctl_link(key, watched) == 0; // where the other was first it may be refused
-        await(&done, i + 1);
+        while (__atomic_load_n(&done, __ATOMIC_ACQUIRE) <= i) sleep_for(50000);
         keyctl_unlink(key, home);
     }
     pthread_join(thread, NULL);
