@@ -72,7 +72,7 @@ const Rule* decide(const Policy& policy, const Subject& subject) {
     return nullptr;
 }
 
-bool names_keyring(const Policy& policy, std::string_view keyring, std::uint32_t owner) {
+bool any_rule_names(const Policy& policy, std::string_view keyring, std::uint32_t owner) {
     return std::ranges::any_of(policy.rules, [&](const Rule& rule) {
         const ks_id_range range = owners(rule, keyring);
         return std::ranges::find(rule.keyrings, keyring) != rule.keyrings.end() &&

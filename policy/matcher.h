@@ -48,7 +48,7 @@ const Rule* decide(const Policy& policy, const Subject& subject);
 
 /// Whether a rule, of whichever action, is about a keyring of this name and owner (kNoId: not
 /// known).
-bool names_keyring(const Policy& policy, std::string_view keyring, std::uint32_t owner);
+bool any_rule_names(const Policy& policy, std::string_view keyring, std::uint32_t owner);
 
 /// Whether the rule asks for the payload of keys of this type: it does not say payload=none, and
 /// the type is public or named in it. The kernel may have sent a secret payload for the sake of a

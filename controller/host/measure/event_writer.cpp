@@ -35,7 +35,7 @@ std::vector<MeasuredIn> judge_event(const events::KeyEvent& event, const policy:
     bool is_named = false;  // the keyring that those above stand behind
     for (events::AffectedKeyring& affected : events::affected_keyrings(event, table)) {
         if (!affected.is_above)
-            is_named = policy::names_keyring(policy, affected.judged_as, affected.owner);
+            is_named = policy::any_rule_names(policy, affected.judged_as, affected.owner);
         else if (is_named)
             continue;
         const auto same = [&](const MeasuredIn& other) {
