@@ -28,15 +28,21 @@ bool measures(const policy::Policy& policy, const std::string& keyring) {
 
 }  // namespace
 
-std::vector<std::string> unmeasured_keyrings(std::string_view keys, const policy::Policy& policy) {
+std::vector<std::string> kernels_keyrings(std::string_view keys) {
     std::vector<std::string> found;
     std::istringstream lines{std::string(keys)};
     for (std::string line; std::getline(lines, line);) {
         const std::string name = kernels_keyring(line);
-        if (!name.empty() && !measures(policy, name) &&
-            std::ranges::find(found, name) == found.end())
-            found.push_back(name);
+        if (!name.empty() && std::ranges::find(found, name) == found.end()) found.push_back(name);
     }
+    return found;
+}
+
+std::vector<std::string> unmeasured_keyrings(const std::vector<std::string>& keyrings,
+                                             const policy::Policy& policy) {
+    std::vector<std::string> found;
+    std::ranges::copy_if(keyrings, std::back_inserter(found),
+                         [&](const std::string& name) { return !measures(policy, name); });
     return found;
 }
 

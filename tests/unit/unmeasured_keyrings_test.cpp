@@ -23,13 +23,16 @@ policy::Policy policy_of(const std::string& text) {
 
 TEST(UnmeasuredKeyrings, ThoseOfTheKernelThatNoRuleNames) {
     using Names = std::vector<std::string>;
-    EXPECT_EQ(unmeasured_keyrings(kKeys, policy_of("measure func=KEY_CHECK keyrings=.machine\n")),
+    EXPECT_EQ(kernels_keyrings(kKeys), (Names{".machine", ".dm-verity"}));
+    EXPECT_EQ(unmeasured_keyrings(kernels_keyrings(kKeys),
+                                  policy_of("measure func=KEY_CHECK keyrings=.machine\n")),
               (Names{".dm-verity"}));
-    EXPECT_EQ(
-        unmeasured_keyrings(kKeys, policy_of("dont_measure func=KEY_CHECK keyrings=.dm-verity\n"
-                                             "measure func=KEY_CHECK keyrings=.machine\n")),
-        (Names{".dm-verity"}));
-    EXPECT_EQ(unmeasured_keyrings(kKeys, policy_of("measure func=KEY_CHECK\n")), Names());
+    EXPECT_EQ(unmeasured_keyrings(kernels_keyrings(kKeys),
+                                  policy_of("dont_measure func=KEY_CHECK keyrings=.dm-verity\n"
+                                            "measure func=KEY_CHECK keyrings=.machine\n")),
+              (Names{".dm-verity"}));
+    EXPECT_EQ(unmeasured_keyrings(kernels_keyrings(kKeys), policy_of("measure func=KEY_CHECK\n")),
+              Names());
 }
 
 }  // namespace unmeasured_keyrings_test
