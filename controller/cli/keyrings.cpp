@@ -25,6 +25,7 @@
 #include "controller/keyrings/keyring_model.h"
 #include "controller/keyrings/signers.h"
 #include "controller/list/json_text.h"
+#include "controller/list/policy_parts.h"
 #include "controller/list/unfold.h"
 
 namespace keyscribe::cli {
@@ -66,14 +67,16 @@ Result<void> read_list(const std::string& path, View& view) {
 Result<void> feed_list(std::uint64_t at, View& view) {
     Result<void> outcome;
     bool done = false;
+    list::PolicyParts parts;
     const auto fed =
         list::for_each_record(Bytes(view.list), [&](const list::LogicalRecord& source) {
             if (done || !outcome) return;
-            const auto record = list::parse_record(source.name, source.buf);
+            auto record = list::parse_record(source.name, source.buf);
             if (!record) {
                 outcome = std::unexpected(record.error());
                 return;
             }
+            parts.complete(*record);
             if (const auto* event = std::get_if<list::Event>(&*record)) {
                 done = event->sequence > at;
                 if (done) return;

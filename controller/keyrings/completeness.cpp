@@ -24,8 +24,9 @@ bool has_rule(std::string_view text) {
     return false;
 }
 
-/// Whether the daemon measures anything by this policy. A record without files whose digest is
-/// not that of no files hides its rules: it counts as one that has some, as a malformed one does.
+/// Whether the daemon measures anything by this policy, which is whole. A record without files
+/// whose digest is not that of no files hides its rules: it counts as one that has some, as a
+/// malformed one does.
 bool has_rules(const Result<list::Record>& record) {
     const auto* policy = record ? std::get_if<list::Policy>(&*record) : nullptr;
     if (policy == nullptr) return true;
@@ -48,16 +49,21 @@ void Completeness::record(const list::LogicalRecord& record) {
             tell("a key of a baseline that was not begun", record.entry);
     } else if (kind == "start" || kind == "restart") {
         open_.reset();
+        parts_ = {};
         due_ = Due{std::string(kind), record.entry};
     } else if (kind == "loss" || kind == "missed" || kind == "drop") {
         if (watches_ && !due_) due_ = Due{std::string(kind), record.entry};
     } else if (kind == "policy") {
         open_.reset();
-        watches_ = has_rules(list::parse_record(record.name, record.buf));
+        auto policy = list::parse_record(record.name, record.buf);
+        if (policy) parts_.complete(*policy);
+        watches_ = has_rules(policy);
         if (watches_)
             due_ = Due{"policy", record.entry};
         else
             due_.reset();
+    } else if (kind == "policy-part") {
+        if (auto part = list::parse_record(record.name, record.buf)) parts_.complete(*part);
     } else if (kind == "baseline-begin") {
         begin(record);
     } else if (kind == "baseline-end") {
@@ -66,9 +72,16 @@ void Completeness::record(const list::LogicalRecord& record) {
 }
 
 void Completeness::begin(const list::LogicalRecord& record) {
-    if (open_) tell("a baseline that begins before the one before it has ended", record.entry);
     const auto parsed = list::parse_record(record.name, record.buf);
     const auto* told = parsed ? std::get_if<list::BaselineBegin>(&*parsed) : nullptr;
+    if (told != nullptr && told->more) {
+        if (open_)
+            open_->keyrings += told->keyrings.size();
+        else
+            tell("more keyrings of a baseline that was not begun", record.entry);
+        return;
+    }
+    if (open_) tell("a baseline that begins before the one before it has ended", record.entry);
     // "order" is of those keyrings alone that several tasks changed at once.
     constexpr std::string_view kOfAll[] = {"start", "restart", "policy", "loss", "missed"};
     open_ = Open{.entry = record.entry};

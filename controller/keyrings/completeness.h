@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "controller/list/policy_parts.h"
 #include "controller/list/unfold.h"
 
 namespace keyscribe::keyrings {
@@ -48,6 +49,7 @@ class Completeness {
     Tell tell_;
     std::optional<Due> due_;
     bool watches_ = false;  // the policy in force has rules
+    list::PolicyParts parts_;
     std::optional<Open> open_;
 };
 

@@ -366,10 +366,12 @@ void KeyringModel::mark(Key& key, const list::Event& event, Place place) {
 // The baseline.
 
 void KeyringModel::begin_baseline(const list::BaselineBegin& begin, Place place) {
-    for (const KeyId keyring : std::exchange(baseline_, {})) keys_[keyring].baselined = false;
-    removed_.clear();
-    now_ = baseline_time_ = begin.time;
-    baseline_place_ = place;
+    if (!begin.more) {
+        for (const KeyId keyring : std::exchange(baseline_, {})) keys_[keyring].baselined = false;
+        removed_.clear();
+        now_ = baseline_time_ = begin.time;
+        baseline_place_ = place;
+    }
     for (const std::int32_t serial : begin.gone)
         if (const KeyId keyring = find(serial);
             keyring != kNone && keys_[keyring].is_keyring() && keys_[keyring].time <= begin.time)

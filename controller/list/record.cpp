@@ -167,15 +167,21 @@ void read(Members& members, Start& start) {
     if (start.again) members.must("entries", start.entries);
 }
 
-void read(Members& members, Policy& policy) {
-    members.must_digest("digest", policy.digest);
-    members.must("generation", policy.generation);
+void read(Members& members, std::vector<PolicyFile>& files) {
     members.must_maps("files", [&](Members& file) {
-        PolicyFile& one = policy.files.emplace_back();
+        PolicyFile& one = files.emplace_back();
         file.must("name", one.name);
         file.must("text", one.text);
     });
 }
+
+void read(Members& members, Policy& policy) {
+    members.must_digest("digest", policy.digest);
+    members.must("generation", policy.generation);
+    read(members, policy.files);
+}
+
+void read(Members& members, PolicyPart& part) { read(members, part.files); }
 
 void read(Members& members, KeyFacts& key) {
     members.must("time", key.time);
@@ -251,6 +257,7 @@ void read(Members& members, Event& event) {
 
 void read(Members& members, BaselineBegin& begin) {
     members.must("time", begin.time);
+    members.may("more", begin.more);
     members.may_text("reason", begin.reason);
     members.must_maps("keyrings", [&](Members& inner) {
         KeyringName& keyring = begin.keyrings.emplace_back();
@@ -344,6 +351,7 @@ Record blank(std::string_view kind) {
     if (kind == "baseline") return Baseline{};
     if (kind == "start" || kind == "restart") return Start{.again = kind == "restart"};
     if (kind == "policy") return Policy{};
+    if (kind == "policy-part") return PolicyPart{};
     if (kind == "baseline-begin") return BaselineBegin{};
     if (kind == "baseline-end") return BaselineEnd{};
     if (kind == "loss") return Loss{};

@@ -137,8 +137,14 @@ struct Policy {
     std::vector<PolicyFile> files;
 };
 
+/// What the policy record behind it has no room for: files, or pieces of one (policy_parts.h).
+struct PolicyPart {
+    std::vector<PolicyFile> files;
+};
+
 struct BaselineBegin {
     std::uint64_t time = 0;
+    bool more = false;        ///< goes on with the lists of the one before it
     std::string_view reason;  ///< "start", "restart", "policy", "order", "loss", "missed", ...
     std::vector<KeyringName> keyrings;
     std::vector<std::int32_t> gone;  ///< keyrings that the list has and the kernel has no more
@@ -192,8 +198,8 @@ struct Unknown {
 };
 
 using Record =
-    std::variant<Payload, Start, Policy, Event, BaselineBegin, Baseline, BaselineEnd, Loss, Missed,
-                 Drop, Foreign, Tampered, TpmChange, Detached, Canary, Unknown>;
+    std::variant<Payload, Start, Policy, PolicyPart, Event, BaselineBegin, Baseline, BaselineEnd,
+                 Loss, Missed, Drop, Foreign, Tampered, TpmChange, Detached, Canary, Unknown>;
 
 /// The record that an entry, or a member of a batch, is. All of it are views into `name` and `buf`.
 /// Members that are not known are passed over.

@@ -20,6 +20,16 @@ std::string ima_event_name(std::string_view name);
 /// `name` has no NUL. The result may hold a secret payload, so it is wiped.
 WipedBytes encode_ima_buf(std::string_view name, Bytes buf);
 
+/// evmctl 1.5 stops at an entry with more template data, and verifies nothing then
+/// (MAX_TEMPLATE_SIZE in its evmctl.c). No record is longer; a key's payload alone may be.
+inline constexpr std::size_t kMaxOwnTemplateData = 4096;
+
+/// How much encode_ima_buf() gives for a name and a buf of these sizes.
+constexpr std::size_t ima_buf_size(std::size_t name, std::size_t buf) {
+    constexpr std::size_t kLength = 4, kDigest = sizeof("sha256:") + 32, kNul = 1;
+    return 3 * kLength + kDigest + name + kNul + buf;
+}
+
 /// The template data of ima-ng (d-ng|n-ng), for boot_aggregate.
 WipedBytes encode_ima_ng(Algorithm algorithm, Bytes digest, std::string_view name);
 

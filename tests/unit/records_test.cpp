@@ -110,7 +110,9 @@ TEST(Records, Policy) {
         }
     EXPECT_EQ(to_hex(records::policy_digest(files)), sha256_by_openssl(input));
 
-    const records::Record record = records::policy_record(files, 3);
+    const auto written = records::policy_records(files, 3);
+    ASSERT_EQ(written.size(), 1u);
+    const records::Record& record = written[0];
     EXPECT_EQ(record.name, "keyscribe:policy");
     EXPECT_EQ(decoded(record),
               (json{{"digest", list::cbor_bytes(records::policy_digest(files))},
@@ -283,7 +285,8 @@ TEST(Records, WhoDidIt) {
 }
 
 TEST(Records, Baseline) {
-    const records::Record begin = records::baseline_begin_record(5, "start", {{1, "a"}, {2, "b"}});
+    const records::Record begin =
+        records::baseline_begin_records(5, "start", {{1, "a"}, {2, "b"}})[0];
     EXPECT_EQ(begin.name, "keyscribe:baseline-begin");
     EXPECT_EQ(decoded(begin),
               (json{{"time", 5},

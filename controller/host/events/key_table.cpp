@@ -8,6 +8,7 @@
 #include <set>
 
 #include "controller/base/network_keys.h"
+#include "controller/base/recorded_name.h"
 
 namespace keyscribe::events {
 namespace {
@@ -26,7 +27,7 @@ bool contains_bytes(const WipedBytes& payload, const std::vector<std::uint8_t>& 
 std::size_t key_index(std::string_view type, std::string_view description, std::int32_t serial) {
     std::string both(type);
     both += '\0';
-    both += description;
+    both += recorded_name(description);  // as the list has it, from which the table is restored
     if (base::differs_by_network(type)) both += '\0' + std::to_string(serial);
     return std::hash<std::string>()(both);
 }

@@ -37,8 +37,9 @@ events::Baseline contradicted_part(const events::Baseline& baseline,
 void write_baseline(const events::Baseline& baseline, std::string_view reason,
                     const std::optional<events::Difference>& difference,
                     const std::function<void(const records::Record&)>& add) {
-    add(records::baseline_begin_record(baseline.boot_time_ns, reason, baseline.keyrings,
-                                       baseline.gone));
+    for (const records::Record& record : records::baseline_begin_records(
+             baseline.boot_time_ns, reason, baseline.keyrings, baseline.gone))
+        add(record);
     for (const events::KeyEvent& key : baseline.keys) add(records::baseline_record(key));
     add(records::baseline_end_record(baseline.boot_time_ns, baseline.keyrings.size(),
                                      baseline.keys.size(), difference));

@@ -51,6 +51,19 @@ WipedBytes encode(std::span<const NamedBuf> records) {
     return cbor;
 }
 
+constexpr std::string_view kBatchName = "keyscribe:batch";
+/// The map, its one member's name, and the array's head for up to 65,535 records.
+constexpr std::size_t kAroundEntries = 1 + sizeof("entries") + 3;
+
+std::size_t head_size(std::size_t argument) {
+    return argument < 24 ? 1 : argument <= 0xff ? 2 : argument <= 0xffff ? 3 : 5;
+}
+
+std::size_t member_size(const NamedBuf& record) {
+    return 1 + head_size(record.name.size()) + record.name.size() + head_size(record.buf.size()) +
+           record.buf.size();
+}
+
 NewEntry single(const NamedBuf& record) {
     return {record.pcr, "ima-buf", list::encode_ima_buf(record.name, record.buf)};
 }
@@ -66,20 +79,20 @@ std::vector<NewEntry> single_entries(const std::vector<NamedBuf>& records) {
 std::vector<NewEntry> batch_entries(const std::vector<NamedBuf>& records) {
     std::vector<NewEntry> entries;
     for (std::span rest(records); !rest.empty();) {
-        std::size_t bytes = 0;
+        std::size_t bytes = kAroundEntries;
         const auto end = std::ranges::find_if(rest, [&](const NamedBuf& record) {
-            bytes += record.name.size() + record.buf.size();
+            bytes += member_size(record);
             return &record != &rest.front() &&
-                   (record.pcr != rest.front().pcr || bytes > kMaxBatchBytes);
+                   (record.pcr != rest.front().pcr ||
+                    list::ima_buf_size(kBatchName.size(), bytes) > list::kMaxOwnTemplateData);
         });
         const auto together = rest.first(static_cast<std::size_t>(end - rest.begin()));
         rest = rest.subspan(together.size());
         if (together.size() == 1)
             entries.push_back(single(together.front()));
         else
-            entries.push_back(
-                {together.front().pcr, "ima-buf",
-                 list::encode_ima_buf(list::record_name(list::kBatch), encode(together))});
+            entries.push_back({together.front().pcr, "ima-buf",
+                               list::encode_ima_buf(kBatchName, encode(together))});
     }
     return entries;
 }

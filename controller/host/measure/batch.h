@@ -21,11 +21,9 @@ struct NamedBuf {
 /// Each as an ima-buf entry of its own.
 std::vector<NewEntry> single_entries(const std::vector<NamedBuf>& records);
 
-/// Names and bufs in one batch; a single record may have more. Far below what readers take
-/// (list_reader.h): a baseline of many keys is many batches.
-inline constexpr std::size_t kMaxBatchBytes = 4u << 20;
-
-/// In the same order; neighbours that go into the same PCR share a keyscribe:batch entry.
+/// In the same order; neighbours that go into the same PCR share a keyscribe:batch entry, as many
+/// as list::kMaxOwnTemplateData has room for. What is longer by itself, a key's payload, stands
+/// alone.
 std::vector<NewEntry> batch_entries(const std::vector<NamedBuf>& records);
 
 }  // namespace keyscribe::measure

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "controller/base/recorded_name.h"
 #include "controller/host/records/records.h"
 #include "controller/list/record.h"
 #include "controller/list/template_data.h"
@@ -58,8 +59,10 @@ std::vector<NamedBuf> write_event(const events::KeyEvent& event, const MeasuredI
     const WipedBytes* payload = !asked_for ? nullptr
                                 : is_whole ? &event.payload
                                            : table.material(event);
-    const bool could_pass_for_a_record = list::record_kind(affected.keyring.name).has_value();
-    const records::Proof proof{.whole_payload = payload != nullptr && !could_pass_for_a_record &&
+    // The plain entry's name has to be the record's, and must not be one of a record.
+    const std::string& ring = affected.keyring.name;
+    const bool can_be_plain = !list::record_kind(ring) && ring.size() <= kMaxRecordedName;
+    const records::Proof proof{.whole_payload = payload != nullptr && can_be_plain &&
                                                 rule->payload == policy::Payload::kFull,
                                .payload = payload,
                                .wanted = asked_for && event.key_type == "asymmetric"};

@@ -79,7 +79,7 @@ class Recorder {
     void collect(const Record& record);
     Step commit();
     Step append(std::span<const NewEntry> entries);
-    Step append(unsigned pcr, const Record& record);
+    Step append(unsigned pcr, const std::vector<Record>& records);
     void settle();
     void degrade(const std::string& why);
 
@@ -139,7 +139,7 @@ Step Recorder::record_foreign() {
     while (backend_.is_open() && !unexplained_.empty()) {
         const unsigned pcr = *unexplained_.begin();
         const Record record = records::foreign_record(pcr, backend_.log().values(pcr));
-        if (append(pcr, record) == Step::kRetry) return Step::kRetry;
+        if (append(pcr, {record}) == Step::kRetry) return Step::kRetry;
         unexplained_.erase(pcr);
     }
     return backend_.is_open() ? Step::kDone : Step::kRetry;
@@ -148,7 +148,7 @@ Step Recorder::record_foreign() {
 Step Recorder::record_findings() {
     if (!introduced_) return Step::kDone;
     while (backend_.is_open() && !findings_.empty()) {
-        if (append(config_.tpm.pcr, findings_.front()) == Step::kRetry) return Step::kRetry;
+        if (append(config_.tpm.pcr, {findings_.front()}) == Step::kRetry) return Step::kRetry;
         findings_.erase(findings_.begin());
     }
     return backend_.is_open() ? Step::kDone : Step::kRetry;
@@ -166,8 +166,11 @@ Step Recorder::append(std::span<const NewEntry> entries) {
     return Step::kDone;
 }
 
-Step Recorder::append(unsigned pcr, const Record& record) {
-    return append(single_entries({{pcr, record.name, {record.buf.begin(), record.buf.end()}}}));
+Step Recorder::append(unsigned pcr, const std::vector<Record>& records) {
+    std::vector<NamedBuf> named;
+    for (const Record& record : records)
+        named.push_back({pcr, record.name, {record.buf.begin(), record.buf.end()}});
+    return append(single_entries(named));
 }
 
 void Recorder::collect(const Record& record) {
@@ -202,7 +205,7 @@ Step Recorder::begin_list(bool policy_has_rules) {
     // An interrupted beginning (boot_aggregate without a start) goes on as one.
     const Record start =
         records::start_record(identity_, backend_.tpm_state(), entries > 1 ? entries : 0);
-    if (append(config_.tpm.pcr, start) == Step::kRetry) return Step::kRetry;
+    if (append(config_.tpm.pcr, {start}) == Step::kRetry) return Step::kRetry;
     introduced_ = true;
     restarted_ = entries > 1;
     return backend_.is_open() ? Step::kDone : Step::kRetry;
@@ -226,7 +229,7 @@ Step Recorder::process_policy(const spool::PolicyChange& change) {
         return Step::kRetry;
     token_ = spool_.taken();
     if (introduced_ &&
-        append(config_.tpm.pcr, records::policy_record(change.loaded->files, change.generation)) ==
+        append(config_.tpm.pcr, records::policy_records(change.loaded->files, change.generation)) ==
             Step::kRetry)
         return Step::kRetry;
     policy_ = change.loaded;

@@ -3,7 +3,11 @@
 
 #include <sys/syscall.h>
 
+#include <algorithm>
+
+#include "controller/base/recorded_name.h"
 #include "controller/list/cbor.h"
+#include "controller/list/template_data.h"
 
 namespace keyscribe::records {
 namespace {
@@ -15,6 +19,37 @@ Record make(std::string_view kind, const json& fields) {
 }
 
 json bytes(std::string_view text) { return list::cbor_bytes(as_bytes(text)); }
+json name_bytes(std::string_view name) { return bytes(recorded_name(name)); }
+
+bool fits(const Record& record) {
+    return list::ima_buf_size(record.name.size(), record.buf.size()) <= list::kMaxOwnTemplateData;
+}
+
+/// What the members of an array may have in one record: its name, digests and numbers take less
+/// than 200 bytes.
+constexpr std::size_t kRoomForArray = list::kMaxOwnTemplateData - 200;
+
+/// Hands out members of an array, some at a time, so that each record with them fits.
+class Portions {
+  public:
+    /// `size`: of the member's encoding, at most.
+    void add(json member, std::size_t size) {
+        if (size > room_) start();
+        room_ -= std::min(size, room_);
+        portions_.back().push_back(std::move(member));
+    }
+    /// What the last portion has room for yet.
+    std::size_t room() const { return room_; }
+    void start() {
+        portions_.push_back(json::array());
+        room_ = kRoomForArray;
+    }
+    std::vector<json>& portions() { return portions_; }
+
+  private:
+    std::vector<json> portions_{json::array()};
+    std::size_t room_ = kRoomForArray;
+};
 
 std::string withheld_reason(const events::KeyEvent& event) {
     if (event.flags & KS_EVENT_SECRET) return "secret";
@@ -31,8 +66,8 @@ bool expires(const events::KeyEvent& event) {
 
 json key_fields(const events::KeyEvent& event, const events::KeyringName& keyring) {
     json fields = {{"time", event.boot_time_ns},    {"key", event.key_serial},
-                   {"type", bytes(event.key_type)}, {"description", bytes(event.description)},
-                   {"keyring", keyring.serial},     {"keyring_name", bytes(keyring.name)},
+                   {"type", bytes(event.key_type)}, {"description", name_bytes(event.description)},
+                   {"keyring", keyring.serial},     {"keyring_name", name_bytes(keyring.name)},
                    {"uid", event.key_uid},          {"gid", event.key_gid},
                    {"perm", event.key_perm}};
     if (keyring.serial != 0 && keyring.serial == event.keyring.serial &&
@@ -102,6 +137,32 @@ json actor_fields(const events::Actor& actor) {
     return fields;
 }
 
+/// With names and a public key of the largest kind there can be too little room for the paths of
+/// who did it: they are cut as names are. Where that is not enough, what is told elsewhere, too,
+/// goes: the names of the key for signatures, then one path after the other.
+Record fitted(std::string_view kind, json fields) {
+    Record record = make(kind, fields);
+    json none;
+    const auto found = fields.find("actor");
+    json& actor = found == fields.end() ? none : *found;
+    constexpr const char* kPaths[] = {"cgroup", "exe_now", "exe"};
+    for (const char* path : kPaths)
+        if (!fits(record) && actor.contains(path)) {
+            actor[path] = name_bytes(as_text(actor[path].get_binary()));
+            record = make(kind, fields);
+        }
+    if (!fits(record)) {
+        fields.erase("ids");
+        record = make(kind, fields);
+    }
+    for (const char* path : kPaths)
+        if (!fits(record) && actor.contains(path)) {
+            actor.erase(path);
+            record = make(kind, fields);
+        }
+    return record;
+}
+
 }  // namespace
 
 std::string kind_of(const events::Actor& actor) {
@@ -138,13 +199,30 @@ Record start_record(const DaemonIdentity& identity, const TpmState& tpm,
     return make("restart", fields);
 }
 
-Record policy_record(const std::vector<PolicyFile>& files, std::uint32_t generation) {
-    json list = json::array();
-    for (const PolicyFile& file : files)
-        list.push_back({{"name", bytes(file.name)}, {"text", bytes(file.text)}});
-    return make("policy", {{"digest", list::cbor_bytes(policy_digest(files))},
-                           {"generation", generation},
-                           {"files", list}});
+std::vector<Record> policy_records(const std::vector<PolicyFile>& files, std::uint32_t generation) {
+    constexpr std::size_t kAround = 20;   // a file's map, the members' names, the lengths
+    constexpr std::size_t kLeast = 1024;  // not worth a piece of a file
+    Portions portions;
+    for (const PolicyFile& file : files) {
+        std::string_view rest = file.text;
+        const std::size_t around = kAround + file.name.size();
+        if (around + std::min(rest.size(), kLeast) > portions.room()) portions.start();
+        do {
+            if (around >= portions.room()) portions.start();
+            const std::string_view piece = rest.substr(0, portions.room() - around);
+            portions.add({{"name", bytes(file.name)}, {"text", bytes(piece)}},
+                         around + piece.size());
+            rest.remove_prefix(piece.size());
+        } while (!rest.empty());
+    }
+    std::vector<Record> records;
+    for (json& portion : portions.portions())
+        if (&portion != &portions.portions().back())
+            records.push_back(make("policy-part", {{"files", std::move(portion)}}));
+    records.push_back(make("policy", {{"digest", list::cbor_bytes(policy_digest(files))},
+                                      {"generation", generation},
+                                      {"files", std::move(portions.portions().back())}}));
+    return records;
 }
 
 Record event_record(const events::KeyEvent& event, std::string_view operation,
@@ -161,7 +239,7 @@ Record event_record(const events::KeyEvent& event, std::string_view operation,
         fields["withheld"] = withheld_reason(event);
     if (event.operation == KS_OP_MOVE) {
         fields["from"] = event.from.serial;
-        fields["from_name"] = bytes(event.from.name);
+        fields["from_name"] = name_bytes(event.from.name);
     }
     // Of a key that no watched keyring held until now nothing else says so. That one is made at
     // last (under construction no longer) the record of that says, and that one was rejected, its
@@ -170,27 +248,48 @@ Record event_record(const events::KeyEvent& event, std::string_view operation,
         event.operation != KS_OP_REJECT)
         add_state(fields, event, ~static_cast<std::uint32_t>(KS_KEY_UNINSTANTIATED));
     if (event.operation == KS_OP_REJECT) fields["error"] = event.argument;
-    if (event.operation == KS_OP_RESTRICT) fields["restriction"] = bytes(event.restriction);
+    if (event.operation == KS_OP_RESTRICT) fields["restriction"] = name_bytes(event.restriction);
     if (with_actor) fields["actor"] = actor_fields(event.actor);
-    return make(operation, fields);
+    return fitted(operation, std::move(fields));
 }
 
-Record baseline_begin_record(std::uint64_t boot_time_ns, std::string_view reason,
-                             const std::vector<events::KeyringName>& keyrings,
-                             const std::vector<std::int32_t>& gone) {
-    json list = json::array();
-    for (const events::KeyringName& keyring : keyrings)
-        list.push_back({{"serial", keyring.serial}, {"name", bytes(keyring.name)}});
-    json fields = {{"time", boot_time_ns}, {"reason", reason}, {"keyrings", list}};
-    if (!gone.empty()) fields["gone"] = gone;
-    return make("baseline-begin", fields);
+std::vector<Record> baseline_begin_records(std::uint64_t boot_time_ns, std::string_view reason,
+                                           const std::vector<events::KeyringName>& keyrings,
+                                           const std::vector<std::int32_t>& gone) {
+    constexpr std::size_t kAround = 24;  // a keyring's map, the members' names, the serial
+    constexpr std::size_t kSerial = 5;
+    Portions named, ended;
+    for (const events::KeyringName& keyring : keyrings) {
+        const std::string name = recorded_name(keyring.name);
+        named.add({{"serial", keyring.serial}, {"name", bytes(name)}}, kAround + name.size());
+    }
+    for (const std::int32_t serial : gone) ended.add(serial, kSerial);
+    std::vector<Record> records;
+    const auto add = [&](json with, json without) {
+        json fields = {{"time", boot_time_ns}, {"reason", reason}, {"keyrings", std::move(with)}};
+        if (!without.empty()) fields["gone"] = std::move(without);
+        if (!records.empty()) fields["more"] = true;
+        records.push_back(make("baseline-begin", fields));
+    };
+    // One record has both where there is room: mostly there are few of either.
+    const bool together = named.portions().size() == 1 && ended.portions().size() == 1 &&
+                          kRoomForArray - ended.room() <= named.room();
+    if (together) {
+        add(named.portions()[0], ended.portions()[0]);
+        return records;
+    }
+    // First those that are gone: a serial can be given again.
+    for (json& portion : ended.portions())
+        if (!portion.empty()) add(json::array(), std::move(portion));
+    for (json& portion : named.portions()) add(std::move(portion), json::array());
+    return records;
 }
 
 Record baseline_record(const events::KeyEvent& event) {
     json fields = key_fields(event, event.keyring);
     add_state(fields, event, UINT32_MAX);
     if (event.public_key) add_public_key(fields, *event.public_key);
-    return make("baseline", fields);
+    return fitted("baseline", std::move(fields));
 }
 
 Record baseline_end_record(std::uint64_t boot_time_ns, std::uint64_t keyrings, std::uint64_t keys,

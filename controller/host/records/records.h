@@ -51,8 +51,9 @@ Digest policy_digest(const std::vector<PolicyFile>& files);
 Record start_record(const DaemonIdentity& identity, const TpmState& tpm,
                     std::uint64_t entries_before);
 
-/// keyscribe:policy: from here on events are judged by this policy.
-Record policy_record(const std::vector<PolicyFile>& files, std::uint32_t generation);
+/// keyscribe:policy: from here on events are judged by this policy. Before it stand
+/// keyscribe:policy-part records with what it has no room for (list::kMaxOwnTemplateData).
+std::vector<Record> policy_records(const std::vector<PolicyFile>& files, std::uint32_t generation);
 
 /// "process", "kernel thread", or "module loading": a task inside of init_module(2) or
 /// finit_module(2), which may load keys for the module.
@@ -71,10 +72,11 @@ Record event_record(const events::KeyEvent& event, std::string_view operation,
                     const events::KeyringName& keyring, const Proof& proof, bool with_actor);
 
 /// keyscribe:baseline-begin. `reason`: "start", "restart", "policy", "order" or
-/// "loss" or "missed". `gone`: keyrings that the list has and the kernel has no more.
-Record baseline_begin_record(std::uint64_t boot_time_ns, std::string_view reason,
-                             const std::vector<events::KeyringName>& keyrings,
-                             const std::vector<std::int32_t>& gone = {});
+/// "loss" or "missed". `gone`: keyrings that the list has and the kernel has no more. Several
+/// records, each with some of the keyrings, where one has no room for all.
+std::vector<Record> baseline_begin_records(std::uint64_t boot_time_ns, std::string_view reason,
+                                           const std::vector<events::KeyringName>& keyrings,
+                                           const std::vector<std::int32_t>& gone = {});
 
 /// keyscribe:baseline: a key as it stands in `event.keyring`.
 Record baseline_record(const events::KeyEvent& event);

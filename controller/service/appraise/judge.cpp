@@ -56,6 +56,7 @@ void Judge::record(const list::LogicalRecord& source, const std::optional<Sha256
         keys_.changed(*model_, nullptr, number_);
         return;
     }
+    parts_.complete(*parsed);
     if (auto* payload = std::get_if<list::Payload>(&*parsed)) {
         payload->digest = digest ? *digest : sha256(payload->bytes);
         if (keys_.is_beyond_bounds(*payload->digest))

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "controller/keyrings/keyring_model.h"
+#include "controller/list/policy_parts.h"
 #include "controller/list/template_format.h"
 #include "controller/service/appraise/key_judge.h"
 
@@ -70,6 +71,7 @@ class Judge {
     void say(const list::Canary& canary);
     void say(const list::Unknown& unknown);
     void say(const list::Payload&) {}
+    void say(const list::PolicyPart&) {}
     void say(const list::Event&) {}
     void say(const list::Baseline&) {}
 
@@ -77,6 +79,7 @@ class Judge {
     Findings& findings_;
     std::shared_ptr<keyrings::KeyringModel> model_;
     KeyJudge keys_;
+    list::PolicyParts parts_;
     HostClaims claims_;
     Bytes nonce_;
     bool canary_seen_ = false;

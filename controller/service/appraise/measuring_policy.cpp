@@ -9,9 +9,12 @@
 namespace keyscribe::appraise {
 void MeasuringPolicies::record(const list::LogicalRecord& record) {
     const auto kind = list::record_kind(record.name);
-    if (kind != "policy" && kind != "baseline-begin") return;
-    const auto parsed = list::parse_record(record.name, record.buf);
+    if (kind != "policy" && kind != "policy-part" && kind != "baseline-begin" && kind != "start" &&
+        kind != "restart")
+        return;
+    auto parsed = list::parse_record(record.name, record.buf);
     if (!parsed) return;  // the judge tells it
+    parts_.complete(*parsed);
     if (const auto* policy = std::get_if<list::Policy>(&*parsed)) in_force(record.entry, *policy);
     if (const auto* begin = std::get_if<list::BaselineBegin>(&*parsed)) baseline(*begin);
 }

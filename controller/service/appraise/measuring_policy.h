@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controller/list/policy_parts.h"
 #include "controller/list/record.h"
 #include "controller/list/unfold.h"
 #include "controller/service/appraise/finding.h"
@@ -36,6 +37,7 @@ class MeasuringPolicies {
 
     const AppraisalPolicy& policy_;
     Findings& findings_;
+    list::PolicyParts parts_;
     std::uint64_t last_ = 0;  // entry of the last policy
     bool seen_ = false;
     std::size_t read_ = 0;                   // policies whose rules were read

@@ -89,6 +89,11 @@ struct Words {
         if (policy.files.size() > kNamed) html.add(", and more");
         return html;
     }
+    Html operator()(const list::PolicyPart& part) const {
+        Html html = words("part of the policy that follows");
+        for (const list::PolicyFile& file : part.files) html.add(", {}", name(file.name));
+        return html;
+    }
     Html operator()(const list::Loss& loss) const {
         return words(grouped(loss.count) + " key events were lost");
     }
