@@ -136,7 +136,7 @@ std::vector<std::uint8_t> JsonReader::base64() {
 
 void JsonReader::finish() {
     skip_blanks();
-    if (!rest_.empty()) refuse("something behind the evidence");
+    if (!rest_.empty()) refuse("something behind its end");
 }
 
 }  // namespace keyscribe::evidence

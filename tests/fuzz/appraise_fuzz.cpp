@@ -83,7 +83,7 @@ void judge(Bytes list, unsigned pcr) {
     if (all.reached || all.bytes > list.size()) std::abort();
     const evidence::Evidence nothing;
     const FirmwareCheck firmware(nothing, basis.policy, findings);
-    judge.finish(FirmwareKeys(firmware, basis.policy, findings));
+    judge.finish(FirmwareKeys(firmware, basis.policy, nullptr, findings));
     ImaJudge ima(basis.policy, judge.keys(), basis.blocked_files, pass, findings);
     pass.quoted = all.values;
     pass.threads = 2;

@@ -5,79 +5,17 @@
 
 #include <functional>
 
-#include "controller/base/mapped_file.h"
-#include "controller/service/appraise/appraise.h"
 #include "controller/service/appraise/key_source.h"
 #include "controller/service/firmware/event_log.h"
-#include "support.h"
+#include "guest_evidence.h"
 #include "tests/support/setting.h"
 
 namespace keyscribe::appraise {
 namespace firmware_appraise_test {
 
-const std::string kFolder = std::string(FIXTURES) + "/firmware/";
-constexpr std::int64_t kThen = 1795950000;  // 28 November 2026
+using testing::Guest;
 
-MappedFile file(const std::string& name) {
-    auto read = MappedFile::open(kFolder + name);
-    if (!read) throw std::runtime_error(to_string(read.error()));
-    return std::move(*read);
-}
-
-/// A guest's evidence together with its firmware's log; a test changes what it likes.
-struct Guest {
-    MappedFile bytes, log;
-    std::vector<MappedFile> mok;
-    evidence::Document document;
-    AttestationKey key;
-    std::vector<std::uint8_t> nonce;
-    Basis basis;
-    std::vector<std::uint8_t> state;
-
-    explicit Guest(const std::string& name, bool with_mok = false)
-        : bytes(file(name + "/evidence.bin")),
-          log(file(name + "/binary_bios_measurements")),
-          document(evidence::decode(bytes.bytes()).value()),
-          key(AttestationKey::from_pem(testing::read_file(kFolder + name + "/ak.pem"), "ak.pem")
-                  .value()) {
-        std::string text = name == "kexec-6.12" ? "00112233445566778899aabbccddeeff"
-                                                : testing::read_file(kFolder + name + "/nonce");
-        while (text.ends_with('\n')) text.pop_back();
-        nonce = from_hex(text).value();
-        if (std::filesystem::exists(kFolder + name + "/references"))
-            basis.references = ReferenceValues::load(kFolder + name + "/references").value();
-        auto& firmware = document.evidence.firmware.emplace();
-        firmware.log = log.bytes();
-        if (!with_mok) return;
-        for (const char* variable : {"/MokListRT", "/MokListXRT", "/MokListTrustedRT"})
-            mok.push_back(file(name + variable));
-        firmware.mok_list = mok[0].bytes();
-        firmware.mok_list_x = mok[1].bytes();
-        firmware.mok_list_trusted = mok[2].bytes();
-    }
-    evidence::Firmware& firmware() { return *document.evidence.firmware; }
-    Appraisal run() {
-        return appraise(
-            document.evidence,
-            {.evidence = {}, .nonce = nonce, .keys = {&key, 1}, .now = kThen, .state = state},
-            basis);
-    }
-    /// Every code once, notes in brackets; but for the note that Microsoft's certificates of 2011,
-    /// which are in db, have expired.
-    std::string codes() {
-        const Appraisal appraisal = run();
-        std::string text;
-        for (const Finding& finding : appraisal.findings) {
-            const bool note = finding.weight == Weight::kNote;
-            if (note && finding.code == "key-expired") continue;
-            const std::string one =
-                note ? '[' + std::string(finding.code) + ']' : std::string(finding.code);
-            if ((' ' + text + ' ').find(' ' + one + ' ') != std::string::npos) continue;
-            text += (text.empty() ? "" : " ") + one;
-        }
-        return text;
-    }
-};
+MappedFile file(const std::string& name) { return testing::firmware_fixture(name); }
 
 /// How many keys of the keyring have that source.
 std::map<KeySource, int> sources(const Appraisal& appraisal, std::string_view ring) {

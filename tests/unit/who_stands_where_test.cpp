@@ -516,7 +516,7 @@ TEST(WhoStandsWhere, EverybodyAgreesOnRandomLists) {
         }
         const evidence::Evidence nothing;
         const appraise::FirmwareCheck firmware(nothing, policy, findings);
-        judge.finish(appraise::FirmwareKeys(firmware, policy, findings));
+        judge.finish(appraise::FirmwareKeys(firmware, policy, nullptr, findings));
         // What the judge takes for standing and of use.
         std::multiset<std::pair<std::string, std::int32_t>> standing, expected;
         for (const appraise::Presence& presence : judge.keys().presences())

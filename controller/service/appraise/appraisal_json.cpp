@@ -57,6 +57,7 @@ std::string to_json(const Appraisal& appraisal, std::string_view file) {
         {"boot_id", appraisal.boot_id},
         {"kernel", appraisal.kernel},
         {"software", appraisal.software},
+        {"kernel_image", appraisal.kernel_image},
         {"policy_digest", appraisal.policy_digest},
         {"entries", appraisal.entries},
         {"entries_beyond", appraisal.entries_beyond},

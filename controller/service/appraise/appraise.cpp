@@ -4,8 +4,10 @@
 #include <algorithm>
 
 #include "controller/list/record.h"
+#include "controller/service/appraise/booted_kernel.h"
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/firmware_check.h"
+#include "controller/service/appraise/firmware_variables.h"
 #include "controller/service/appraise/ima_check.h"
 #include "controller/service/appraise/judge.h"
 #include "controller/service/appraise/list_pass.h"
@@ -43,7 +45,12 @@ class Appraiser {
         result_.kernel = evidence_.kernel;
         result_.software = evidence_.software;
         if (quotes_.run(result_) && check_state() && check_list()) {
-            const FirmwareKeys firmware_keys(*firmware_, basis_.policy, content_);
+            check_variables(*firmware_, basis_.policy, content_);
+            const KernelImage* kernel =
+                find_running_kernel(*firmware_, basis_.references.kernel_images(), basis_.policy,
+                                    judge_.claims().begins_elsewhere, content_);
+            if (kernel != nullptr) result_.kernel_image = kernel->name;
+            const FirmwareKeys firmware_keys(*firmware_, basis_.policy, kernel, content_);
             judge_.finish(firmware_keys);
             wholeness_.finish(*result_.claims, quotes_.quoted(), !evidence_.ak.empty());
             const BootAggregate aggregate(evidence_, basis_.policy, *firmware_, content_);

@@ -74,6 +74,7 @@ struct Appraisal {
 
     // What follows is told for people; where the verdict is kUnusable it may be missing.
     std::string boot_id, kernel, software;
+    std::string kernel_image;           ///< that was booted, by kernel-images.json; may be empty
     std::string policy_digest;          ///< SHA-256, hex, of the host's policy
     std::optional<QuoteClaims> claims;  ///< of the quote
     std::string key;       ///< that signed: SHA-256 of its SubjectPublicKeyInfo, in hex

@@ -53,6 +53,10 @@ inline constexpr Code kFirmwareLogReplay{"firmware-log-replay", kContraindicates
 inline constexpr Code kFirmwareEvent{"firmware-event", kContraindicates};
 inline constexpr Code kSecureBootOff{"secure-boot-off", kContraindicates};
 inline constexpr Code kKeyNotOfFirmware{"key-not-of-firmware", kContraindicates};
+inline constexpr Code kFirmwareKeyUnexpected{"firmware-key-unexpected", kContraindicates};
+inline constexpr Code kFirmwareKeyMissing{"firmware-key-missing", kContraindicates};
+inline constexpr Code kKeyNotOfKernel{"key-not-of-kernel", kContraindicates};
+inline constexpr Code kKernelUnknown{"kernel-unknown", kContraindicates};
 inline constexpr Code kRevocationMissing{"revocation-missing", kContraindicates};
 
 // What the records tell.

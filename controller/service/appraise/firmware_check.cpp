@@ -11,6 +11,8 @@ namespace {
 
 /// What a quote must be over for the log to be compared. PCR 8 and 9 are the boot loader's.
 constexpr unsigned kComparedPcrs[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14};
+/// systemd-stub's, for the sections of a UKI. No log explains it whole: phases of the boot follow.
+constexpr unsigned kStubPcr = 11;
 /// systemd's NvPCRs go on in this one, behind os-separator.
 constexpr unsigned kNvPcrs = 9;
 /// Events of the log that may explain the start of the list's PCR: systemd-stub makes one of the
@@ -33,6 +35,7 @@ FirmwareCheck::FirmwareCheck(const evidence::Evidence& evidence, const Appraisal
     : policy_(policy), findings_(findings) {
     if (read(evidence)) {
         for (const unsigned pcr : kComparedPcrs) compare(evidence, pcr);
+        compare(evidence, kStubPcr);
         tell_differences();
         read_variables(*evidence.firmware);
     }
@@ -72,7 +75,8 @@ void FirmwareCheck::compare(const evidence::Evidence& evidence, unsigned pcr) {
         if (replayed == replayed_.end()) continue;
         const Digest& plain = replayed->second[pcr];
         one.banks.push_back(bank);
-        one.plain = one.plain && value == plain;
+        one.plain = one.plain && (pcr == kStubPcr ? firmware::is_behind_phases(bank, plain, value)
+                                                  : value == plain);
         one.separated = one.separated && value == firmware::behind_os_separator(bank, plain);
     }
     if (quoted.empty()) return;
@@ -115,6 +119,16 @@ void FirmwareCheck::tell_differences() {
 bool FirmwareCheck::believes(unsigned pcr) const {
     const auto found = compared_.find(pcr);
     return found != compared_.end() && (found->second.plain || found->second.separated);
+}
+
+std::vector<Sha256> FirmwareCheck::measured(unsigned pcr) const {
+    std::vector<Sha256> digests;
+    if (!believes(pcr)) return digests;
+    const std::vector<Algorithm>& banks = compared_.at(pcr).banks;
+    if (std::ranges::find(banks, Algorithm::kSha256) == banks.end()) return digests;
+    for (const firmware::Event* event : log_->of_pcr(pcr))
+        std::ranges::copy(event->digest(Algorithm::kSha256), digests.emplace_back().begin());
+    return digests;
 }
 
 void FirmwareCheck::read_variables(const evidence::Firmware& from) {

@@ -33,6 +33,10 @@ class FirmwareCheck {
     /// PCR 14 has a second event, and nothing that the host sent is its content.
     bool lacks_mok_list_x() const { return lacks_mok_list_x_; }
 
+    /// The SHA-256 digests that the log has for this PCR, in order, where it gives the quoted
+    /// value.
+    std::vector<Sha256> measured(unsigned pcr) const;
+
     /// Values other than zeros with which this PCR may have begun when the operating system
     /// started, in the banks of `like`.
     std::vector<PcrBanks> starts(unsigned pcr, const PcrBanks& like) const;

@@ -12,7 +12,7 @@ namespace keyscribe::appraise {
 namespace {
 
 constexpr std::string_view kPlatform = ".platform", kMachine = ".machine",
-                           kBlacklist = ".blacklist";
+                           kBlacklist = ".blacklist", kBuiltIn = ".builtin_trusted_keys";
 
 using Sources = std::unordered_map<Sha256, KeySource, base::SeededHash>;
 
@@ -25,9 +25,10 @@ std::optional<KeySource> find(const Sources& sources, const Material* material) 
 }  // namespace
 
 FirmwareKeys::FirmwareKeys(const FirmwareCheck& firmware, const AppraisalPolicy& policy,
-                           Findings& findings)
+                           const KernelImage* kernel, Findings& findings)
     : policy_(policy),
       findings_(findings),
+      kernel_(kernel),
       known_(firmware.secure_boot().has_value()),
       lacks_mok_list_x_(firmware.lacks_mok_list_x()) {
     if (!known_) return;
@@ -78,7 +79,11 @@ void FirmwareKeys::take_revocations(Bytes variable, const char* name, KeySource 
 KeySource FirmwareKeys::source_of(const keyrings::Key& ring, const keyrings::Key& key,
                                   const Material* material) const {
     const std::string_view name = ring.description;
-    if (!known_ || key.is_keyring()) return KeySource::kList;
+    if (key.is_keyring()) return KeySource::kList;
+    if (name == kBuiltIn && kernel_ != nullptr && material != nullptr && material->key_digest)
+        return kernel_->keys.contains(*material->key_digest) ? KeySource::kKernelImage
+                                                             : KeySource::kNotOfKernel;
+    if (!known_) return KeySource::kList;
     std::optional<KeySource> found;
     if (name == kPlatform)
         found = find(trusted_, material);

@@ -12,6 +12,7 @@
 
 #include "controller/keyrings/keyring_model.h"
 #include "controller/service/appraise/firmware_check.h"
+#include "controller/service/appraise/kernel_images.h"
 #include "controller/service/appraise/key_source.h"
 #include "controller/service/appraise/materials.h"
 
@@ -20,12 +21,15 @@ namespace keyscribe::appraise {
 class FirmwareKeys {
   public:
     /// What is wrong with a variable goes to `findings`.
-    FirmwareKeys(const FirmwareCheck& firmware, const AppraisalPolicy& policy, Findings& findings);
+    /// `kernel`: that was booted, and runs; nullptr: it is not known.
+    FirmwareKeys(const FirmwareCheck& firmware, const AppraisalPolicy& policy,
+                 const KernelImage* kernel, Findings& findings);
 
     /// Whether a quote covers the variables: otherwise no key is explained, and none is accused.
     bool known() const { return known_; }
 
-    /// A key of .platform, .machine or .blacklist; of another keyring: KeySource::kList.
+    /// A key of .platform, .machine, .blacklist or .builtin_trusted_keys; of another keyring:
+    /// KeySource::kList.
     /// `material`: what is known of an asymmetric key, or nullptr.
     KeySource source_of(const keyrings::Key& ring, const keyrings::Key& key,
                         const Material* material) const;
@@ -39,6 +43,7 @@ class FirmwareKeys {
 
     const AppraisalPolicy& policy_;
     Findings& findings_;
+    const KernelImage* kernel_;
     bool known_ = false;
     bool lacks_mok_list_x_ = false;
     std::unordered_map<Sha256, KeySource, base::SeededHash>

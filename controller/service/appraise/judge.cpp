@@ -153,6 +153,7 @@ void Judge::say(const list::Foreign&) {
             "the PCR did not begin with zeros: what the boot loader and systemd "
             "measured into it explains its value, and the quote covers the whole list",
             in_list(number_));
+    claims_.begins_elsewhere = true;
     tell(codes::kForeignExtend,
          "somebody else extended the PCR: what stands before this entry is not covered by the "
          "quote");

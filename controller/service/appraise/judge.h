@@ -20,6 +20,8 @@ class Findings;
 struct HostClaims {
     std::string_view version, kernel, boot_id;
     bool started = false;
+    /// The PCR began with what nothing explains: after a kexec, with the former kernel's list.
+    bool begins_elsewhere = false;
     std::uint64_t restarts = 0;
     std::string_view aggregate_algorithm;  ///< of boot_aggregate
     Bytes aggregate;

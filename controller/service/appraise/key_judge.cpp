@@ -361,27 +361,6 @@ void KeyJudge::tell_missing(const KeyringModel& model) {
                           " reference values stand in no keyring, and none of them is required");
 }
 
-/// What stands in the firmware's keyrings must be the firmware's: userspace can add nothing there
-/// but revocations, which do no harm.
-void KeyJudge::find_sources(const KeyringModel& model, const FirmwareKeys& firmware) {
-    for (LinkId id = 0; id < model.links(); ++id) {
-        const Link& link = model.link(id);
-        if (link.keyring == kNone) continue;
-        const Key& ring = model.key(link.keyring);
-        const MaterialId material = material_of(link.key);
-        const Material* what = material == kNoMaterial ? nullptr : &materials_[material];
-        const Key& key = model.key(link.key);
-        verdicts_[id].source = firmware.source_of(ring, key, what);
-        if (verdicts_[id].source != KeySource::kNotOfFirmware || ring.description == ".blacklist")
-            continue;
-        add(id, codes::kKeyNotOfFirmware, policy_.firmware.allow_unexplained_keys,
-            "the key \"" + printable(key.description) + "\" in " + printable(ring.description) +
-                " is in none of the firmware's and shim's variables",
-            link.since.entry);
-    }
-    firmware.tell_missing_revocations(model, now_);
-}
-
 void KeyJudge::finish(const KeyringModel& model, const FirmwareKeys& firmware) {
     verdicts_.resize(model.links());
     if (auto parsed = parse_measuring_policy(last_policy_)) in_force_ = std::move(*parsed);

@@ -15,12 +15,14 @@ std::string by_list(const keyrings::KeyringModel& model, const keyrings::Link& l
     if (link.how == list::Operation::kBaseline)
         return is_of_image(model.key(link.keyring).description)
                    ? "kernel image (not compared with one)" + entry
-                   : "there before the recording began" + entry;
+                   : "no source known: there before the recording began" + entry;
     std::string line(list::name_of(link.how));
     if (link.actor) {
         const keyrings::Actor& actor = *link.actor;
         line += " by " + base::printable(actor.exe.empty() ? actor.comm : actor.exe, 128) +
                 ", uid " + std::to_string(actor.uid);
+    } else {
+        line += ", by whom was not measured";
     }
     return line + entry;
 }
@@ -40,6 +42,10 @@ std::string source_line(const keyrings::KeyringModel& model, keyrings::LinkId li
             return "firmware: dbx (PCR 7)";
         case KeySource::kMokX:
             return "shim: MokListXRT (PCR 14)";
+        case KeySource::kKernelImage:
+            return "kernel image that was booted (PCR 4, 9 or 11)";
+        case KeySource::kNotOfKernel:
+            return "not of the kernel image that was booted; " + by_list(model, model.link(link));
         case KeySource::kNotOfFirmware:
             return "not of the firmware; " + by_list(model, model.link(link));
         case KeySource::kList:

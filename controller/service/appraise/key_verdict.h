@@ -26,6 +26,8 @@ enum class KeySource {
     kShim,           ///< the first list of MokListRT: shim's own certificate, where it has one
     kDbx,            ///< the firmware's dbx, in PCR 7
     kMokX,           ///< MokListXRT: PCR 14
+    kKernelImage,    ///< built into the kernel that was booted, by PCR 4, 9 or 11
+    kNotOfKernel,    ///< that kernel is known, and does not have it
     kNotOfFirmware,  ///< the firmware explains this keyring's keys, and not this one
 };
 

@@ -10,6 +10,7 @@
 #include "controller/service/appraise/finding.h"
 #include "controller/service/appraise/known_names.h"
 #include "controller/service/appraise/references.h"
+#include "controller/service/firmware/guid.h"
 
 namespace keyscribe::appraise {
 namespace {
@@ -71,6 +72,22 @@ Setting digests(std::string_view name, std::vector<std::vector<std::uint8_t>>& t
                     const auto digest = sha256_of_text(text);
                     if (!digest) return false;
                     to.emplace_back(digest->begin(), digest->end());
+                }
+                return true;
+            }};
+}
+
+Setting signatures(std::string_view name, std::vector<ExpectedSignature>& to) {
+    return {name, "an array of SHA-256 digests, in hex, or of owners (GUIDs)",
+            [&to](const toml::node& node) {
+                const auto texts = names_of(node);
+                if (!texts) return false;
+                to.clear();
+                for (const std::string& text : *texts) {
+                    const ExpectedSignature one{.digest = sha256_of_text(text),
+                                                .owner = firmware::guid_of_text(text)};
+                    if (!one.digest && !one.owner) return false;
+                    to.push_back(one);
                 }
                 return true;
             }};
@@ -177,7 +194,11 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
           flag("allow_unreplayed", policy.firmware.allow_unreplayed),
           flag("allow_unknown_events", policy.firmware.allow_unknown_events),
           flag("allow_unexplained_keys", policy.firmware.allow_unexplained_keys),
-          flag("allow_missing_revocations", policy.firmware.allow_missing_revocations)}},
+          flag("allow_missing_revocations", policy.firmware.allow_missing_revocations),
+          flag("allow_keys_not_of_kernel", policy.firmware.allow_keys_not_of_kernel),
+          flag("require_known_kernel", policy.firmware.require_known_kernel),
+          signatures("pk", policy.firmware.pk), signatures("kek", policy.firmware.kek),
+          signatures("db", policy.firmware.db), signatures("dbx", policy.firmware.dbx)}},
     };
 }
 

@@ -3,7 +3,9 @@
 // folder has every setting with its default.
 #pragma once
 
+#include <array>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +27,12 @@ struct WrittenName {
     } kind;  ///< kKeyrings: with * and ?
     std::string setting, name;
     std::string where;  ///< file, line and column
+};
+
+/// An entry of PK, KEK, db or dbx: one of both.
+struct ExpectedSignature {
+    std::optional<Sha256> digest;  ///< of the certificate; dbx: or what stands there
+    std::optional<std::array<std::uint8_t, 16>> owner;  ///< SignatureOwner, as in memory
 };
 
 struct AppraisalPolicy {
@@ -78,10 +86,13 @@ struct AppraisalPolicy {
     struct {
         bool required = false;
         bool require_secure_boot = false;
-        bool allow_unreplayed = false;           ///< a log that is not believed
-        bool allow_unknown_events = false;       ///< before PCR 7's separator
-        bool allow_unexplained_keys = false;     ///< in .platform and .machine
-        bool allow_missing_revocations = false;  ///< in .blacklist
+        bool allow_unreplayed = false;                    ///< a log that is not believed
+        bool allow_unknown_events = false;                ///< before PCR 7's separator
+        bool allow_unexplained_keys = false;              ///< in .platform and .machine
+        bool allow_missing_revocations = false;           ///< in .blacklist
+        bool allow_keys_not_of_kernel = false;            ///< in .builtin_trusted_keys
+        bool require_known_kernel = false;                ///< one of kernel-images.json
+        std::vector<ExpectedSignature> pk, kek, db, dbx;  ///< empty: anything
     } firmware;
     /// In the order of the file; the defaults are not in it. None once complete() has checked them.
     std::vector<WrittenName> written;

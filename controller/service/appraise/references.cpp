@@ -11,6 +11,11 @@
 #include "controller/service/appraise/reference_files.h"
 
 namespace keyscribe::appraise {
+namespace {
+
+constexpr const char* kKernelImagesFile = "kernel-images.json";
+
+}  // namespace
 
 bool is_named(const Reference& reference, std::string_view name) {
     if (name == "*") return true;
@@ -57,6 +62,12 @@ Result<ReferenceValues> ReferenceValues::load(const std::filesystem::path& direc
                             file.path.parent_path().string(), problem->hint);
         const auto mapped = MappedFile::open(file.path);
         if (!mapped) return std::unexpected(mapped.error());
+        if (file.keyring.empty() && file.path.filename() == kKernelImagesFile) {
+            auto images = KernelImages::parse(mapped->bytes(), file.path.string());
+            if (!images) return std::unexpected(images.error());
+            values.images_ = std::move(*images);
+            continue;
+        }
         if (auto added = values.add(mapped->bytes(), file.path.string(), file.keyring); !added)
             return std::unexpected(added.error());
     }

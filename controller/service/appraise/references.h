@@ -11,6 +11,8 @@
 #include "controller/base/error.h"
 #include "controller/base/seeded_hash.h"
 #include "controller/keyrings/certificate_view.h"
+#include "controller/service/appraise/digest_hash.h"
+#include "controller/service/appraise/kernel_images.h"
 
 namespace keyscribe::appraise {
 
@@ -45,13 +47,15 @@ class ReferenceValues {
     /// of a keyring's name may stand in that keyring alone. Links are followed, also to folders;
     /// of a volume as Kubernetes mounts it the visible names count, not `..data` beside them.
     /// Error: a file that cannot be read whole, a link that leads nowhere, a folder in a folder, or
-    /// no certificate at all.
+    /// no certificate at all. A file kernel-images.json in `directory` itself is no certificate
+    /// but says which kernel has which built in.
     static Result<ReferenceValues> load(const std::filesystem::path& directory);
 
     /// Adds the certificates of one file.
     Result<void> add(Bytes content, const std::string& file, const std::string& keyring = {});
 
     const std::vector<Reference>& all() const { return all_; }
+    const KernelImages& kernel_images() const { return images_; }
     /// Indices into all(), or nothing.
     const std::vector<std::uint32_t>* by_certificate(const Sha256& digest) const;
     const std::vector<std::uint32_t>* by_public_key(const Sha256& key_digest) const;
@@ -74,6 +78,7 @@ class ReferenceValues {
     std::deque<std::vector<std::uint8_t>> storage_;
     std::vector<Reference> all_;
     Index certificates_, keys_, subjects_;
+    KernelImages images_;
 };
 
 }  // namespace keyscribe::appraise

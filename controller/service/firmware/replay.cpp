@@ -21,6 +21,26 @@ std::optional<PcrArray> replay(const EventLog& log, Algorithm bank) {
     return values;
 }
 
+namespace {
+
+/// In this order; which of them there are depends on the initrd and on how far the boot is.
+constexpr std::string_view kPhases[] = {"enter-initrd", "leave-initrd", "sysinit",
+                                        "ready",        "shutdown",     "final"};
+
+bool reaches(Algorithm bank, const Digest& from, const Digest& value, std::size_t next) {
+    if (from == value) return true;
+    for (; next < std::size(kPhases); ++next)
+        if (reaches(bank, hash(bank, from, hash(bank, as_bytes(kPhases[next]))), value, next + 1))
+            return true;
+    return false;
+}
+
+}  // namespace
+
+bool is_behind_phases(Algorithm bank, const Digest& plain, const Digest& value) {
+    return reaches(bank, plain, value, 0);
+}
+
 bool has_os_separator(unsigned pcr) { return pcr <= 7 || pcr == 9 || (pcr >= 12 && pcr <= 14); }
 
 Digest behind_os_separator(Algorithm bank, const Digest& value) {

@@ -20,4 +20,8 @@ bool has_os_separator(unsigned pcr);
 /// The PCR's value behind it.
 Digest behind_os_separator(Algorithm bank, const Digest& value);
 
+/// Whether `value` is PCR 11's, where the log gives `plain`: systemd-pcrphase extends the phases of
+/// the boot behind what systemd-stub measured (systemd-pcrphase.service(8)).
+bool is_behind_phases(Algorithm bank, const Digest& plain, const Digest& value);
+
 }  // namespace keyscribe::firmware

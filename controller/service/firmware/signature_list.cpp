@@ -77,10 +77,12 @@ Result<SignatureList> take_signature_list(Bytes& rest) {
     if (list_size < kListHeader || list_size > rest.size() || header > list_size - kListHeader ||
         size <= kGuid || (list_size - kListHeader - header) % size != 0)
         return wrong();
-    SignatureList list{type_at(rest), rest.subspan(kListHeader, header), {}};
+    SignatureList list{type_at(rest), rest.subspan(kListHeader, header), {}, {}};
     Bytes signatures = rest.first(list_size).subspan(kListHeader + header);
-    for (; !signatures.empty(); signatures = signatures.subspan(size))
+    for (; !signatures.empty(); signatures = signatures.subspan(size)) {
+        list.owners.push_back(signatures.first(kGuid));
         list.signatures.push_back(signatures.first(size).subspan(kGuid));
+    }
     rest = rest.subspan(list_size);
     return list;
 }

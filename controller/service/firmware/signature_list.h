@@ -24,6 +24,7 @@ struct SignatureList {
     const SignatureType* type = nullptr;  ///< nullptr: one that UEFI 2.10 does not name
     Bytes header;
     std::vector<Bytes> signatures;  ///< without SignatureOwner
+    std::vector<Bytes> owners;      ///< the SignatureOwner of each: a GUID (guid.h)
 };
 
 /// Whether `content` begins with a list of a type that is known.
