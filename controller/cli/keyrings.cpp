@@ -17,6 +17,7 @@
 
 #include "controller/base/printable.h"
 #include "controller/cli/commands.h"
+#include "controller/cli/key_sources.h"
 #include "controller/host/measure/journal.h"
 #include "controller/host/measure/list_writer.h"
 #include "controller/host/records/records.h"
@@ -197,7 +198,9 @@ std::string signer_of(const View& view, const Key& key, const keyrings::Certific
 }
 
 /// One key as it stands in a keyring.
-json describe(const View& view, const keyrings::Link& link, keyrings::Signers& signers) {
+json describe(const View& view, keyrings::LinkId id, keyrings::Signers& signers,
+              const KeySources& sources) {
+    const keyrings::Link& link = view.model.link(id);
     const Key& key = view.model.key(link.key);
     json fields = {{"serial", key.serial},
                    {"type", std::string(std::string_view(key.type))},
@@ -206,6 +209,7 @@ json describe(const View& view, const keyrings::Link& link, keyrings::Signers& s
                    {"gid", key.gid},
                    {"perm", fmt::format("{:08x}", key.perm)},
                    {"marks", marks_of(key, view.now)},
+                   {"source", sources.line(view.model, id, bytes_at(view, key.payload))},
                    {"since",
                     {{"entry", link.since.entry},
                      {"seq", link.sequence},
@@ -235,14 +239,14 @@ json describe(const View& view, const keyrings::Link& link, keyrings::Signers& s
     return fields;
 }
 
-json to_json(const View& view, const std::vector<KeyId>& keyrings) {
+json to_json(const View& view, const std::vector<KeyId>& keyrings, const KeySources& sources) {
     keyrings::Signers signers = signers_of(view);
     json list = json::array();
     for (const KeyId id : keyrings) {
         const Key& keyring = view.model.key(id);
         json keys = json::array();
         for (const keyrings::LinkId link : view.model.contents(id))
-            keys.push_back(describe(view, view.model.link(link), signers));
+            keys.push_back(describe(view, link, signers, sources));
         list.push_back({{"serial", keyring.serial},
                         {"name", measure::kernel_string(keyring.description)},
                         {"marks", marks_of(keyring, view.now)},
@@ -332,6 +336,7 @@ void print_key(const Paper& paper, const json& key, bool last) {
                             actor["pid"].get<std::uint32_t>(), actor["uid"].get<std::uint32_t>());
     }
     print_line(paper, line, "2");
+    print_line(paper, stem + "  from " + key["source"].get<std::string>(), "2");
 }
 
 void print_tree(const json& view) {
@@ -468,7 +473,9 @@ int keyrings(const settings::Config& config, const KeyringsOptions& options) {
         for (const KeyId id : shown) comparison.compare(id);
         return comparison.finish();
     }
-    const json all = to_json(view, shown);
+    // Another list can be of another host.
+    const json all =
+        to_json(view, shown, options.list.empty() ? KeySources::of_this_host() : KeySources());
     if (options.as_json)
         fmt::print("{}\n", list::json_text(all, 2));
     else
