@@ -10,15 +10,16 @@
 #include <vector>
 
 #include "controller/base/error.h"
-#include "controller/service/appraise/digest_hash.h"
+#include "controller/base/seeded_hash.h"
 
 namespace keyscribe::appraise {
 
 struct KernelImage {
-    std::string name;                             ///< for people
-    std::optional<Sha256> file;                   ///< of the vmlinuz, or of a UKI's section .linux
-    std::optional<Sha256> authenticode;           ///< of the PE file
-    std::unordered_set<Sha256, DigestHash> keys;  ///< SHA-256 of each subjectPublicKey's bytes
+    std::string name;                    ///< for people
+    std::optional<Sha256> file;          ///< of the vmlinuz, or of a UKI's section .linux
+    std::optional<Sha256> authenticode;  ///< of the PE file
+    std::unordered_set<Sha256, base::SeededHash>
+        keys;  ///< SHA-256 of each subjectPublicKey's bytes
 };
 
 /// Immutable once read.
@@ -33,7 +34,7 @@ class KernelImages {
     const KernelImage* by_authenticode(const Sha256& digest) const;
 
   private:
-    using Index = std::unordered_map<Sha256, std::size_t, DigestHash>;
+    using Index = std::unordered_map<Sha256, std::size_t, base::SeededHash>;
     const KernelImage* find(const Index& index, const Sha256& digest) const;
     Result<void> add(KernelImage image);
 

@@ -11,7 +11,6 @@
 #include "controller/base/error.h"
 #include "controller/base/seeded_hash.h"
 #include "controller/keyrings/certificate_view.h"
-#include "controller/service/appraise/digest_hash.h"
 #include "controller/service/appraise/kernel_images.h"
 
 namespace keyscribe::appraise {
