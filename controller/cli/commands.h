@@ -29,8 +29,9 @@ void add_detach(CLI::App& app, Context& context);
 void add_appraise(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
-void add_ak(CLI::App& app, Context& context);        ///< ak create, export, check, activate
-void add_evidence(CLI::App& app, Context& context);  ///< evidence, evidence export
+void add_references(CLI::App& app, Context& context);  ///< references from
+void add_ak(CLI::App& app, Context& context);          ///< ak create, export, check, activate
+void add_evidence(CLI::App& app, Context& context);    ///< evidence, evidence export
 
 /// Prints "keyscribe: error" and returns the exit status for it.
 inline int report(const Error& error) {
@@ -43,7 +44,7 @@ inline int report(const Error& error) {
 
 /// Runs `command` with the configuration.
 template <class Command>
-auto with_config(Context& context, Command command) {
+auto with_config(Context& context, const Command& command) {
     return [&context, command] {
         const auto config = settings::load_config(context.config_file);
         context.exit_status = config ? command(*config) : report(config.error());

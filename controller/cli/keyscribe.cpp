@@ -43,6 +43,7 @@ int run(int argc, char** argv) {
     keyscribe::cli::add_appraise(app, context);
     keyscribe::cli::add_report(app, context);
     keyscribe::cli::add_export(app, context);
+    keyscribe::cli::add_references(app, context);
     keyscribe::cli::add_ak(app, context);
     keyscribe::cli::add_evidence(app, context);
     CLI11_PARSE(app, argc, argv);

@@ -29,8 +29,9 @@ std::size_t size_of_authentication(Bytes content) {
     return kEfiTime + length;
 }
 
-/// What stands before the first list.
-std::size_t size_of_prefix(Bytes content) {
+}  // namespace
+
+std::size_t size_before_signatures(Bytes content) {
     constexpr std::size_t kAttributes = 4;
     if (const std::size_t size = size_of_authentication(content); size != 0) return size;
     if (!firmware::begins_signature_list(content) && content.size() > kAttributes &&
@@ -39,15 +40,13 @@ std::size_t size_of_prefix(Bytes content) {
     return 0;
 }
 
-}  // namespace
-
 bool is_efi_signatures(Bytes content) {
-    return size_of_prefix(content) != 0 || firmware::begins_signature_list(content);
+    return size_before_signatures(content) != 0 || firmware::begins_signature_list(content);
 }
 
 Result<EfiSignatures> read_efi_signatures(Bytes content, const std::string& file) {
     EfiSignatures found;
-    for (Bytes rest = content.subspan(size_of_prefix(content)); !rest.empty();) {
+    for (Bytes rest = content.subspan(size_before_signatures(content)); !rest.empty();) {
         const std::string where =
             file + ", at byte " + std::to_string(content.size() - rest.size());
         if (!firmware::begins_signature_list(rest))

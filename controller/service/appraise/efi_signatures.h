@@ -20,6 +20,9 @@ struct EfiSignatures {
 /// (a file of efivarfs), or an EFI_VARIABLE_AUTHENTICATION_2 (a .auth file).
 bool is_efi_signatures(Bytes content);
 
+/// How many bytes of these stand before the first list.
+std::size_t size_before_signatures(Bytes content);
+
 /// Error: sizes that do not add up, or signatures of another kind, such as digests of programs. The
 /// signature of a .auth file is not looked at: it is meant for the firmware.
 Result<EfiSignatures> read_efi_signatures(Bytes content, const std::string& file);

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/references/output.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "controller/base/base64.h"
+#include "controller/base/mapped_file.h"
+#include "controller/base/output_file.h"
+#include "controller/base/printable.h"
+#include "controller/base/utf8.h"
+#include "controller/keyrings/certificate.h"
+#include "controller/keyrings/certificate_view.h"
+#include "controller/list/json_text.h"
+
+namespace keyscribe::references {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+/// "Debian-Secure-Boot-CA-0123456789abcdef.der": of letters that every file system has.
+std::string file_name(Bytes der) {
+    constexpr std::size_t kLongestName = 60, kDigits = 16;
+    std::string name;
+    if (const auto view = keyrings::view_certificate(der)) name = keyrings::display_name(*view);
+    for (char& letter : name)
+        if (!std::isalnum(static_cast<unsigned char>(letter)) && letter != '.' && letter != '_')
+            letter = '-';
+    name = name.substr(0, kLongestName);
+    if (name.empty() || name.front() == '.' || name.front() == '-') name.insert(0, "certificate");
+    return name + '-' + to_hex(sha256(der)).substr(0, kDigits) + ".der";
+}
+
+Result<void> write_certificate(ReferenceFile& file, const fs::path& path) {
+    std::error_code code;
+    if (fs::exists(path, code)) {
+        const auto there = MappedFile::open(path);
+        if (!there) return std::unexpected(there.error());
+        file.was_there = std::ranges::equal(there->bytes(), file.certificate->der);
+        if (file.was_there) return {};
+        return fail("the file is there, with another content", path.string(),
+                    "remove it, or take another folder");
+    }
+    return write_file(path, file.certificate->der);
+}
+
+json json_of(const Signer& signer) {
+    json told = {{"digest", signer.digest}};
+    if (!signer.issuer.empty()) told["issuer"] = signer.issuer;
+    if (!signer.serial.empty()) told["serial"] = signer.serial;
+    if (!signer.key_id.empty()) told["key_id"] = to_hex(signer.key_id);
+    if (signer.certificate) told["certificate_sha256"] = to_hex(sha256(*signer.certificate));
+    return told;
+}
+
+json json_of(const KernelImage& image) {
+    json told = {{"name", image.name},
+                 {"form", image.form},
+                 {"sha256_file", to_hex(image.sha256_file)},
+                 {"certificates", json::array()}};
+    if (image.sha256_authenticode) told["sha256_authenticode"] = to_hex(*image.sha256_authenticode);
+    for (const Sha256& digest : image.certificates) told["certificates"].push_back(to_hex(digest));
+    return told;
+}
+
+json json_of_images(const Findings& findings) {
+    json images = json::array();
+    for (const KernelImage& image : findings.kernel_images) images.push_back(json_of(image));
+    return images;
+}
+
+std::string subject_of(Bytes der) {
+    const auto certificate = keyrings::parse_certificate(der);
+    return certificate ? certificate->subject : std::string("a certificate that is damaged");
+}
+
+/// The signer's certificate among all that were found.
+const FoundCertificate* certificate_of(const Signer& signer, const Findings& findings) {
+    for (const FoundCertificate& found : findings.certificates) {
+        const auto certificate = keyrings::parse_certificate(found.der);
+        if (!certificate) continue;
+        if (signer.key_id.empty()
+                ? certificate->issuer == signer.issuer && certificate->serial == signer.serial
+                : certificate->subject_key_id == signer.key_id)
+            return &found;
+    }
+    return nullptr;
+}
+
+std::string text_of(const SignedFile& file, const Findings& findings) {
+    std::string text = fmt::format("signed   {} ({}", printable(file.where), file.signature.kind);
+    if (file.signature.covers_file)
+        text += *file.signature.covers_file ? ", over this file" : ", over OTHER content";
+    text += ")\n";
+    for (const Signer& signer : file.signature.signers) {
+        if (signer.key_id.empty())
+            text += fmt::format("         by serial {} of {}\n", signer.serial,
+                                printable(signer.issuer));
+        else
+            text += fmt::format("         by key identifier {}\n", to_hex(signer.key_id));
+        if (signer.certificate)
+            text += fmt::format("         which is {}, as the signature brings it\n",
+                                printable(subject_of(*signer.certificate)));
+        else if (const FoundCertificate* found = certificate_of(signer, findings))
+            text += fmt::format("         which is {}, of {}\n", printable(subject_of(found->der)),
+                                printable(found->where));
+    }
+    return text;
+}
+
+}  // namespace
+
+Result<std::vector<ReferenceFile>> write_references(const Findings& findings,
+                                                    const fs::path& folder) {
+    std::map<std::pair<std::string, std::string>, ReferenceFile> files;
+    for (const FoundCertificate& certificate : findings.certificates)
+        for (const std::string& keyring : certificate.keyrings) {
+            const std::string name = file_name(certificate.der);
+            files.try_emplace({keyring, name}, ReferenceFile{&certificate, keyring, name, false});
+        }
+    std::vector<ReferenceFile> written;
+    for (auto& [place, file] : files) {
+        // A golden host's keyring can have any name.
+        if (file.keyring.empty() || file.keyring.find('/') != file.keyring.npos ||
+            file.keyring == "." || file.keyring == "..")
+            return fail("a keyring of that name can have no folder: " + printable(file.keyring),
+                        file.certificate->where);
+        std::error_code code;
+        fs::create_directories(folder / file.keyring, code);
+        if (code)
+            return fail("cannot make the folder: " + code.message(),
+                        (folder / file.keyring).string());
+        if (auto done = write_certificate(file, folder / file.keyring / file.name); !done)
+            return std::unexpected(done.error());
+        written.push_back(std::move(file));
+    }
+    return written;
+}
+
+std::string kernel_images_json(const Findings& findings) {
+    return list::json_text(json{{"kernel_images", json_of_images(findings)}}, 2) + '\n';
+}
+
+std::string blocked_keys(const Findings& findings) {
+    std::string text;
+    std::set<std::string> told;
+    for (const FoundCertificate& found : findings.certificates) {
+        if (std::ranges::find(found.keyrings, ".blacklist") == found.keyrings.end()) continue;
+        if (!told.insert(to_hex(sha256(found.der))).second) continue;
+        text += fmt::format("# {}: {}\n-----BEGIN CERTIFICATE-----\n", found.source,
+                            visible(subject_of(found.der), 200));
+        constexpr std::size_t kLine = 64;
+        const std::string base64 = to_base64(found.der);
+        for (std::size_t at = 0; at < base64.size(); at += kLine)
+            text += base64.substr(at, kLine) + '\n';
+        text += "-----END CERTIFICATE-----\n";
+    }
+    for (const Revocation& revocation : findings.revocations) {
+        // Of other digests than SHA-256 no key of a list is known.
+        constexpr std::size_t kSha256Text = 4 + 64;  // "tbs:HEX"
+        if (!revocation.digest.starts_with("tbs:") || revocation.digest.size() != kSha256Text ||
+            !told.insert(revocation.digest).second)
+            continue;
+        text += fmt::format("# {}\n{}\n", revocation.source, revocation.digest.substr(4));
+    }
+    return text;
+}
+
+json to_json(const Findings& findings, const std::vector<ReferenceFile>& files) {
+    json certificates = json::array(), revocations = json::array(), signed_files = json::array();
+    for (const FoundCertificate& found : findings.certificates) {
+        json told = {{"sha256", to_hex(sha256(found.der))},
+                     {"keyrings", found.keyrings},
+                     {"source", found.source},
+                     {"where", found.where}};
+        if (const auto certificate = keyrings::parse_certificate(found.der)) {
+            told["subject"] = certificate->subject;
+            told["fingerprint"] = to_hex(certificate->fingerprint);
+        }
+        for (const ReferenceFile& file : files)
+            if (file.certificate->der == found.der)
+                told["files"].push_back(file.keyring + '/' + file.name);
+        certificates.push_back(std::move(told));
+    }
+    for (const Revocation& one : findings.revocations)
+        revocations.push_back(
+            {{"digest", one.digest}, {"source", one.source}, {"where", one.where}});
+    for (const SignedFile& file : findings.signed_files) {
+        json told = {
+            {"where", file.where}, {"kind", file.signature.kind}, {"signers", json::array()}};
+        if (file.signature.covers_file) told["covers_file"] = *file.signature.covers_file;
+        for (const Signer& signer : file.signature.signers)
+            told["signers"].push_back(json_of(signer));
+        signed_files.push_back(std::move(told));
+    }
+    return {{"certificates", std::move(certificates)},
+            {"kernel_images", json_of_images(findings)},
+            {"revocations", std::move(revocations)},
+            {"signed_files", std::move(signed_files)},
+            {"notes", findings.notes}};
+}
+
+std::string to_text(const Findings& findings, const std::vector<ReferenceFile>& files) {
+    std::string text;
+    for (const KernelImage& image : findings.kernel_images)
+        text += fmt::format("kernel   {} ({}), {} built in\n", printable(image.name), image.form,
+                            image.certificates.size());
+    for (const ReferenceFile& file : files)
+        text += fmt::format("{} {}/{}\n         {}, of {}: {}\n",
+                            file.was_there ? "as it is" : "written ", printable(file.keyring),
+                            file.name, printable(subject_of(file.certificate->der)),
+                            file.certificate->source, printable(file.certificate->where));
+    for (const FoundCertificate& found : findings.certificates)
+        if (found.keyrings.empty())
+            text += fmt::format("left out {}, {}: {}\n", printable(subject_of(found.der)),
+                                found.source, printable(found.where));
+    std::map<std::string, std::pair<std::size_t, std::size_t>> revoked;
+    for (const Revocation& one : findings.revocations)
+        ++(one.digest.starts_with("tbs:") ? revoked[one.source].first : revoked[one.source].second);
+    for (const auto& [source, counts] : revoked)
+        text += fmt::format("revoked  {} certificates and {} programs by digest, of {}\n",
+                            counts.first, counts.second, source);
+    for (const SignedFile& file : findings.signed_files) text += text_of(file, findings);
+    for (const std::string& note : findings.notes)
+        text += fmt::format("note     {}\n", printable(note));
+    return text;
+}
+
+}  // namespace keyscribe::references

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/references/package.h"
+
+#include <algorithm>
+
+#include "controller/service/references/archive.h"
+#include "controller/service/references/decompress.h"
+
+namespace keyscribe::references {
+namespace {
+
+/// What may come of a package in all: Debian's linux-image has 0.6 GB, one with debug
+/// information 6.
+constexpr std::uint64_t kMostOfPackage = std::uint64_t{16} << 30;
+
+constexpr std::string_view kDeb = "!<arch>\n", kRpm = "\xed\xab\xee\xdb";
+
+bool is_tar(Bytes content) {
+    constexpr std::size_t kMagic = 257;
+    return content.size() > 512 && as_text(content.subspan(kMagic, 5)) == "ustar";
+}
+
+/// Reads the files of an archive that was opened.
+Result<void> take_files(archive* reader, const std::string& where, std::vector<PackagedFile>& to) {
+    std::vector<std::uint8_t> buffer(std::size_t{1} << 20);
+    archive_entry* entry = nullptr;
+    for (int status = archive_read_next_header(reader, &entry); status != ARCHIVE_EOF;
+         status = archive_read_next_header(reader, &entry)) {
+        if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
+            return archive_failed("a package that is damaged", where, reader);
+        if (static_cast<std::uint64_t>(archive_filter_bytes(reader, 0)) > kMostOfPackage)
+            return fail("more than 16 GiB come of the package", where);
+        const char* path = archive_entry_pathname(entry);
+        std::string name(path != nullptr ? path : "");
+        if (name.starts_with("./")) name.erase(0, 2);
+        if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != nullptr ||
+            !is_kernel_name(name))
+            continue;
+        PackagedFile file{std::move(name), {}};
+        for (;;) {
+            const la_ssize_t got = archive_read_data(reader, buffer.data(), buffer.size());
+            if (got < 0) return archive_failed("a package that is damaged", where, reader);
+            if (got == 0) break;
+            if (file.content.size() + static_cast<std::size_t>(got) > kMostImage)
+                return fail("a file that is larger than any kernel", where + ", " + file.name);
+            file.content.insert(file.content.end(), buffer.begin(), buffer.begin() + got);
+        }
+        to.push_back(std::move(file));
+    }
+    return {};
+}
+
+/// The member of an ar archive that is being read, as another archive's source.
+struct Member {
+    archive* outer = nullptr;
+    std::vector<std::uint8_t> buffer = std::vector<std::uint8_t>(std::size_t{1} << 18);
+};
+
+la_ssize_t read_member(archive* inner, void* context, const void** bytes) {
+    auto& member = *static_cast<Member*>(context);
+    *bytes = member.buffer.data();
+    const la_ssize_t got =
+        archive_read_data(member.outer, member.buffer.data(), member.buffer.size());
+    if (got < 0) archive_set_error(inner, EIO, "%s", "the package is cut short");
+    return got;
+}
+
+/// deb(5): an ar archive with debian-binary, control.tar*, data.tar*.
+Result<void> take_deb(archive* outer, const std::string& where, std::vector<PackagedFile>& to) {
+    archive_entry* entry = nullptr;
+    for (;;) {
+        const int status = archive_read_next_header(outer, &entry);
+        if (status == ARCHIVE_EOF) return fail("not a Debian package: no data.tar is in it", where);
+        if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
+            return archive_failed("a package that is damaged", where, outer);
+        const char* name = archive_entry_pathname(entry);
+        if (name != nullptr && std::string_view(name).starts_with("data.tar")) break;
+    }
+    const Archive inner(archive_read_new());
+    undo_compression(inner.get());
+    archive_read_support_format_tar(inner.get());
+    Member member{outer};
+    if (archive_read_open(inner.get(), &member, nullptr, read_member, nullptr) != ARCHIVE_OK)
+        return archive_failed("a package that is damaged", where, inner.get());
+    return take_files(inner.get(), where, to);
+}
+
+}  // namespace
+
+bool is_kernel_name(std::string_view name) {
+    const std::string_view file = name.substr(name.rfind('/') + 1);
+    return file.ends_with(".efi") ||
+           std::ranges::any_of(
+               std::initializer_list<std::string_view>{"vmlinuz", "vmlinux", "bzImage", "Image"},
+               [&](std::string_view begin) { return file.starts_with(begin); });
+}
+
+bool is_package(Bytes content) {
+    const std::string_view text = as_text(content);
+    return text.starts_with(kDeb) || text.starts_with(kRpm) || is_tar(content) ||
+           (!compression_of(content).empty() && is_tar(beginning_of(content, 1024)));
+}
+
+Result<std::vector<PackagedFile>> kernels_of_package(Bytes content, const std::string& where) {
+    const bool deb = as_text(content).starts_with(kDeb);
+    const Archive reader(archive_read_new());
+    if (deb) {
+        archive_read_support_format_ar(reader.get());
+    } else {
+        undo_compression(reader.get());
+        archive_read_support_filter_rpm(reader.get());
+        archive_read_support_format_cpio(reader.get());
+        archive_read_support_format_tar(reader.get());
+    }
+    if (archive_read_open_memory(reader.get(), content.data(), content.size()) != ARCHIVE_OK)
+        return archive_failed("a package that is damaged", where, reader.get());
+    std::vector<PackagedFile> files;
+    const auto taken =
+        deb ? take_deb(reader.get(), where, files) : take_files(reader.get(), where, files);
+    if (!taken) return std::unexpected(taken.error());
+    return files;
+}
+
+}  // namespace keyscribe::references
