@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// keyscribe references from.
+// keyscribe references from, export, import.
 #include <fmt/format.h>
 
+#include <ctime>
 #include <memory>
 
 #include "controller/base/mapped_file.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
 #include "controller/list/json_text.h"
+#include "controller/service/references/corim.h"
 #include "controller/service/references/golden_host.h"
 #include "controller/service/references/output.h"
 #include "controller/service/references/source.h"
@@ -37,7 +39,15 @@ Result<void> write_new(const std::filesystem::path& path, const std::string& tex
     return write_output(path, as_bytes(text));
 }
 
-Result<void> run(const FromOptions& options) {
+void tell(const references::Findings& findings, const std::vector<references::ReferenceFile>& files,
+          bool as_json) {
+    if (as_json)
+        fmt::print("{}\n", list::json_text(references::to_json(findings, files)));
+    else
+        fmt::print("{}", references::to_text(findings, files));
+}
+
+Result<void> run_from(const FromOptions& options) {
     references::Findings findings;
     for (const std::string& source : options.sources)
         if (auto read = references::read_source(source, findings); !read) return read;
@@ -59,10 +69,54 @@ Result<void> run(const FromOptions& options) {
                         "leave the option out, or name dbx among the sources");
         if (auto done = write_new(options.blocked_keys, blocked); !done) return done;
     }
-    if (options.as_json)
-        fmt::print("{}\n", list::json_text(references::to_json(findings, files)));
-    else
-        fmt::print("{}", references::to_text(findings, files));
+    tell(findings, files, options.as_json);
+    return {};
+}
+
+struct ExportOptions {
+    std::string folder, format;
+    std::filesystem::path output = "-";
+};
+
+Result<void> run_export(const ExportOptions& options) {
+    const auto values = appraise::ReferenceValues::load(options.folder);
+    if (!values) return std::unexpected(values.error());
+    return write_output(options.output, references::corim_of(*values));
+}
+
+struct ImportOptions {
+    std::vector<std::string> files;
+    std::string certificates;
+    std::filesystem::path folder;
+    bool as_json = false;
+};
+
+/// The certificates of a folder of reference values, for thumbprints.
+Result<std::vector<references::FoundCertificate>> known_certificates(const std::string& folder) {
+    std::vector<references::FoundCertificate> known;
+    if (folder.empty()) return known;
+    const auto values = appraise::ReferenceValues::load(folder);
+    if (!values) return std::unexpected(values.error());
+    for (const appraise::Reference& one : values->all())
+        known.push_back({{one.view.der.begin(), one.view.der.end()}, {}, {}, one.file});
+    return known;
+}
+
+Result<void> run_import(const ImportOptions& options) {
+    const auto known = known_certificates(options.certificates);
+    if (!known) return std::unexpected(known.error());
+    references::Findings findings;
+    for (const std::string& path : options.files) {
+        const auto file = MappedFile::open(path);
+        if (!file) return std::unexpected(file.error());
+        const auto corim = references::read_corim(file->bytes(), path, std::time(nullptr));
+        if (!corim) return std::unexpected(corim.error());
+        if (auto taken = references::take_corim(*corim, *known, path, findings); !taken)
+            return taken;
+    }
+    const auto files = references::write_references(findings, options.folder);
+    if (!files) return std::unexpected(files.error());
+    tell(findings, *files, options.as_json);
     return {};
 }
 
@@ -87,12 +141,38 @@ void add_references(CLI::App& app, Context& context) {
     from->add_option("--blocked-keys", options->blocked_keys,
                      "a file of the keys that are revoked, for `appraise --blocked-keys`");
     from->add_flag("--json", options->as_json, "what was found where, in JSON");
-    from->callback([&context, options] {
-        const auto done = run(*options);
+    const auto with_status = [&context](const Result<void>& done) {
         if (done) return;
         (void)report(done.error());
         context.exit_status = kRefused;
-    });
+    };
+    from->callback([with_status, options] { with_status(run_from(*options)); });
+
+    CLI::App* export_command =
+        command->add_subcommand("export", "Write a folder of them as a CoRIM (see CORIM.md)");
+    const auto exported = std::make_shared<ExportOptions>();
+    export_command->add_option("folder", exported->folder, "of reference values")
+        ->required()
+        ->check(CLI::ExistingDirectory);
+    export_command->add_option("--format", exported->format, "corim")
+        ->required()
+        ->check(CLI::IsMember({"corim"}));
+    export_command->add_option("-o,--output", exported->output, "- for the standard output")
+        ->capture_default_str();
+    export_command->callback([with_status, exported] { with_status(run_export(*exported)); });
+
+    CLI::App* import_command =
+        command->add_subcommand("import", "Take them from CoRIMs, which are not signed any more");
+    const auto imported = std::make_shared<ImportOptions>();
+    import_command->add_option("files", imported->files, "CoRIMs (tag 501)")->required();
+    import_command
+        ->add_option("-o,--output", imported->folder,
+                     "the folder for `appraise --reference-values`")
+        ->required();
+    import_command->add_option("--certificates", imported->certificates,
+                               "a folder of those that thumbprints in the CoRIMs stand for");
+    import_command->add_flag("--json", imported->as_json, "what was found where, in JSON");
+    import_command->callback([with_status, imported] { with_status(run_import(*imported)); });
 }
 
 }  // namespace keyscribe::cli

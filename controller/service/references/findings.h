@@ -13,7 +13,7 @@ namespace keyscribe::references {
 /// A certificate, and the keyrings that it may stand in.
 struct FoundCertificate {
     std::vector<std::uint8_t> der;
-    std::vector<std::string> keyrings;  ///< ".builtin_trusted_keys"; empty: none is known
+    std::vector<std::string> keyrings;  ///< ".builtin_trusted_keys"; "": any; empty: none is known
     std::string source;                 ///< where the host gets it from: "kernel, built in", "db"
     std::string where;                  ///< the file, and the place in it
 };

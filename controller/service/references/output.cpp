@@ -78,6 +78,11 @@ std::string subject_of(Bytes der) {
     return certificate ? certificate->subject : std::string("a certificate that is damaged");
 }
 
+/// In the folder of reference values.
+std::string place_of(const ReferenceFile& file) {
+    return file.keyring.empty() ? file.name : file.keyring + '/' + file.name;
+}
+
 /// The signer's certificate among all that were found.
 const FoundCertificate* certificate_of(const Signer& signer, const Findings& findings) {
     for (const FoundCertificate& found : findings.certificates) {
@@ -124,9 +129,9 @@ Result<std::vector<ReferenceFile>> write_references(const Findings& findings,
         }
     std::vector<ReferenceFile> written;
     for (auto& [place, file] : files) {
-        // A golden host's keyring can have any name.
-        if (file.keyring.empty() || file.keyring.find('/') != file.keyring.npos ||
-            file.keyring == "." || file.keyring == "..")
+        // A golden host's keyring can have any name. What may stand in any lies beside the folders.
+        if (file.keyring.find('/') != file.keyring.npos || file.keyring == "." ||
+            file.keyring == "..")
             return fail("a keyring of that name can have no folder: " + printable(file.keyring),
                         file.certificate->where);
         std::error_code code;
@@ -182,8 +187,7 @@ json to_json(const Findings& findings, const std::vector<ReferenceFile>& files) 
             told["fingerprint"] = to_hex(certificate->fingerprint);
         }
         for (const ReferenceFile& file : files)
-            if (file.certificate->der == found.der)
-                told["files"].push_back(file.keyring + '/' + file.name);
+            if (file.certificate->der == found.der) told["files"].push_back(place_of(file));
         certificates.push_back(std::move(told));
     }
     for (const Revocation& one : findings.revocations)
@@ -210,10 +214,10 @@ std::string to_text(const Findings& findings, const std::vector<ReferenceFile>& 
         text += fmt::format("kernel   {} ({}), {} built in\n", printable(image.name), image.form,
                             image.certificates.size());
     for (const ReferenceFile& file : files)
-        text += fmt::format("{} {}/{}\n         {}, of {}: {}\n",
-                            file.was_there ? "as it is" : "written ", printable(file.keyring),
-                            file.name, printable(subject_of(file.certificate->der)),
-                            file.certificate->source, printable(file.certificate->where));
+        text +=
+            fmt::format("{} {}\n         {}, of {}: {}\n", file.was_there ? "as it is" : "written ",
+                        printable(place_of(file)), printable(subject_of(file.certificate->der)),
+                        file.certificate->source, printable(file.certificate->where));
     for (const FoundCertificate& found : findings.certificates)
         if (found.keyrings.empty())
             text += fmt::format("left out {}, {}: {}\n", printable(subject_of(found.der)),
