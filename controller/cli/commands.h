@@ -33,6 +33,8 @@ void add_references(CLI::App& app, Context& context);  ///< references from
 void add_ak(CLI::App& app, Context& context);          ///< ak create, export, check, activate
 void add_evidence(CLI::App& app, Context& context);    ///< evidence, evidence export
 
+void add_completion(CLI::App& app);  ///< the last one: it tells of those before it
+
 /// Prints "keyscribe: error" and returns the exit status for it.
 inline int report(const Error& error) {
     constexpr std::size_t kLongest = 4096;
