@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// keyscribe policy check, show, explain.
+// keyscribe policy check, show, explain, suggest.
 #include <fmt/format.h>
+#include <sys/utsname.h>
 
 #include <memory>
 
+#include "controller/base/mapped_file.h"
 #include "controller/cli/commands.h"
+#include "controller/cli/output.h"
+#include "controller/cli/suggested_policy.h"
 #include "controller/host/settings/policy_loader.h"
 #include "policy/explain.h"
 #include "policy/filter_compiler.h"
@@ -75,10 +79,20 @@ int explain(const settings::Config& config, const Question& question) {
     return 0;
 }
 
+int suggest(const std::filesystem::path& output) {
+    const auto keys = MappedFile::open("/proc/keys");
+    if (!keys) return report(keys.error());
+    utsname names{};
+    ::uname(&names);
+    const std::string text = suggested_policy(as_text(keys->bytes()), names.release);
+    const auto done = write_output(output, as_bytes(text));
+    return done ? 0 : report(done.error());
+}
+
 }  // namespace
 
 void add_policy(CLI::App& app, Context& context) {
-    CLI::App* policy = app.add_subcommand("policy", "Check, show and explain policies");
+    CLI::App* policy = app.add_subcommand("policy", "Check, show, explain and suggest policies");
     policy->require_subcommand(1);
 
     CLI::App* check_command = policy->add_subcommand("check", "Whether files would be accepted");
@@ -108,6 +122,13 @@ void add_policy(CLI::App& app, Context& context) {
     explain_command->callback(with_config(context, [question](const settings::Config& config) {
         return explain(config, *question);
     }));
+
+    CLI::App* suggest_command =
+        policy->add_subcommand("suggest", "Write a policy for this host's keyrings, with reasons");
+    const auto output = std::make_shared<std::filesystem::path>("-");
+    suggest_command->add_option("-o,--output", *output, "the file; - for the standard output")
+        ->capture_default_str();
+    suggest_command->callback([&context, output] { context.exit_status = suggest(*output); });
 }
 
 }  // namespace keyscribe::cli
