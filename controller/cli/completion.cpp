@@ -87,7 +87,7 @@ std::string single_quoted(std::string_view text) {
     return made + '\'';
 }
 
-std::string joined(const std::vector<std::string>& words) {
+std::string in_one_line(const std::vector<std::string>& words) {
     std::string text;
     for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
     return text;
@@ -138,7 +138,7 @@ std::string cases(const std::vector<Command>& commands, std::string_view reply,
         for (const Argument& option : command.options)
             words.insert(words.end(), option.names.begin(), option.names.end());
         text += fmt::format("    {})\n        {}\n", single_quoted(command.path),
-                            fmt::format(fmt::runtime(reply), words_of(joined(words))));
+                            fmt::format(fmt::runtime(reply), words_of(in_one_line(words))));
         if (command.positional != Value::kNone)
             text += fmt::format("        {}\n", offer(command.positional, {}));
         text += "        ;;\n";

@@ -73,18 +73,18 @@ Result<void> run_from(const FromOptions& options) {
     return {};
 }
 
-struct ExportOptions {
+struct CorimExport {
     std::string folder, format;
     std::filesystem::path output = "-";
 };
 
-Result<void> run_export(const ExportOptions& options) {
+Result<void> run_export(const CorimExport& options) {
     const auto values = appraise::ReferenceValues::load(options.folder);
     if (!values) return std::unexpected(values.error());
     return write_output(options.output, references::corim_of(*values));
 }
 
-struct ImportOptions {
+struct CorimImport {
     std::vector<std::string> files;
     std::string certificates;
     std::filesystem::path folder;
@@ -102,7 +102,7 @@ Result<std::vector<references::FoundCertificate>> known_certificates(const std::
     return known;
 }
 
-Result<void> run_import(const ImportOptions& options) {
+Result<void> run_import(const CorimImport& options) {
     const auto known = known_certificates(options.certificates);
     if (!known) return std::unexpected(known.error());
     references::Findings findings;
@@ -150,7 +150,7 @@ void add_references(CLI::App& app, Context& context) {
 
     CLI::App* export_command =
         command->add_subcommand("export", "Write a folder of them as a CoRIM (see CORIM.md)");
-    const auto exported = std::make_shared<ExportOptions>();
+    const auto exported = std::make_shared<CorimExport>();
     export_command->add_option("folder", exported->folder, "of reference values")
         ->required()
         ->check(CLI::ExistingDirectory);
@@ -163,7 +163,7 @@ void add_references(CLI::App& app, Context& context) {
 
     CLI::App* import_command =
         command->add_subcommand("import", "Take them from CoRIMs, which are not signed any more");
-    const auto imported = std::make_shared<ImportOptions>();
+    const auto imported = std::make_shared<CorimImport>();
     import_command->add_option("files", imported->files, "CoRIMs (tag 501)")->required();
     import_command
         ->add_option("-o,--output", imported->folder,

@@ -31,7 +31,7 @@ enum Tag : std::uint64_t {
 
 // Keys of maps: corim-map, concise-mid-tag, triples-map, environment-map, class-map,
 // measurement-map, measurement-values-map.
-enum Member : std::uint64_t {
+enum Field : std::uint64_t {
     kCorimId = 0,
     kCorimTags = 1,
     kCorimProfileKey = 3,

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Kind {
+struct VariableKind {
     Variable variable;
     const char* name;      // of a source
     const char* efi_name;  // for people
@@ -24,10 +24,10 @@ struct Kind {
     bool revokes;
 };
 
-const std::array<Kind, 4>& kinds() {
+const std::array<VariableKind, 4>& kinds() {
     // EFI_IMAGE_SECURITY_DATABASE_GUID, SHIM_LOCK_GUID. Where a MOK goes depends on
     // MokListTrustedRT, and on what .machine's restriction refuses: it may stand in either.
-    static const std::array<Kind, 4> all{{
+    static const std::array<VariableKind, 4> all{{
         {Variable::kDb,
          "db",
          "db",
@@ -56,13 +56,14 @@ const std::array<Kind, 4>& kinds() {
     return all;
 }
 
-const Kind& kind_of(Variable variable) {
-    return *std::ranges::find(kinds(), variable, &Kind::variable);
+const VariableKind& kind_of(Variable variable) {
+    return *std::ranges::find(kinds(), variable, &VariableKind::variable);
 }
 
 /// Before the lists of a file of efivarfs stand the attributes, before those of a .auth file its
 /// signature.
-Result<void> take_lists(Bytes lists, const Kind& kind, const std::string& where, Findings& to) {
+Result<void> take_lists(Bytes lists, const VariableKind& kind, const std::string& where,
+                        Findings& to) {
     const firmware::SignatureLists read = firmware::read_signature_lists(lists);
     if (read.malformed)
         return fail(read.malformed->what, where + ", at " + read.malformed->where,
@@ -95,7 +96,7 @@ Result<void> take_lists(Bytes lists, const Kind& kind, const std::string& where,
 }  // namespace
 
 std::optional<Variable> variable_named(std::string_view name) {
-    const auto found = std::ranges::find(kinds(), name, &Kind::name);
+    const auto found = std::ranges::find(kinds(), name, &VariableKind::name);
     return found == kinds().end() ? std::nullopt : std::optional(found->variable);
 }
 
@@ -106,7 +107,7 @@ Result<void> take_variable_lists(Bytes lists, Variable variable, const std::stri
 
 Result<void> take_variable(Bytes content, Variable variable, const std::string& where,
                            Findings& to) {
-    const Kind& kind = kind_of(variable);
+    const VariableKind& kind = kind_of(variable);
     if (appraise::is_efi_signatures(content))
         return take_lists(content.subspan(appraise::size_before_signatures(content)), kind, where,
                           to);
@@ -119,14 +120,14 @@ Result<void> take_variable(Bytes content, Variable variable, const std::string& 
 }
 
 std::optional<Variable> efivarfs_variable(const fs::path& file) {
-    const auto found = std::ranges::find(kinds(), file.filename().string(), &Kind::file);
+    const auto found = std::ranges::find(kinds(), file.filename().string(), &VariableKind::file);
     return found == kinds().end() ? std::nullopt : std::optional(found->variable);
 }
 
 bool is_efivarfs(const fs::path& folder) {
     std::error_code code;
     return std::ranges::any_of(
-        kinds(), [&](const Kind& kind) { return fs::exists(folder / kind.file, code); });
+        kinds(), [&](const VariableKind& kind) { return fs::exists(folder / kind.file, code); });
 }
 
 Result<void> take_efivarfs(const fs::path& folder, Findings& to) {
@@ -134,7 +135,7 @@ Result<void> take_efivarfs(const fs::path& folder, Findings& to) {
     // Shim's variable that has the kernel pass over db (load_uefi.c, uefi_check_ignore_db()).
     const bool ignore_db =
         fs::exists(folder / "MokIgnoreDB-605dab50-e046-4300-abb6-3dd810dd8b23", code);
-    for (const Kind& kind : kinds()) {
+    for (const VariableKind& kind : kinds()) {
         const fs::path path = folder / kind.file;
         if (!fs::exists(path, code)) continue;
         if (kind.variable == Variable::kDb && ignore_db) {

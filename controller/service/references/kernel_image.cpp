@@ -11,7 +11,7 @@ namespace keyscribe::references {
 namespace {
 
 /// A UKI that holds a zboot file that holds an Image: nothing is packed deeper.
-constexpr int kDeepest = 4;
+constexpr int kDeepestKernel = 4;
 
 bool has(Bytes content, std::size_t at, std::string_view text) {
     return content.size() >= at + text.size() && as_text(content.subspan(at, text.size())) == text;
@@ -126,7 +126,7 @@ bool is_kernel(Bytes content) {
 }
 
 Result<KernelContent> unpack_kernel(Bytes content, const std::string& where) {
-    return unpack(content, where, kDeepest);
+    return unpack(content, where, kDeepestKernel);
 }
 
 }  // namespace keyscribe::references
