@@ -43,7 +43,7 @@ equal "one that is moved out" "$(holds inner)" "before deeper"
 keyctl revoke "$key"
 settle
 equal "revoked, it is told of the keyring that still holds it" \
-    "$(records_of revoke | jq -r '"\(.key) \(.keyring_name)"')" "$key deeper"
+    "$(records_of revoke | jq -r 'select(.description == "later") | "\(.key) \(.keyring_name)"')" "$key deeper"
 new=$(keyctl newring newest "$deeper")
 keyctl padd asymmetric newest "$new" <"$work/before.der" >/dev/null
 settle
