@@ -47,7 +47,7 @@ void Completeness::record(const list::LogicalRecord& record) {
             ++open_->keys;
         else
             tell("a key of a baseline that was not begun", record.entry);
-    } else if (kind == "start" || kind == "restart") {
+    } else if (kind == "start" || kind == "restart" || kind == "kexec") {
         open_.reset();
         parts_ = {};
         due_ = Due{std::string(kind), record.entry};

@@ -235,6 +235,7 @@ class KeyringModel {
     void apply_event(const list::Event& event, const Told& told);
     void leave_source(const list::Event& event, KeyId key, Place place);
     void mark(Key& key, const list::Event& event, Place place);
+    void end_kernel(Place place);
     void begin_baseline(const list::BaselineBegin& begin, Place place);
     void apply_baseline(const list::Baseline& baseline, const Told& told);
     void end_baseline(Place place);

@@ -73,6 +73,8 @@ Result<void> KeyringModel::apply(const list::Record& record, const list::Logical
     if (const auto* begin = std::get_if<list::BaselineBegin>(&record))
         begin_baseline(*begin, place);
     if (std::holds_alternative<list::BaselineEnd>(record)) end_baseline(place);
+    if (const auto* start = std::get_if<list::Start>(&record); start != nullptr && start->kexec)
+        end_kernel(place);
     const list::KeyFacts* facts = facts_of(record);
     if (facts == nullptr) return {};
     now_ = facts->time;
@@ -361,6 +363,21 @@ void KeyringModel::mark(Key& key, const list::Event& event, Place place) {
             break;
     }
     if ((before & kDeadMarks) == 0 && (key.marks & kDeadMarks) != 0) key.died = place;
+}
+
+/// Another kernel runs: nothing of what stood is there, serials are given anew, and its clock
+/// begins at zero.
+void KeyringModel::end_kernel(Place place) {
+    for (KeyId id = 0; id < keys_.size(); ++id)
+        if (keys_[id].serial != 0 && (keys_[id].marks & list::kDestroyed) == 0)
+            destroy(id, place);
+        else
+            clear(id, list::Operation::kDestroy, place);
+    named_.clear();
+    unknown_.clear();
+    for (const KeyId keyring : std::exchange(baseline_, {})) keys_[keyring].baselined = false;
+    removed_.clear();
+    now_ = baseline_time_ = 0;
 }
 
 // The baseline.

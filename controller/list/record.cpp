@@ -349,7 +349,8 @@ Record blank(std::string_view kind) {
     for (std::size_t i = 0; i < KS_OP_COUNT; ++i)
         if (kind == kOperationNames[i]) return Event{.operation = static_cast<Operation>(i)};
     if (kind == "baseline") return Baseline{};
-    if (kind == "start" || kind == "restart") return Start{.again = kind == "restart"};
+    if (kind == "start") return Start{};
+    if (kind == "restart" || kind == "kexec") return Start{.again = true, .kexec = kind == "kexec"};
     if (kind == "policy") return Policy{};
     if (kind == "policy-part") return PolicyPart{};
     if (kind == "baseline-begin") return BaselineBegin{};

@@ -115,10 +115,11 @@ struct TpmFacts {
     bool operator==(const TpmFacts&) const = default;
 };
 
-/// keyscribe:start, or keyscribe:restart.
+/// keyscribe:start, keyscribe:restart or keyscribe:kexec.
 struct Start {
-    bool again = false;         ///< restart
-    std::uint64_t entries = 0;  ///< restart: in the list before this one
+    bool again = false;         ///< restart, kexec
+    bool kexec = false;         ///< in another kernel: no key of before is there any more
+    std::uint64_t entries = 0;  ///< restart, kexec: in the list before this one
     std::string_view version, kernel, boot_id;
     Bytes controller, bpf;        ///< SHA-256 of the daemon and of the BPF object
     std::optional<TpmFacts> tpm;  ///< nothing: a list of an early build

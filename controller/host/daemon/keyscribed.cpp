@@ -31,6 +31,7 @@
 #include "controller/host/daemon/run_directory.h"
 #include "controller/host/daemon/security.h"
 #include "controller/host/daemon/snapshot.h"
+#include "controller/host/measure/former_list.h"
 #include "controller/host/measure/recorder.h"
 #include "controller/host/measure/restore_key_table.h"
 #include "controller/host/measure/take_over_spool.h"
@@ -258,6 +259,11 @@ Result<void> run(const settings::Config& config, const Hooks& hooks) {
                       [&] { look_after(*directory, serve, capture_loop); });
     sd_notify(0, "STOPPING=1");
     requests.stop();
+    if (measure::is_kexec_loaded() && !config.list.former.empty()) {
+        recorder = {};  // what it still writes belongs to the list
+        if (auto kept = measure::keep_list(config.list.directory, config.list.former); !kept)
+            spdlog::warn("the list is not kept over the kexec: {}", to_string(kept.error()));
+    }
     if (ended && config.capture.detach_on_stop) return capture_loop.detach();
     return ended;
 }

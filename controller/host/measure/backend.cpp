@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "controller/base/log.h"
+#include "controller/host/measure/former_list.h"
 #include "controller/host/measure/restore_key_table.h"
 #include "controller/list/template_data.h"
 
@@ -90,6 +91,32 @@ std::optional<std::string> Backend::compare_tpm(const records::TpmState& now, bo
     return what.empty() ? std::nullopt : std::optional(what);
 }
 
+/// At first with the list that a daemon kept before a kexec, where there is one and it is the
+/// PCR's.
+Result<MeasurementLog> Backend::open_log(tpm::Tpm& tpm, Recovery& recovery) {
+    const auto open = [&](Recovery& to) {
+        return MeasurementLog::open(config_.list.directory, tpm, config_.tpm.pcr, to, list_size_);
+    };
+    if (opened_before_) return open(recovery);
+    const auto taken = take_former_list(config_.list.directory, config_.list.former);
+    if (!taken)
+        spdlog::warn("the list that was kept over a kexec is of no use: {}",
+                     to_string(taken.error()));
+    if (!taken || !*taken) return open(recovery);
+    list_size_.reset();
+    Recovery with_former;
+    auto log = open(with_former);
+    if (!log || !with_former.foreign.contains(config_.tpm.pcr)) {
+        recovery = std::move(with_former);
+        return log;
+    }
+    spdlog::warn("the list that was kept over a kexec does not give PCR {}: it is not used",
+                 config_.tpm.pcr);
+    log = std::unexpected(Error{});
+    drop_former_list(config_.list.directory);
+    return open(recovery);
+}
+
 Result<Opened> Backend::open() {
     const WaitingForTpm waiting(status_);
     auto tpm = tpm::Tpm::open(config_.tpm.tcti);
@@ -99,8 +126,7 @@ Result<Opened> Backend::open() {
     }
     auto opened_tpm = std::make_unique<tpm::Tpm>(std::move(*tpm));
     Recovery recovery;
-    auto log = MeasurementLog::open(config_.list.directory, *opened_tpm, config_.tpm.pcr, recovery,
-                                    list_size_);
+    auto log = open_log(*opened_tpm, recovery);
     // A failed extend is owed, and those of its commit behind it; no more.
     if (extended_ && recovery.missing > recovery.entries - std::min(*extended_, recovery.entries))
         set_back_ = true;

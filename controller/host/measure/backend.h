@@ -67,6 +67,7 @@ class Backend {
 
   private:
     void give_up(const Error& error);
+    Result<MeasurementLog> open_log(tpm::Tpm& tpm, Recovery& recovery);
     std::optional<std::string> compare_tpm(const records::TpmState& now, bool set_back);
 
     const settings::Config& config_;

@@ -24,7 +24,8 @@ std::shared_ptr<const settings::LoadedPolicy> last_policy(const std::filesystem:
         if (!records) continue;
         while (const auto one = records->next()) {
             const auto kind = list::record_kind(one->name);
-            if (kind != "policy" && kind != "policy-part" && kind != "restart") continue;
+            if (kind != "policy" && kind != "policy-part" && kind != "restart" && kind != "kexec")
+                continue;
             auto record = list::parse_record(one->name, one->buf);
             if (record) parts.complete(*record);
             if (kind != "policy") continue;

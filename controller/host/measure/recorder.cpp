@@ -96,6 +96,7 @@ class Recorder {
     std::uint64_t untrimmed_ = 0;     // events and keys since free memory was given back
     bool settled_ = false;            // all that was given out is done with, and shown
     bool introduced_ = false;         // the list has this process's start record
+    bool after_kexec_ = false;        // the list is of the kernel before, and goes on
     bool restarted_ = false;          // the next baseline is the first of this process only
     std::uint64_t token_ = 0;         // the spool's items up to this are in the list
     std::vector<Record> findings_;    // to be recorded
@@ -115,7 +116,12 @@ Result<void> Recorder::open_backend() {
     auto opened = backend_.open();
     if (!opened) return std::unexpected(opened.error());
     settled_ = false;
-    if (opened->list) restore_key_table(*opened->list, table_);
+    if (opened->list) {
+        const std::string boot_id = recorded_boot_id(*opened->list);
+        after_kexec_ = !boot_id.empty() && boot_id != identity_.boot_id;
+        // In another kernel none of these keys is there.
+        if (!after_kexec_) restore_key_table(*opened->list, table_);
+    }
     if (opened->tpm_changed) {
         degrade(*opened->tpm_changed);
         findings_.push_back(
@@ -203,11 +209,11 @@ Step Recorder::begin_list(bool policy_has_rules) {
             return Step::kRetry;
     }
     // An interrupted beginning (boot_aggregate without a start) goes on as one.
-    const Record start =
-        records::start_record(identity_, backend_.tpm_state(), entries > 1 ? entries : 0);
+    const Record start = records::start_record(identity_, backend_.tpm_state(),
+                                               entries > 1 ? entries : 0, after_kexec_);
     if (append(config_.tpm.pcr, {start}) == Step::kRetry) return Step::kRetry;
     introduced_ = true;
-    restarted_ = entries > 1;
+    restarted_ = entries > 1 && !after_kexec_;
     return backend_.is_open() ? Step::kDone : Step::kRetry;
 }
 

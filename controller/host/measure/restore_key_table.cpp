@@ -69,4 +69,14 @@ std::optional<records::TpmState> recorded_tpm_state(Bytes list) {
     return tpm;
 }
 
+std::string recorded_boot_id(Bytes list) {
+    std::string boot_id;
+    (void)list::for_each_record(list, [&](const list::LogicalRecord& record) {
+        const auto parsed = list::parse_record(record.name, record.buf);
+        if (const auto* start = parsed ? std::get_if<list::Start>(&*parsed) : nullptr)
+            boot_id = start->boot_id;
+    });
+    return boot_id;
+}
+
 }  // namespace keyscribe::measure

@@ -25,4 +25,7 @@ std::vector<events::KeyringName> told_keyrings_in(const std::filesystem::path& d
 /// Returns the TPM's state that the list says last; nothing where it says none.
 std::optional<records::TpmState> recorded_tpm_state(Bytes list);
 
+/// The boot_id of the list's last start, restart or kexec record; empty: it has none.
+std::string recorded_boot_id(Bytes list);
+
 }  // namespace keyscribe::measure

@@ -186,7 +186,7 @@ Digest policy_digest(const std::vector<PolicyFile>& files) {
 }
 
 Record start_record(const DaemonIdentity& identity, const TpmState& tpm,
-                    std::uint64_t entries_before) {
+                    std::uint64_t entries_before, bool after_kexec) {
     json fields = {{"version", identity.version},
                    {"controller", list::cbor_bytes(identity.controller_digest)},
                    {"bpf", list::cbor_bytes(identity.bpf_digest)},
@@ -196,7 +196,7 @@ Record start_record(const DaemonIdentity& identity, const TpmState& tpm,
                    {"tpm", tpm_fields(tpm)}};
     if (entries_before == 0) return make("start", fields);
     fields["entries"] = entries_before;
-    return make("restart", fields);
+    return make(after_kexec ? "kexec" : "restart", fields);
 }
 
 std::vector<Record> policy_records(const std::vector<PolicyFile>& files, std::uint32_t generation) {

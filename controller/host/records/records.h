@@ -47,9 +47,9 @@ std::vector<PolicyFile> copied(const std::vector<list::PolicyFile>& files);
 Digest policy_digest(const std::vector<PolicyFile>& files);
 
 /// keyscribe:start: the list begins, or (`entries_before` > 0) goes on under a new daemon
-/// (keyscribe:restart).
+/// (keyscribe:restart), or in a new kernel (`after_kexec`: keyscribe:kexec).
 Record start_record(const DaemonIdentity& identity, const TpmState& tpm,
-                    std::uint64_t entries_before);
+                    std::uint64_t entries_before, bool after_kexec = false);
 
 /// keyscribe:policy: from here on events are judged by this policy. Before it stand
 /// keyscribe:policy-part records with what it has no room for (list::kMaxOwnTemplateData).

@@ -46,6 +46,8 @@ struct Config {
     } policy;
     struct {
         std::filesystem::path directory = "/run/keyscribe";
+        /// Where the list is kept over a kexec; empty: it is not.
+        std::filesystem::path former = "/var/lib/keyscribe/former-list";
     } list;
     struct {
         bool enabled = true;

@@ -64,6 +64,7 @@ inline constexpr Code kEventsLost{"events-lost", kContraindicates};
 inline constexpr Code kEventsMissed{"events-missed", kContraindicates};
 inline constexpr Code kEventsDropped{"events-dropped", kContraindicates};
 inline constexpr Code kForeignExtend{"foreign-extend", kContraindicates};
+inline constexpr Code kKexec{"kexec", kContraindicates};
 inline constexpr Code kRestarted{"restarted", kContraindicates};
 inline constexpr Code kCanaryMissing{"canary-missing", kContraindicates};
 inline constexpr Code kDetached{"detached", kContraindicates};

@@ -18,7 +18,7 @@ struct Held {
     std::string text;  ///< for people
 };
 
-Held held(const firmware::SignatureList& list, std::size_t index) {
+Held read_held(const firmware::SignatureList& list, std::size_t index) {
     const Bytes data = list.signatures[index];
     Held one{.digest = {}, .owner = list.owners[index], .text = {}};
     constexpr std::size_t kDigest = std::tuple_size_v<Sha256>;
@@ -40,7 +40,7 @@ Held held(const firmware::SignatureList& list, std::size_t index) {
 std::vector<Held> content_of(Bytes variable) {
     std::vector<Held> found;
     for (const firmware::SignatureList& list : firmware::read_signature_lists(variable).lists)
-        for (std::size_t i = 0; i < list.signatures.size(); ++i) found.push_back(held(list, i));
+        for (std::size_t i = 0; i < list.signatures.size(); ++i) found.push_back(read_held(list, i));
     return found;
 }
 

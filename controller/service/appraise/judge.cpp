@@ -73,13 +73,21 @@ void Judge::record(const list::LogicalRecord& source, const std::optional<Sha256
 
 void Judge::say(const list::Start& start) {
     if (!start.again && claims_.started) tell(codes::kListStart, "the list begins a second time");
-    if (start.again) {
+    if (start.kexec) {
+        ++claims_.kexecs;
+        claims_.begins_elsewhere = true;
+        claims_.former_boot_ids.push_back(claims_.boot_id);
+        findings_.add(codes::kKexec, policy_.host.allow_kexec,
+                      "another kernel was started by kexec, and goes on with the list: from the "
+                      "former daemon's end until then nobody recorded",
+                      in_list(number_));
+    } else if (start.again) {
         ++claims_.restarts;
         findings_.add(codes::kRestarted, policy_.host.allow_restart,
                       "the daemon was restarted: for a while nobody wrote down what happened",
                       in_list(number_));
     }
-    if (claims_.started && start.boot_id != claims_.boot_id)
+    if (claims_.started && !start.kexec && start.boot_id != claims_.boot_id)
         tell(codes::kBootId, "the list goes on in another boot than it began in");
     claims_.version = start.version;
     claims_.kernel = start.kernel;
@@ -147,16 +155,19 @@ void Judge::say(const list::Drop& drop) {
 }
 
 void Judge::say(const list::Foreign&) {
-    if (explained_foreign_ == number_)
+    if (explained_foreign_ == number_) {
+        claims_.start_explained = true;
         return findings_.add(
             codes::kForeignExtend, true,
-            "the PCR did not begin with zeros: what the boot loader and systemd "
-            "measured into it explains its value, and the quote covers the whole list",
+            "the PCR did not begin with zeros: what the boot loader and systemd measured into it, "
+            "or the list that is kept of the kernel before a kexec, explains its value, and the "
+            "quote covers the whole list",
             in_list(number_));
+    }
     claims_.begins_elsewhere = true;
     tell(codes::kForeignExtend,
-         "somebody else extended the PCR: what stands before this entry is not covered by the "
-         "quote");
+         "somebody else extended the PCR, or a kexec came before and the list of the kernel before "
+         "it is gone: what stands before this entry is not covered by the quote");
 }
 
 void Judge::say(const list::Tampered& tampered) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "controller/keyrings/keyring_model.h"
 #include "controller/list/policy_parts.h"
@@ -22,8 +23,11 @@ struct HostClaims {
     bool started = false;
     /// The PCR began with what nothing explains: after a kexec, with the former kernel's list.
     bool begins_elsewhere = false;
+    bool start_explained = false;  ///< it did not begin with zeros, and what is known explains that
     std::uint64_t restarts = 0;
-    std::string_view aggregate_algorithm;  ///< of boot_aggregate
+    std::uint64_t kexecs = 0;
+    std::vector<std::string_view> former_boot_ids;  ///< before the last kexec
+    std::string_view aggregate_algorithm;           ///< of boot_aggregate
     Bytes aggregate;
     std::string policy;  ///< hex of the last policy's digest
 };

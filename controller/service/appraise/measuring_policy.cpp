@@ -10,7 +10,7 @@ namespace keyscribe::appraise {
 void MeasuringPolicies::record(const list::LogicalRecord& record) {
     const auto kind = list::record_kind(record.name);
     if (kind != "policy" && kind != "policy-part" && kind != "baseline-begin" && kind != "start" &&
-        kind != "restart")
+        kind != "restart" && kind != "kexec")
         return;
     auto parsed = list::parse_record(record.name, record.buf);
     if (!parsed) return;  // the judge tells it

@@ -176,6 +176,7 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
           digests("controllers", policy.host.controllers), digests("bpf", policy.host.bpf),
           flag("allow_restart", policy.host.allow_restart),
           flag("require_canary", policy.host.require_canary),
+          flag("allow_kexec", policy.host.allow_kexec),
           flag("allow_policy_change", policy.host.allow_policy_change)}},
         {"ima",
          {flag("required", policy.ima.required),

@@ -69,6 +69,7 @@ struct AppraisalPolicy {
         std::vector<std::vector<std::uint8_t>> policies, controllers, bpf;  ///< SHA-256; empty: any
         bool allow_restart = false;
         bool require_canary = false;  ///< a record that capture worked after the nonce was chosen
+        bool allow_kexec = true;      ///< of another kernel, with the list going on
         bool allow_policy_change = true;  ///< where policies is empty
     } host;
     struct {

@@ -30,7 +30,7 @@ void Wholeness::record(const list::LogicalRecord& record) {
     completeness_.record(record);
     policies_.record(record);
     const auto kind = list::record_kind(record.name);
-    if (kind == "start" || kind == "restart" || kind == "tpm") read_tpm(record);
+    if (kind == "start" || kind == "restart" || kind == "kexec" || kind == "tpm") read_tpm(record);
 }
 
 void Wholeness::read_tpm(const list::LogicalRecord& record) {
