@@ -39,7 +39,7 @@ Result<OutputFile> write_state(const Appraisal::Next& next, const fs::path& file
     auto state = OutputFile::create(file, kOwnerReads);
     if (!state) return state;
     const std::string header = next.header();
-    for (const Bytes part : {as_bytes(header), next.kept, next.added})
+    for (const Bytes part : {as_bytes(header), next.kept, next.added, next.state.ima})
         if (auto done = state->write(part); !done) return std::unexpected(done.error());
     return state;
 }

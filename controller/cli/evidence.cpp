@@ -25,8 +25,8 @@ constexpr auto kPatience = std::chrono::seconds(5);
 
 struct Wanted {
     std::string nonce, pcrs, format = "cbor";
-    std::uint64_t since = 0;
-    std::filesystem::path output;
+    std::uint64_t since = 0, ima_since = 0;
+    std::filesystem::path output, ima_former;
     bool no_firmware = false;
     bool canary = false;
 };
@@ -74,6 +74,8 @@ int collect(const settings::Config& config, const Wanted& wanted) {
         .ak_handle = config.attest.ak_handle,
         .ek = config.attest.ek == "rsa" ? attest::EkAlgorithm::kRsa : attest::EkAlgorithm::kEcc,
         .list = config.list.directory / measure::ListFiles::kBinary,
+        .ima_since = wanted.ima_since,
+        .ima_former = wanted.ima_former,
         .firmware = !wanted.no_firmware,
         .canary = wanted.canary,
         .patience = kPatience};
@@ -125,6 +127,11 @@ void add_evidence(CLI::App& app, Context& context) {
     const auto wanted = std::make_shared<Wanted>();
     evidence->add_option("--nonce", wanted->nonce, "the service's, in hexadecimal digits");
     evidence->add_option("--since", wanted->since, "only the entries from this one on (0: all)");
+    evidence->add_option("--ima-since", wanted->ima_since,
+                         "only the entries of the kernel's list from this one on (0: all)");
+    evidence->add_option(
+        "--ima-former", wanted->ima_former,
+        "a file with what stood before the kernel's list as the kernel has it now");
     evidence->add_option("--pcrs", wanted->pcrs,
                          "a second quote, over these PCRs, as 0-10; with 10 the kernel's IMA list");
     evidence->add_flag(

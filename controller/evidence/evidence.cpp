@@ -97,8 +97,12 @@ ImaList read_ima(CborReader& reader) {
         ++seen;
         if (key == "data")
             list.data = reader.bytes(SIZE_MAX);
+        else if (key == "offset")
+            --seen, list.offset = reader.uint();
         else if (key == "entries")
             list.entries = reader.uint();
+        else if (key == "from_entry")
+            --seen, list.from_entry = reader.uint();
         else if (key == "algorithm") {
             const auto algorithm = algorithm_named(reader.text(kMaxText));
             if (!algorithm) return reader.refuse("a digest of an unknown algorithm"), true;
@@ -246,8 +250,9 @@ Result<void> check(const Evidence& evidence) {
     if (list.from_entry > list.entries || (list.from_entry == 0) != (list.offset == 0) ||
         (list.from_entry == list.entries) != list.data.empty())
         return fail("entries, from_entry, offset and data contradict each other", "list");
-    if (evidence.ima && (evidence.ima->entries == 0) != evidence.ima->data.empty())
-        return fail("entries and data contradict each other", "ima");
+    if (const auto& ima = evidence.ima; ima && ((ima->entries == 0) != ima->data.empty() ||
+                                                (ima->from_entry == 0) != (ima->offset == 0)))
+        return fail("entries, from_entry, offset and data contradict each other", "ima");
     if (const auto& firmware = evidence.firmware) {
         if (firmware->log.empty() || firmware->log.size() > kMaxFirmwareLog)
             return fail("no log of a sane size", "firmware");
@@ -272,10 +277,14 @@ std::vector<std::uint8_t> encode_cbor(const Evidence& evidence) {
     writer.member("ak", evidence.ak);
     if (evidence.ima) {
         writer.text("ima");
-        writer.head(CborType::kMap, 3);
+        // Where the list begins with its first entry, as it did before there was anything else.
+        const bool part = evidence.ima->from_entry != 0;
+        writer.head(CborType::kMap, part ? 5 : 3);
         writer.member("data", evidence.ima->data);
+        if (part) writer.member("offset", evidence.ima->offset);
         writer.member("entries", evidence.ima->entries);
         writer.member("algorithm", name_of(evidence.ima->algorithm));
+        if (part) writer.member("from_entry", evidence.ima->from_entry);
     }
     writer.member("pcr", evidence.pcr);
     writer.text("list");

@@ -37,7 +37,9 @@ struct List {
 struct ImaList {
     Algorithm algorithm = Algorithm::kSha1;  ///< of its template digests
     std::uint64_t entries = 0;               ///< in `data`
-    Bytes data;                              ///< what the quoted PCR 10 covers
+    Bytes data;                              ///< up to what the quoted PCR 10 covers
+    std::uint64_t offset = 0;                ///< in bytes: where `data` begins in the list
+    std::uint64_t from_entry = 0;            ///< as a number of entries, from 0, likewise
 };
 
 /// What the firmware and shim left for the kernel. Each part but the log may be empty.

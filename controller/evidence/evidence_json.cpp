@@ -161,6 +161,10 @@ class Reader {
                 to.entries = json_.uint();
             } else if (key == "data") {
                 to.data = bytes();
+            } else if (key == "offset") {
+                --seen, to.offset = json_.uint();
+            } else if (key == "from_entry") {
+                --seen, to.from_entry = json_.uint();
             } else if (key == "algorithm") {
                 const auto algorithm = algorithm_named(json_.text(kMaxText));
                 if (!algorithm) return json_.refuse("a digest of an unknown algorithm"), true;
@@ -223,6 +227,10 @@ std::string encode_json(const Evidence& evidence) {
         value["ima"] = {{"algorithm", name_of(evidence.ima->algorithm)},
                         {"entries", evidence.ima->entries},
                         {"data", to_base64(evidence.ima->data)}};
+    if (evidence.ima && evidence.ima->from_entry != 0) {
+        value["ima"]["offset"] = evidence.ima->offset;
+        value["ima"]["from_entry"] = evidence.ima->from_entry;
+    }
     if (evidence.firmware) {
         json& firmware = value["firmware"];
         firmware["log"] = to_base64(evidence.firmware->log);

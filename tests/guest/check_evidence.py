@@ -136,7 +136,7 @@ def evidence(data):
         return members(value, entries=uint, offset=uint, from_entry=uint, data=data_string)
 
     def ima(value):
-        return members(value, algorithm=bank, entries=uint, data=data_string)
+        return members(value, algorithm=bank, entries=uint, data=data_string, _offset=uint, _from_entry=uint)
 
     def firmware(value):
         variable = sized(1, 1 << 19, from_json)

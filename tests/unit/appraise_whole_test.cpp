@@ -443,6 +443,8 @@ Buffer kept(const Appraisal& appraisal) {
     Buffer bytes(header.begin(), header.end());
     bytes.insert(bytes.end(), appraisal.next->kept.begin(), appraisal.next->kept.end());
     bytes.insert(bytes.end(), appraisal.next->added.begin(), appraisal.next->added.end());
+    const Bytes ima = appraisal.next->state.ima;
+    bytes.insert(bytes.end(), ima.begin(), ima.end());
     return bytes;
 }
 

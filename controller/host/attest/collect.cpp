@@ -202,6 +202,11 @@ Result<PlatformQuote> quote_platform(Tpm& tpm, const Request& request,
             auto read = read_whole(path->first);
             if (!read) return std::unexpected(read.error());
             ima = std::move(*read);
+            if (!request.ima_former.empty()) {
+                const auto former = read_whole(request.ima_former);
+                if (!former) return std::unexpected(former.error());
+                ima.insert(ima.begin(), former->begin(), former->end());
+            }
             ima_digests = path->second;
             // PCR 10 may have gone on since the quote; the others stand still.
             const auto covered = measure::find_covered(
@@ -252,13 +257,14 @@ void describe_host(Collected& to) {
     to.evidence.boot_time = nanoseconds(CLOCK_BOOTTIME);
 }
 
-/// The part of the list from entry `since` on.
-Result<evidence::List> cut(Bytes list, const measure::CoveredPrefix& covered, std::uint64_t since) {
+/// The part of a list from entry `since` on.
+Result<evidence::List> cut(Bytes list, Algorithm digests, const measure::CoveredPrefix& covered,
+                           std::uint64_t since, const char* option) {
     if (since > covered.entries)
         return fail("the list has " + std::to_string(covered.entries) +
                         " entries, and those from " + std::to_string(since) + " on were asked for",
-                    "--since", "the host was booted anew: ask for the whole list");
-    list::ListReader reader(list.first(covered.bytes));
+                    option, "the host was booted anew: ask for the whole list");
+    list::ListReader reader(list.first(covered.bytes), digests);
     for (std::uint64_t entry = 0; entry < since; ++entry)
         if (auto next = reader.next(); !next) return std::unexpected(next.error());
     const std::size_t offset = reader.offset();
@@ -320,13 +326,18 @@ Result<Collected> collect(Tpm& tpm, const Request& request) {
             {.attest = quote.attest, .signature = quote.signature, .pcrs = {}});
     evidence.quotes[0].pcrs = in_set(request.pcr, first->values);
     if (second) evidence.quotes[1].pcrs = std::move(second->values);
-    auto list = cut(out.list, first->prefix, request.since);
+    auto list = cut(out.list, Algorithm::kSha1, first->prefix, request.since, "--since");
     if (!list) return std::unexpected(list.error());
     evidence.list = *list;
-    if (second && second->ima)
+    if (second && second->ima) {
+        const auto ima = cut(out.ima, *ima_digests, *second->ima, request.ima_since, "--ima-since");
+        if (!ima) return std::unexpected(ima.error());
         evidence.ima = evidence::ImaList{.algorithm = *ima_digests,
-                                         .entries = second->ima->entries,
-                                         .data = Bytes(out.ima).first(second->ima->bytes)};
+                                         .entries = ima->entries - ima->from_entry,
+                                         .data = ima->data,
+                                         .offset = ima->offset,
+                                         .from_entry = ima->from_entry};
+    }
     if (firmware)
         evidence.firmware = evidence::Firmware{.log = out.firmware_log,
                                                .mok_list = out.mok_list,

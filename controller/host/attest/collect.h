@@ -25,6 +25,12 @@ struct Request {
     EkAlgorithm ek = EkAlgorithm::kRsa;
     std::filesystem::path list;  ///< binary_runtime_measurements
     std::filesystem::path ima_directory = "/sys/kernel/security/ima";
+    /// The first entry of the kernel's list that is wanted.
+    std::uint64_t ima_since = 0;
+    /// What stood before the kernel's list as the kernel has it: it gave its beginning to userspace
+    /// (CONFIG_IMA_STAGING, Linux 7.2), or a kexec came. In the form of the kernel's list; empty:
+    /// the kernel has all of it. Believed as far as both replay to PCR 10.
+    std::filesystem::path ima_former;
     /// The firmware's log and shim's variables, where the host has them, and PCR 0 to 9 and 14.
     bool firmware = true;
     std::filesystem::path firmware_log = "/sys/kernel/security/tpm0/binary_bios_measurements";

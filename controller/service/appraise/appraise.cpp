@@ -10,6 +10,7 @@
 #include "controller/service/appraise/firmware_variables.h"
 #include "controller/service/appraise/ima_check.h"
 #include "controller/service/appraise/judge.h"
+#include "controller/service/appraise/kept_ima.h"
 #include "controller/service/appraise/list_pass.h"
 #include "controller/service/appraise/list_start.h"
 #include "controller/service/appraise/other_pcrs.h"
@@ -19,12 +20,6 @@
 
 namespace keyscribe::appraise {
 namespace {
-
-Verdict verdict_of(Weight worst) {
-    return worst == Weight::kUnusable          ? Verdict::kUnusable
-           : worst == Weight::kContraindicates ? Verdict::kContraindicated
-                                               : Verdict::kAffirmed;
-}
 
 /// One appraisal, step by step. A step that is false leaves nothing for the next one to stand on.
 class Appraiser {
@@ -48,7 +43,7 @@ class Appraiser {
             check_variables(*firmware_, basis_.policy, content_);
             const KernelImage* kernel =
                 find_running_kernel(*firmware_, basis_.references.kernel_images(), basis_.policy,
-                                    judge_.claims().begins_elsewhere, content_);
+                                    is_after_kexec(), content_);
             if (kernel != nullptr) result_.kernel_image = kernel->name;
             const FirmwareKeys firmware_keys(*firmware_, basis_.policy, kernel, content_);
             judge_.finish(firmware_keys);
@@ -56,11 +51,13 @@ class Appraiser {
             const BootAggregate aggregate(evidence_, basis_.policy, *firmware_, content_);
             check_boot(aggregate);
             check_other_pcrs();
-            ImaCheck(evidence_, basis_, judge_.keys(), aggregate, request_.threads, findings_,
-                     content_)
-                .run(result_);
+            const evidence::Evidence whole =
+                with_kept_ima(evidence_, kept_.state(), ima_, findings_);
+            ImaCheck ima(whole, basis_, judge_.keys(), aggregate, request_.threads, findings_,
+                         content_);
+            ima.run(result_, is_after_kexec());
             count_keys();
-            keep();
+            keep(whole, ima.covered());
         }
         conclude();
         return std::move(result_);
@@ -71,7 +68,6 @@ class Appraiser {
     bool check_state() {
         judge_.expect_canary(request_.nonce);
         firmware_.emplace(evidence_, basis_.policy, content_);
-        start_.emplace(evidence_.pcr, firmware_->starts(evidence_.pcr, quotes_.quoted()));
         const evidence::List& list = evidence_.list;
         pass_ = {.list = list.data,
                  .first_entry = list.from_entry,
@@ -80,6 +76,10 @@ class Appraiser {
                  .quoted = quotes_.quoted(),
                  .threads = request_.threads};
         if (!kept_.run(request_.state, result_, quotes_.digest())) return false;
+        auto starts = firmware_->starts(evidence_.pcr, quotes_.quoted());
+        // The PCR has gone on since, and nothing else explains it.
+        if (!kept_.before_kexec().empty()) starts = {kept_.before_kexec()};
+        start_.emplace(evidence_.pcr, std::move(starts));
         if (list.from_entry == 0) {
             others_.emplace(evidence_, basis_.policy.evidence.banks,
                             OtherPcrs::List{.pcr = evidence_.pcr, .first = list.data});
@@ -271,6 +271,10 @@ class Appraiser {
                              in_list(entry));
     }
 
+    bool is_after_kexec() const {
+        return judge_.claims().begins_elsewhere || !kept_.before_kexec().empty();
+    }
+
     void check_boot(const BootAggregate& aggregate) {
         const HostClaims& claims = judge_.claims();
         result_.policy_digest = claims.policy;
@@ -278,8 +282,15 @@ class Appraiser {
         if (claims.started && !evidence_.boot_id.empty() && claims.boot_id != evidence_.boot_id)
             findings_.add(codes::kBootId, "the list is of another boot than the evidence says",
                           in_list(1));
-        if (kept_.state() && kept_.state()->boot_id != claims.boot_id)
+        const auto& former = claims.former_boot_ids;
+        if (kept_.state() && kept_.state()->boot_id != claims.boot_id &&
+            std::ranges::find(former, kept_.state()->boot_id) == former.end())
             findings_.add(codes::kStateDiverged, "what is kept is of another boot than the list");
+        if (!kept_.before_kexec().empty() && !claims.begins_elsewhere && !claims.start_explained)
+            findings_.add(
+                codes::kStateDiverged,
+                "the list begins with a PCR of zeros, and by what is kept of this boot of "
+                "the TPM it has gone on");
         if (result_.boot_id.empty()) result_.boot_id = claims.boot_id;
         aggregate.check(claims.aggregate_algorithm, claims.aggregate, in_list(0));
     }
@@ -297,7 +308,7 @@ class Appraiser {
     }
 
     /// What is older than the kept state must not take its place.
-    void keep() {
+    void keep(const evidence::Evidence& whole, std::size_t covered_ima) {
         if (findings_.worst() == Weight::kUnusable || kept_.went_back()) return;
         const bool goes_on = evidence_.list.from_entry != 0;
         Appraisal::Next next{.kept = goes_on ? kept_.state()->list : Bytes(),
@@ -312,6 +323,16 @@ class Appraiser {
                       .entries = result_.entries,
                       .quote = quotes_.digest(),
                       .values = quotes_.quoted()};
+        if (covered_ima != 0) {
+            next.state.ima = whole.ima->data.first(covered_ima);
+            next.state.ima_entries = result_.ima_entries;
+            next.state.ima_algorithm = whole.ima->algorithm;
+        } else if (!evidence_.ima && kept_.state()) {
+            next.state.ima = kept_.state()->ima;
+            next.state.ima_entries = kept_.state()->ima_entries;
+            next.state.ima_algorithm = kept_.state()->ima_algorithm;
+        }
+        next.ima = ima_;
         result_.next = std::move(next);
     }
 
@@ -348,6 +369,7 @@ class Appraiser {
     std::optional<ListStart> start_;
     std::optional<OtherPcrs> others_;
     ListPass pass_;
+    std::shared_ptr<const std::vector<std::uint8_t>> ima_;  // the kept list and what is new
     std::size_t covered_bytes_ = 0;
     std::size_t kept_bytes_ = 0;  // of the list, before what is new
 };
@@ -360,26 +382,6 @@ Appraisal unusable(const Code& code, std::string sentence) {
 }
 
 }  // namespace
-
-std::string Appraisal::Next::header() const { return state_header(state, kept, added); }
-
-std::string_view name_of(Verdict verdict) {
-    switch (verdict) {
-        case Verdict::kAffirmed:
-            return "affirmed";
-        case Verdict::kContraindicated:
-            return "contraindicated";
-        case Verdict::kUnusable:
-            break;
-    }
-    return "unusable";
-}
-
-void add(Appraisal& appraisal, const Code& code, std::string sentence) {
-    appraisal.findings.push_back({code.name, code.weight, std::move(sentence), {}, {}});
-    std::ranges::stable_sort(appraisal.findings, std::greater(), &Finding::weight);
-    appraisal.verdict = std::max(appraisal.verdict, verdict_of(code.weight));
-}
 
 Result<Basis> complete(Basis parts) {
     if (auto done = check_names(parts.policy, parts.references); !done)

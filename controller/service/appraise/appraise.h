@@ -43,6 +43,8 @@ enum class Verdict {
     kContraindicated = 1,  ///< genuine evidence of a state that is not accepted
     kUnusable = 2,         ///< malformed, forged, or not what was asked for: nothing is known
 };
+/// What the worst finding makes of the evidence.
+Verdict verdict_of(Weight worst);
 std::string_view name_of(Verdict verdict);
 
 /// What evidence is appraised against. Only read, so one serves any number of threads. The parts
@@ -91,11 +93,12 @@ struct Appraisal {
     std::vector<KeyVerdict> verdicts;  ///< of each key in each keyring: by the model's links
 
     /// To be kept, in place of the state that was given, unless that is newer: state_header(next),
-    /// then `kept` and `added`. Nothing where the evidence is unusable. The views last as long as
-    /// the request's evidence and state, and `document`.
+    /// then `kept`, `added` and `state.ima`. Nothing where the evidence is unusable. The views last
+    /// as long as the request's evidence and state, and `document`.
     struct Next {
         KeptState state;
         Bytes kept, added;
+        std::shared_ptr<const std::vector<std::uint8_t>> ima;  ///< what state.ima may lie in
         std::string header() const;
     };
     std::optional<Next> next;

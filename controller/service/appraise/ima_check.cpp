@@ -13,7 +13,7 @@ constexpr unsigned kImaPcr = 10;
 
 }  // namespace
 
-void ImaCheck::run(Appraisal& result) {
+void ImaCheck::run(Appraisal& result, bool after_kexec) {
     if (!evidence_.ima || evidence_.ima->entries == 0) {
         const char* why = evidence_.ima ? "the kernel's list in the evidence is empty"
                                         : "the evidence has no list of the kernel's";
@@ -44,6 +44,7 @@ void ImaCheck::run(Appraisal& result) {
                         .start = zeros(quoted),
                         .quoted = wanted,
                         .threads = threads_};
+    if (after_kexec && !replays(pass)) return tell_former_missing();
     ImaJudge judge(basis_.policy, keys_, basis_.blocked_files, pass, content_);
     const OtherPcrs others(evidence_, basis_.policy.evidence.banks,
                            {.pcr = kImaPcr, .stored = pass.stored, .first = evidence_.ima->data});
@@ -70,8 +71,21 @@ void ImaCheck::run(Appraisal& result) {
                           " entries at the end of the kernel's list are "
                           "not covered by the quote",
                       in_ima(done.entries));
+    if (done.reached) covered_ = done.bytes;
     if (done.reached && done.entries == 0)
         content_.add(codes::kImaStart, "no entry of the kernel's list is covered by the quote");
+}
+
+bool ImaCheck::replays(const ListPass& pass) {
+    return appraise::run(pass, [](const HashedEntry&, PcrBanks&) {}).reached;
+}
+
+void ImaCheck::tell_former_missing() {
+    const bool wanted = basis_.policy.ima.required || basis_.policy.ima.require_signatures ||
+                        !basis_.blocked_files.empty();
+    content_.add(codes::kImaMissing, !wanted,
+                 "the kernel's list began anew after a kexec, and the one before it is not there: "
+                 "it does not give the quoted PCR 10, and nothing in it was judged");
 }
 
 /// Banks of whose digest the kernel has no implementation while it boots.

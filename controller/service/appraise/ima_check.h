@@ -24,10 +24,16 @@ class ImaCheck {
           findings_(findings),
           content_(content) {}
 
-    /// Fills in how many entries and signatures there were.
-    void run(Appraisal& result);
+    /// Fills in how many entries and signatures there were. `after_kexec`: the kernel's list begins
+    /// anew with each kernel, on top of what PCR 10 had: where the former list is not there,
+    /// nothing of this one is judged.
+    void run(Appraisal& result, bool after_kexec);
+    /// Bytes of the list that the quote covers; 0: it does not replay.
+    std::size_t covered() const { return covered_; }
 
   private:
+    static bool replays(const ListPass& pass);
+    void tell_former_missing();
     bool agrees_padded(ListPass pass, const PassResult& done, const PcrBanks& quoted);
     std::uint64_t visit_beyond(const ListPass& pass, const PassResult& done,
                                const OtherPcrs& others, ImaJudge& judge);
@@ -40,6 +46,7 @@ class ImaCheck {
     unsigned threads_;
     Findings& findings_;
     Findings& content_;
+    std::size_t covered_ = 0;
 };
 
 }  // namespace keyscribe::appraise

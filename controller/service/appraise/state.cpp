@@ -34,6 +34,25 @@ bool has_shape(const json& header) {
            header["format"] == kFormat;
 }
 
+/// What the header says of the kernel's list, whose bytes `state` has already.
+Result<void> read_ima(const json& header, KeptState& state) {
+    const auto ima = header.find("ima");
+    if (ima == header.end()) {
+        if (!state.ima.empty()) return fail("something behind the kept list", "state");
+        return {};
+    }
+    const bool shaped = ima->is_object() && ima->contains("entries") &&
+                        (*ima)["entries"].is_number_unsigned() && ima->contains("algorithm") &&
+                        (*ima)["algorithm"].is_string() && ima->contains("sha256");
+    const auto algorithm =
+        shaped ? algorithm_named((*ima)["algorithm"].get<std::string>()) : std::nullopt;
+    if (!algorithm || (*ima)["sha256"] != to_hex(sha256(state.ima)))
+        return fail("a kernel's list that is not the one that was kept", "state");
+    state.ima_entries = (*ima)["entries"];
+    state.ima_algorithm = *algorithm;
+    return {};
+}
+
 }  // namespace
 
 Result<KeptState> parse_state(Bytes file) {
@@ -66,8 +85,11 @@ Result<KeptState> parse_state(Bytes file) {
         state.values.emplace_back(*bank, *digest);
     }
     std::ranges::sort(state.values, {}, &PcrBanks::value_type::first);
-    if (state.list.size() != header["bytes"].get<std::uint64_t>())
-        return fail("a kept list that was cut short", "state");
+    const std::uint64_t bytes = header["bytes"];
+    if (state.list.size() < bytes) return fail("a kept list that was cut short", "state");
+    state.ima = state.list.subspan(bytes);
+    state.list = state.list.first(bytes);
+    if (auto read = read_ima(header, state); !read) return std::unexpected(read.error());
     if (header.contains("sha256") && header["sha256"] != to_hex(sha256(state.list)))
         return fail("a kept list that is not the one that was kept", "state");
     return state;
@@ -89,6 +111,10 @@ std::string state_header(const KeptState& state, Bytes kept, Bytes added) {
                 {"bytes", kept.size() + added.size()},
                 {"sha256", to_hex(hash(Algorithm::kSha256, kept, added))},
                 {"values", values}};
+    if (!state.ima.empty())
+        header["ima"] = {{"algorithm", name_of(state.ima_algorithm)},
+                         {"entries", state.ima_entries},
+                         {"sha256", to_hex(sha256(state.ima))}};
     if (state.quote) header["quote"] = to_hex(*state.quote);
     return header.dump() + '\n';
 }

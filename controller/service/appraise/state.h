@@ -2,7 +2,8 @@
 // What a service keeps of a host from one piece of evidence to the next. The kept state is the
 // service's own: it is believed, so it must lie where nobody else can write.
 //
-// A file of it: one line of JSON, then the list as far as it was covered by a quote, byte for byte.
+// A file of it: one line of JSON, then the list as far as it was covered by a quote, byte for byte,
+// then the kernel's list, likewise.
 // So evidence that has only what is new (`keyscribe evidence --since`) is judged with all that came
 // before it in this boot, and the PCR goes on from its kept value without a replay of that. One
 // digest of the kept list tells a file that was damaged or cut.
@@ -25,6 +26,10 @@ struct KeptState {
     std::optional<Sha256> quote;  ///< of the TPMS_ATTEST that covered it
     PcrBanks values;              ///< of the PCR after them
     Bytes list;                   ///< view
+    /// The kernel's list as far as it was covered, for evidence with only what is new of it, too.
+    Bytes ima;                                   ///< view; empty: none is kept
+    std::uint64_t ima_entries = 0;               ///< in `ima`
+    Algorithm ima_algorithm = Algorithm::kSha1;  ///< of its template digests
 };
 
 Result<KeptState> parse_state(Bytes file);

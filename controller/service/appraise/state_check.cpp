@@ -38,8 +38,12 @@ bool StateCheck::compare_boots(const Appraisal& result) {
                      "the TPM's counters went back: it was cleared, or the evidence is older "
                      "than what is kept");
     }
-    if (now.reset_count == state_->reset_count && now.restart_count == state_->restart_count)
+    if (now.reset_count == state_->reset_count && now.restart_count == state_->restart_count) {
+        if (evidence_.list.from_entry == 0 && !evidence_.boot_id.empty() &&
+            evidence_.boot_id != state_->boot_id && !continues())
+            begin_after_kexec();
         return true;
+    }
     const bool reset = now.reset_count != state_->reset_count;
     if (!reset && continues()) {
         findings_.add(codes::kTpmResumed, "the TPM was suspended and resumed, and kept its PCRs");
@@ -52,6 +56,17 @@ bool StateCheck::compare_boots(const Appraisal& result) {
                                        std::to_string(now.restart_count));
     state_.reset();
     return true;
+}
+
+/// One boot of the TPM, another of the kernel, and a list that begins anew. The PCR goes on from
+/// the former list: what is kept of it may explain that. Where it does not, the list's foreign
+/// record tells that something is missing.
+void StateCheck::begin_after_kexec() {
+    findings_.add(codes::kBootNew,
+                  "another kernel was started by kexec, and the list begins anew: what is kept of "
+                  "the one before is put aside");
+    before_kexec_ = state_->values;
+    state_.reset();
 }
 
 bool StateCheck::continues() const {

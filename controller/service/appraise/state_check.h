@@ -20,6 +20,8 @@ class StateCheck {
 
     /// Of this boot; nothing where none is kept, or of an earlier boot.
     const std::optional<KeptState>& state() const { return state_; }
+    /// The PCR behind what was kept of the kernel before a kexec; empty: there was none.
+    const PcrBanks& before_kexec() const { return before_kexec_; }
     /// The TPM's counters did: what came now must not take the kept state's place.
     bool went_back() const { return went_back_; }
     /// Whether the evidence's list begins with the kept one, or right behind it. Only with a state.
@@ -27,12 +29,14 @@ class StateCheck {
 
   private:
     bool compare_boots(const Appraisal& result);
+    void begin_after_kexec();
 
     const evidence::Evidence& evidence_;
     Findings& findings_;
     Findings& content_;
     std::optional<KeptState> state_;
     bool went_back_ = false;
+    PcrBanks before_kexec_;
 };
 
 }  // namespace keyscribe::appraise
