@@ -40,7 +40,8 @@ Held read_held(const firmware::SignatureList& list, std::size_t index) {
 std::vector<Held> content_of(Bytes variable) {
     std::vector<Held> found;
     for (const firmware::SignatureList& list : firmware::read_signature_lists(variable).lists)
-        for (std::size_t i = 0; i < list.signatures.size(); ++i) found.push_back(read_held(list, i));
+        for (std::size_t i = 0; i < list.signatures.size(); ++i)
+            found.push_back(read_held(list, i));
     return found;
 }
 
