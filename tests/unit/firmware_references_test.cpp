@@ -208,7 +208,11 @@ TEST_F(Sources, WhatIsWrittenIsWhatAppraisalTakes) {
     const json images = json::parse(testing::read_file(folder_ / "kernels"))["kernel_images"];
     ASSERT_EQ(images.size(), 1u);
     EXPECT_EQ(images[0]["sha256_file"], to_hex(sha256(as_bytes(testing::read_file(kernel)))));
-    EXPECT_EQ(images[0]["certificates"], json::array({to_hex(sha256(a()))}));
+    ASSERT_EQ(images[0]["certificates"].size(), 1u);
+    EXPECT_EQ(images[0]["certificates"][0]["sha256"], to_hex(sha256(a())));
+    EXPECT_EQ(images[0]["certificates"][0]["sha256_public_key"],
+              to_hex(sha256(keyrings::view_certificate(a())->public_key)));
+    EXPECT_EQ(images[0]["name"], "vmlinux");
 
     // Again, it is as it was. Somebody else's content is not replaced.
     EXPECT_EQ(keyscribe(command).status, 0);

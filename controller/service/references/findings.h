@@ -31,8 +31,8 @@ struct KernelImage {
     std::string name;      ///< the file, and its name in a package
     std::string form;      ///< kernel_image.h
     Sha256 sha256_file{};  ///< of what is measured into PCR 9 (GRUB), or 11 (.linux of a UKI)
-    std::optional<Sha256> sha256_authenticode;  ///< of what is measured into PCR 4
-    std::vector<Sha256> certificates;           ///< SHA-256 of each, built in and trusted
+    std::optional<Sha256> sha256_authenticode;            ///< of what is measured into PCR 4
+    std::vector<std::vector<std::uint8_t>> certificates;  ///< DER: built in and trusted
 };
 
 struct SignedFile {

@@ -57,13 +57,25 @@ json json_of(const Signer& signer) {
     return told;
 }
 
+/// "linux-image-6.1.deb, boot/vmlinuz-6.1": without the folders that the source lay in.
+std::string image_name(const std::string& where) {
+    const std::size_t end = std::min(where.find(", "), where.size());
+    const std::size_t slash = where.rfind('/', end);
+    return slash == where.npos || slash > end ? where : where.substr(slash + 1);
+}
+
 json json_of(const KernelImage& image) {
-    json told = {{"name", image.name},
-                 {"form", image.form},
+    json told = {{"name", image_name(image.name)},
                  {"sha256_file", to_hex(image.sha256_file)},
                  {"certificates", json::array()}};
     if (image.sha256_authenticode) told["sha256_authenticode"] = to_hex(*image.sha256_authenticode);
-    for (const Sha256& digest : image.certificates) told["certificates"].push_back(to_hex(digest));
+    for (const std::vector<std::uint8_t>& der : image.certificates) {
+        const auto view = keyrings::view_certificate(der);
+        if (!view) continue;
+        told["certificates"].push_back({{"subject", keyrings::display_name(*view)},
+                                        {"sha256", to_hex(sha256(der))},
+                                        {"sha256_public_key", to_hex(sha256(view->public_key))}});
+    }
     return told;
 }
 

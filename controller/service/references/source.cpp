@@ -46,7 +46,8 @@ KernelImage image_of(Bytes content, const std::string& name, const std::string& 
                      const BuiltIn& built_in) {
     KernelImage image{name, form, sha256(content), {}, {}};
     if (const auto pe = read_pe_file(content, name)) image.sha256_authenticode = pe->authenticode;
-    for (const Bytes der : built_in.trusted.certificates) image.certificates.push_back(sha256(der));
+    for (const Bytes der : built_in.trusted.certificates)
+        image.certificates.emplace_back(der.begin(), der.end());
     return image;
 }
 
