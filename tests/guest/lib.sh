@@ -155,10 +155,22 @@ pcr_file() {
         awk '$2 ~ /^0x/ { printf "PCR-%02d: %s\n", $1, tolower(substr($2, 3)) }'
 }
 
+# An entry has more template data than evmctl 1.5 (Debian 13) reads, 4,096 bytes: there it ends.
+beyond_evmctl() {
+    evmctl --version | grep -qF 'evmctl 1.5' || return 1
+    replay sha256 >/dev/null
+    [[ $(find "$work/templates" -size +4096c) ]]
+}
+
 # evmctl replays the list to the TPM's PCRs. It exits 0 without having compared anything as well,
 # so its sentence is what counts.
 evmctl_matches() {
     local bank pcrs=()
+    if [[ ! ${1:-} ]] && beyond_evmctl; then
+        echo "evmctl 1.5 does not read this list; Python's hashlib replays it"
+        [[ $(replay sha256) == "$(pcr sha256)" ]]
+        return
+    fi
     for bank in sha1 sha256; do
         pcr_file "$bank" >"$work/pcrs.$bank"
         # A bank can be deactivated.
