@@ -30,7 +30,8 @@ policy::Policy parsed(const std::string& text) {
 TEST(SuggestedPolicy, IsAPolicyThatMeasuresEachKeyringThatDecides) {
     const std::string text = suggested_policy(kKeys, "6.12");
     const policy::Policy policy = parsed(text);
-    EXPECT_EQ(unmeasured_keyrings(kKeys, policy), std::vector<std::string>{".dns_resolver"});
+    EXPECT_EQ(unmeasured_keyrings(kernels_keyrings(kKeys), policy),
+              std::vector<std::string>{".dns_resolver"});
     for (const char* ring : {".ima", ".platform", ".blacklist", "_ima"})
         EXPECT_NE(text.find(std::string("\nmeasure func=KEY_CHECK keyrings=") + ring + ' '),
                   std::string::npos)
