@@ -14,8 +14,8 @@ namespace keyscribe::policy {
 std::string to_text(const Rule& rule);
 
 /// The whole policy as a policy file of its own: the rules, and as comments where each one stands,
-/// what was skipped, and the warnings. parse() makes the same rules of it, so bytes of names and globs
-/// stand in it as they are: escape() its lines for a terminal.
+/// what was skipped, and the warnings. parse() makes the same rules of it, so bytes of names and
+/// globs stand in it as they are: escape() its lines for a terminal.
 std::string format(const Policy& policy);
 
 }  // namespace keyscribe::policy

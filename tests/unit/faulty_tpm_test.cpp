@@ -85,8 +85,8 @@ TEST_F(FaultyTpmTest, OtherErrorsLeaveAnExtendOwed) {
 
 TEST_F(FaultyTpmTest, ManyRecordsShareAnExtendWhileTheTpmIsSlow) {
     const Outcome run = measure_events(tcti(10), directory_, 5000, "measure func=KEY_CHECK");
-    // One each would be 5000 and more, and 50 s.
-    EXPECT_LT(run.status.counters.extends, 100u);
+    // One each would be 5000 and more, and 50 s. A batch has at most 4,096 bytes, 14 of these.
+    EXPECT_LT(run.status.counters.extends, 400u);
     EXPECT_LT(run.seconds, 30.0);  // a bound that no load of this machine breaks
     RecordProperty("seconds", std::to_string(run.seconds));
     expect_replay_equals_pcr();
