@@ -164,11 +164,25 @@ TEST(BaselineWriter, AnotherKeyAtThePlaceIsAContradiction) {
 }
 
 TEST(BaselineWriter, BeginsAndEnds) {
+    const auto loaded = policy_of("measure func=KEY_CHECK keyrings=.ima");
+    events::KeyEvent ima = event(KS_OP_BASELINE, kIma.serial), reached = ima;
+    ima.key_type = reached.key_type = "keyring";
+    ima.description = kIma.name;
+    reached.key_serial = kOther.serial;
+    reached.description = kOther.name;
     std::vector<std::string> names;
-    measure::write_baseline(baseline_of({kIma}, {event(KS_OP_BASELINE, 10, kIma)}), "policy", {},
-                            [&](const records::Record& record) { names.push_back(record.name); });
+    nlohmann::json begin;
+    measure::write_baseline(
+        baseline_of({kIma, kOther}, {ima, reached, event(KS_OP_BASELINE, 10, kIma)}), loaded.policy,
+        "policy", {}, [&](const records::Record& record) {
+            if (names.empty()) begin = *list::from_cbor(record.buf);
+            names.push_back(record.name);
+        });
     EXPECT_EQ(names, (std::vector<std::string>{"keyscribe:baseline-begin", "keyscribe:baseline",
+                                               "keyscribe:baseline", "keyscribe:baseline",
                                                "keyscribe:baseline-end"}));
+    EXPECT_EQ(begin["keyrings"][0].value("rule", false), true) << "a rule names it";
+    EXPECT_EQ(begin["keyrings"][1].value("rule", false), false) << "a link led to it";
 }
 
 measure::NamedBuf record(std::size_t size = 1) { return {kPcr, "name", WipedBytes(size)}; }

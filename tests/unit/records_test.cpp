@@ -286,13 +286,13 @@ TEST(Records, WhoDidIt) {
 
 TEST(Records, Baseline) {
     const records::Record begin =
-        records::baseline_begin_records(5, "start", {{1, "a"}, {2, "b"}})[0];
+        records::baseline_begin_records(5, "start", {{1, "a"}, {2, "b"}}, {}, {2})[0];
     EXPECT_EQ(begin.name, "keyscribe:baseline-begin");
-    EXPECT_EQ(decoded(begin),
-              (json{{"time", 5},
-                    {"reason", "start"},
-                    {"keyrings",
-                     {{{"serial", 1}, {"name", of("a")}}, {{"serial", 2}, {"name", of("b")}}}}}));
+    EXPECT_EQ(decoded(begin), (json{{"time", 5},
+                                    {"reason", "start"},
+                                    {"keyrings",
+                                     {{{"serial", 1}, {"name", of("a")}},
+                                      {{"serial", 2}, {"name", of("b")}, {"rule", true}}}}}));
     events::KeyEvent made = event();
     made.payload.clear();
     made.payload_length = 0;

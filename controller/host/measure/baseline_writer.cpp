@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "policy/matcher.h"
+
 namespace keyscribe::measure {
 
 events::Baseline contradicted_part(const events::Baseline& baseline,
@@ -34,11 +36,15 @@ events::Baseline contradicted_part(const events::Baseline& baseline,
     return part;
 }
 
-void write_baseline(const events::Baseline& baseline, std::string_view reason,
-                    const std::optional<events::Difference>& difference,
+void write_baseline(const events::Baseline& baseline, const policy::Policy& policy,
+                    std::string_view reason, const std::optional<events::Difference>& difference,
                     const std::function<void(const records::Record&)>& add) {
+    std::set<std::int32_t> named;
+    for (const events::KeyEvent& key : baseline.keys)
+        if (key.keyring.serial == 0 && policy::any_rule_names(policy, key.description, key.key_uid))
+            named.insert(key.key_serial);
     for (const records::Record& record : records::baseline_begin_records(
-             baseline.boot_time_ns, reason, baseline.keyrings, baseline.gone))
+             baseline.boot_time_ns, reason, baseline.keyrings, baseline.gone, named))
         add(record);
     for (const events::KeyEvent& key : baseline.keys) add(records::baseline_record(key));
     add(records::baseline_end_record(baseline.boot_time_ns, baseline.keyrings.size(),

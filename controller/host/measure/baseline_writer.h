@@ -10,6 +10,7 @@
 #include "controller/host/events/baseline.h"
 #include "controller/host/events/key_table.h"
 #include "controller/host/records/records.h"
+#include "policy/rule.h"
 
 namespace keyscribe::measure {
 
@@ -19,10 +20,10 @@ events::Baseline contradicted_part(const events::Baseline& baseline,
                                    const std::vector<events::PlaceInDoubt>& doubts,
                                    const events::KeyTable& table);
 
-/// Hands the records out, one after the other. `difference`, after a restart: to what the list
-/// said.
-void write_baseline(const events::Baseline& baseline, std::string_view reason,
-                    const std::optional<events::Difference>& difference,
+/// Hands the records out, one after the other. `policy`: the one in force, which names some of the
+/// keyrings. `difference`, after a restart: to what the list said.
+void write_baseline(const events::Baseline& baseline, const policy::Policy& policy,
+                    std::string_view reason, const std::optional<events::Difference>& difference,
                     const std::function<void(const records::Record&)>& add);
 
 }  // namespace keyscribe::measure

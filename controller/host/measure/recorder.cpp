@@ -293,7 +293,7 @@ void Recorder::process_baseline(const events::Baseline& taken) {
                   {{"KEYSCRIBE_APPEARED", std::to_string(change.appeared)},
                    {"KEYSCRIBE_VANISHED", std::to_string(change.vanished)}});
     const std::string reason = restarted_ ? "restart" : baseline.reason;
-    write_baseline(baseline, reason, unseen, [&](const Record& record) {
+    write_baseline(baseline, policy_->policy, reason, unseen, [&](const Record& record) {
         collect(record);
         // A daemon that dies amid a baseline is followed by one that begins with another. What
         // fails here stays in the group.

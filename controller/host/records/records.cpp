@@ -255,13 +255,16 @@ Record event_record(const events::KeyEvent& event, std::string_view operation,
 
 std::vector<Record> baseline_begin_records(std::uint64_t boot_time_ns, std::string_view reason,
                                            const std::vector<events::KeyringName>& keyrings,
-                                           const std::vector<std::int32_t>& gone) {
-    constexpr std::size_t kAround = 24;  // a keyring's map, the members' names, the serial
+                                           const std::vector<std::int32_t>& gone,
+                                           const std::set<std::int32_t>& named_by_rule) {
+    constexpr std::size_t kAround = 30;  // a keyring's map, the members' names, the serial
     constexpr std::size_t kSerial = 5;
     Portions named, ended;
     for (const events::KeyringName& keyring : keyrings) {
         const std::string name = recorded_name(keyring.name);
-        named.add({{"serial", keyring.serial}, {"name", bytes(name)}}, kAround + name.size());
+        json fields = {{"serial", keyring.serial}, {"name", bytes(name)}};
+        if (named_by_rule.contains(keyring.serial)) fields["rule"] = true;
+        named.add(std::move(fields), kAround + name.size());
     }
     for (const std::int32_t serial : gone) ended.add(serial, kSerial);
     std::vector<Record> records;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -72,11 +73,13 @@ Record event_record(const events::KeyEvent& event, std::string_view operation,
                     const events::KeyringName& keyring, const Proof& proof, bool with_actor);
 
 /// keyscribe:baseline-begin. `reason`: "start", "restart", "policy", "order" or
-/// "loss" or "missed". `gone`: keyrings that the list has and the kernel has no more. Several
-/// records, each with some of the keyrings, where one has no room for all.
+/// "loss" or "missed". `gone`: keyrings that the list has and the kernel has no more. `named`:
+/// those that a rule names; to the others only a link led. Several records, each with some of the
+/// keyrings, where one has no room for all.
 std::vector<Record> baseline_begin_records(std::uint64_t boot_time_ns, std::string_view reason,
                                            const std::vector<events::KeyringName>& keyrings,
-                                           const std::vector<std::int32_t>& gone = {});
+                                           const std::vector<std::int32_t>& gone = {},
+                                           const std::set<std::int32_t>& named = {});
 
 /// keyscribe:baseline: a key as it stands in `event.keyring`.
 Record baseline_record(const events::KeyEvent& event);

@@ -82,7 +82,7 @@ bool KeyJudge::is_of_user(const Key& ring) const {
 }
 
 bool KeyJudge::is_named(const Key& ring) const {
-    return named_.contains(ring.description) ||
+    return named_.contains(ring.serial) ||
            names_keyring(in_force_, ring.description, ring.owner_known ? ring.uid : 0);
 }
 
@@ -93,7 +93,7 @@ void KeyJudge::policy(const list::Policy& record) {
 
 void KeyJudge::baseline(const list::BaselineBegin& begin) {
     for (const list::KeyringName& ring : begin.keyrings)
-        if (ring.rule) named_.emplace(ring.name);
+        if (ring.rule) named_.insert(ring.serial);
 }
 
 bool KeyJudge::is_beyond_bounds(const Sha256& digest) const {

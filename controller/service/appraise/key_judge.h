@@ -104,9 +104,9 @@ class KeyJudge {
     std::map<keyrings::LinkId, std::uint64_t> unidentified_;       // the entry that tells of it
     std::vector<KeyVerdict> verdicts_;                             // by LinkId
     std::vector<Presence> presences_;
-    list::Policy last_policy_;                  // views into the list
-    policy::Policy in_force_;                   // the last of the list
-    std::set<std::string, std::less<>> named_;  // keyrings that a baseline says a rule names
+    list::Policy last_policy_;      // views into the list
+    policy::Policy in_force_;       // the last of the list
+    std::set<std::int32_t> named_;  // keyrings that a baseline says a rule names, by serial
 };
 
 }  // namespace keyscribe::appraise
