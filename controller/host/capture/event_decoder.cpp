@@ -121,7 +121,8 @@ Result<events::KeyEvent> decode_event(std::span<const std::byte> record) {
     event.key_state = raw.key_state;
     event.keyring_uid = raw.keyring_uid;
     event.from_uid = raw.from_uid;
-    event.key_expiry = raw.key_expiry;
+    // The kernel keeps both times in one place (struct key, a union of expiry and revoked_at).
+    event.key_expiry = (raw.key_state & KS_KEY_REVOKED) != 0 ? 0 : raw.key_expiry;
     event.argument = raw.argument;
     const ks_actor& actor = raw.actor;
     event.actor = {.pid = actor.pid,
