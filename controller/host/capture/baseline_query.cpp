@@ -4,6 +4,7 @@
 #include <linux/keyctl.h>
 #include <sched.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -15,8 +16,11 @@ namespace keyscribe::capture {
 namespace {
 
 /// The kernel skips a program while another task is preempted inside it on this CPU. Each attempt
-/// gives that task the CPU first.
+/// gives that task the CPU first: yields, and now and then sleeps, since a task of lower priority
+/// gets nothing from a yield.
 constexpr int kAttempts = 1000;
+constexpr int kYields = 32;
+constexpr timespec kNap{.tv_sec = 0, .tv_nsec = 1'000'000};
 
 /// Has the kernel call the baseline program for this key. Returns false where the key may not be
 /// looked at so.
@@ -53,7 +57,10 @@ Result<void> query_baseline(ks_baseline& request, std::uint32_t mode, std::int32
             if (++skipped == kAttempts)
                 return fail("the kernel skips the program that looks at keyrings",
                             "fentry:security_key_getsecurity", "it is asked again");
-            ::sched_yield();
+            if (skipped % kYields == 0)
+                ::nanosleep(&kNap, nullptr);
+            else
+                ::sched_yield();
             continue;
         }
         if (request.more == 0) return {};

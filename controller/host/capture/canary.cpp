@@ -14,6 +14,8 @@
 namespace keyscribe::capture {
 namespace {
 
+constexpr unsigned kSilentLooks = 3;
+
 /// Any keyring of this process's.
 std::int32_t own_keyring() {
     for (const int keyring : {KEY_SPEC_SESSION_KEYRING, KEY_SPEC_USER_KEYRING})
@@ -53,14 +55,17 @@ bool Capture::check_alive(Batch& meanwhile) {
     // again.
     const auto found = members(keyring, meanwhile);
     answered_ = found && !found->empty();
+    unanswered_ = answered_ ? 0 : unanswered_ + 1;
     if (answered_ && silent_) {
         findings_.push_back("the kernel runs the programs again");
         look_again = true;
     }
-    if (!answered_ && !silent_)
+    // A machine that is overloaded can skip one: what is silent is so for seconds.
+    const bool silent = unanswered_ >= kSilentLooks;
+    if (silent && !silent_)
         findings_.push_back(
             "the kernel does not run the programs (is the sysctl kernel.ftrace_enabled 0?)");
-    silent_ = !answered_;
+    if (answered_ || silent) silent_ = silent;
     return look_again;
 }
 

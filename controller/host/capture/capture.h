@@ -145,6 +145,7 @@ class Capture {
     std::unique_ptr<ks_filter> in_force_;  // as activate() wrote it
     std::uint64_t numbered_ = 0;           // check_alive(): numbers given out by then
     bool silent_ = false;                  // check_alive(): the programs did not run
+    unsigned unanswered_ = 0;              // the same: so many times in a row they did not
     bool answered_ = false;                // the same: they did
 };
 

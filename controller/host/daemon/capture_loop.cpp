@@ -20,8 +20,10 @@ constexpr auto kLongestFlood = 2s;
 /// that tasks that contend for a large keyring do not keep the daemon busy.
 constexpr auto kBetweenRefreshes = 200ms;
 constexpr int kRefreshShare = 20;
-/// The programs are silent for no longer before the list says so.
-constexpr auto kBetweenCanaries = 4s;
+/// The list says within 5 s that the programs are silent: after three looks, a second apart, at
+/// which they did not answer.
+constexpr auto kBetweenCanaries = 2s;
+constexpr auto kBetweenDoubts = 900ms;
 
 }  // namespace
 
@@ -237,7 +239,7 @@ void CaptureLoop::look_at_counters() {
         capture::Batch meanwhile;
         if (programs_.check_alive(meanwhile)) note_unseen("missed");
         forward(std::move(meanwhile));
-        next_canary_ = now + kBetweenCanaries;
+        next_canary_ = now + (programs_.is_alive() ? kBetweenCanaries : kBetweenDoubts);
     }
     for (std::string& what : programs_.take_findings()) report_interference(std::move(what));
     note_dropped();
