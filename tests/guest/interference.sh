@@ -115,6 +115,18 @@ add "after the bound"
 well "the spool's bound"
 check "the former bound" configure
 
+echo "# the folder"
+inject rm -rf $list_dir
+noticed "a removed folder is noticed" detached "the folder of the list was removed"
+add "after a removed folder"
+well "folder removed"
+second() { { timeout 20 /usr/sbin/keyscribed || true; } 2>&1 | grep "another keyscribed is running"; }
+check "no second daemon runs beside it" second
+inject rm -rf $list_dir
+check "nor while the folder is not there" second
+well "folder removed again"
+check "started anew" configure
+
 echo "# disk"
 truncate -s 1M "$work/disk"
 check "a small disk" sh -c "modprobe loop && mkfs.ext4 -qF -O ^has_journal $work/disk && mount -o loop $work/disk $journal"
@@ -187,15 +199,6 @@ inject rm -f $list_dir/spool
 noticed "a removed spool is noticed" tampered "spool: the file was removed"
 add "after a removed spool"
 well "spool removed"
-inject rm -rf $list_dir
-noticed "a removed folder is noticed" detached "the folder of the list was removed"
-add "after a removed folder"
-well "folder removed"
-second() { timeout 20 /usr/sbin/keyscribed 2>&1 | grep "another keyscribed is running"; }
-check "no second daemon runs beside it" second
-inject rm -rf $list_dir
-check "nor while the folder is not there" second
-well "folder removed again"
 equal "the state says so" "$(status .state)" degraded
 # Without a TPM events wait in the spool; bits of both states and of frames are flipped there.
 mv /dev/tpmrm0 /dev/hidden

@@ -182,6 +182,8 @@ Result<WipedBytes> ListFiles::read() const {
 }
 
 void ListFiles::rescue() {
+    std::error_code ignored;
+    std::filesystem::create_directories(directory_, ignored);
     const auto put_back = [&](const UniqueFd& fd, const char* name) {
         struct stat here{}, there{};
         const auto path = directory_ / name;
