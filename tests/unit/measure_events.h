@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "controller/host/measure/recorder.h"
 #include "controller/host/settings/policy_loader.h"
@@ -50,7 +51,7 @@ inline Outcome measure_events(const std::string& tcti, const std::filesystem::pa
                                {.version = "test",
                                 .controller_digest = std::vector<std::uint8_t>(32),
                                 .bpf_digest = std::vector<std::uint8_t>(32)}},
-                              stop);
+                              std::move(stop));
     });
     while (shared.copy().counters.measured < count)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
