@@ -70,6 +70,26 @@ TEST(ReferenceFolder, AsKubernetesMountsIt) {
     EXPECT_EQ(load(folder).substr(0, 6), "error:");
 }
 
+/// As git with core.symlinks=false writes it, and archives without links.
+TEST(ReferenceFolder, AVolumeOfKubernetesThatWasCopiedWithoutLinks) {
+    const TempDir folder;
+    fs::create_directories(folder / "..2026_11_28/.ima");
+    write_file(folder / "..2026_11_28/b.pem", pem_of(made().b));
+    write_file(folder / "..2026_11_28/.ima/i.pem", pem_of(made().a));
+    write_file(folder / "..data", "..2026_11_28");
+    write_file(folder / "b.pem", "..data/b.pem");
+    EXPECT_EQ(load(folder).substr(0, 6), "error:") << "no name leads to i.pem";
+    write_file(folder / ".ima", "..data/.ima");
+    EXPECT_EQ(load(folder), ".ima/i.pem /b.pem");
+    for (const char* target : {"../elsewhere", "..", "..2026_11_29", "..2026_11_28/.ima"}) {
+        write_file(folder / "..data", target);
+        EXPECT_EQ(load(folder).substr(0, 6), "error:") << target;
+    }
+    write_file(folder / "..data", "..2026_11_28");
+    write_file(folder / "b.pem", "..data/.ima/i.pem");
+    EXPECT_EQ(load(folder).substr(0, 6), "error:") << "another name's";
+}
+
 TEST(ReferenceFolder, WhatIsNeitherFileNorKeyringIsRefused) {
     const TempDir folder;
     write_file(folder / "b.der", text_of(made().b));

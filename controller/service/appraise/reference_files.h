@@ -20,8 +20,9 @@ struct ReferenceFile {
 /// All files of `directory` and of the folders in it, sorted. Links are followed. A volume of
 /// Kubernetes (ConfigMap, Secret, projected) has each name as a link to `..data/NAME`, and `..data`
 /// as a link to a folder of a date: these two are not looked into a second time.
-/// Error: a folder that cannot be read, a link that leads nowhere, what is neither file nor folder,
-/// a folder in a keyring's folder, or a file below `..data` to which no name leads.
+/// A copy of such a volume without links, which has each as a file with the target's path, is read
+/// alike. Error: a folder that cannot be read, a link that leads nowhere, what is neither file nor
+/// folder, a folder in a keyring's folder, or a file below `..data` to which no name leads.
 Result<std::vector<ReferenceFile>> find_reference_files(const std::filesystem::path& directory);
 
 }  // namespace keyscribe::appraise
