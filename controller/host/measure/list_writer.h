@@ -56,8 +56,8 @@ class ListFiles {
     /// The binary list as it stands, to be replayed.
     Result<WipedBytes> read() const;
 
-    /// Puts the files back where somebody removed them, or their folder: their content is still open
-    /// here.
+    /// Puts the files back where somebody removed them, or their folder: their content is still
+    /// open here.
     void rescue();
     /// Nobody else wrote to them.
     bool is_untouched() const;
