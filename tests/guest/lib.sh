@@ -210,8 +210,13 @@ inject() {
     "$@"
 }
 
-# Its only process; systemctl takes ten times as long.
-pid() { cat /sys/fs/cgroup/system.slice/keyscribed.service/cgroup.procs 2>/dev/null || echo 0; }
+# Its only process, 0: there is none; systemctl takes ten times as long. One that was just killed leaves the cgroup
+# empty while systemd still says "active".
+pid() {
+    local now
+    now=$(cat /sys/fs/cgroup/system.slice/keyscribed.service/cgroup.procs 2>/dev/null)
+    echo "${now:-0}"
+}
 # another PID: the service runs again under a new process.
 another() {
     local now
