@@ -9,8 +9,6 @@ namespace completion_test {
 
 using testing::run;
 
-bool has(const std::string& program) { return run("command -v " + program).status == 0; }
-
 /// What bash offers behind these words, the last of which is begun; a line each.
 std::string bash_offers(const std::string& words, const std::string& folder = "/nonexistent") {
     return run("cd / && bash -c '. <(" KEYSCRIBE " completion bash); cd " + folder +
@@ -41,14 +39,14 @@ TEST(Completion, BashOffersCommandsOptionsAndTheirValues) {
 
 TEST(Completion, OtherShellsTakeTheirScripts) {
     const char* zsh = "bash -c 'zsh -n <(" KEYSCRIBE " completion zsh)'";
-    EXPECT_EQ(has("zsh") ? run(zsh).text : "", "");
-    if (has("fish")) {
-        const std::string offered =
-            run("bash -c 'fish -c \"source (" KEYSCRIBE
-                " completion fish | psub); complete -C \\\"keyscribe references imp\\\"\"'")
-                .text;
-        EXPECT_EQ(first(offered).substr(0, 6), "import") << offered;
-    }
+    const auto checked = run(zsh);
+    EXPECT_EQ(checked.status, 0);
+    EXPECT_EQ(checked.text, "");
+    const std::string offered =
+        run("bash -c 'fish -c \"source (" KEYSCRIBE
+            " completion fish | psub); complete -C \\\"keyscribe references imp\\\"\"'")
+            .text;
+    EXPECT_EQ(first(offered).substr(0, 6), "import") << offered;
     EXPECT_NE(run(KEYSCRIBE " completion tcsh").status, 0);
 }
 
