@@ -190,7 +190,7 @@ TEST(ImaList, BlockedFilesAreComparedByAlgorithmNotByLength) {
     EXPECT_EQ(same.findings(), "file-blocked@1");
 
     Setting both;
-    both.block(sha256 + "sha3-256:" + to_hex(digest_of("sha3-256", "bad")) + "\n");
+    both.block(sha256 + "sha3-256:" + to_hex(digest_of("sha3-256", "bad")) + "  /tmp/bad\n");
     both.file("sha3-256", "bad");
     both.file("sha3-256", "good");
     EXPECT_EQ(both.findings(), "file-blocked@1");

@@ -173,7 +173,6 @@ Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::strin
     BlockedFiles files;
     // How many digests each file has in each algorithm: one for each of its builds.
     std::map<std::string, std::map<std::string_view, std::size_t>> builds;
-    bool nameless = false;
     for (const TextLine& line : lines_of(text)) {
         const std::string_view content = without_comment(line.text);
         if (content.empty()) continue;
@@ -182,18 +181,13 @@ Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::strin
             return fail("expected a file's digest in hex, as sha256sum writes it",
                         at_line(file, line.number), "or ALGORITHM:HEX; comments begin with #");
         std::string entry = entry_of(digest->algorithm, digest->bytes);
-        nameless = nameless || digest->file.empty();
+        // A digest without a name is a file of its own.
+        std::string name(digest->file);
+        if (name.empty()) name = '\n' + entry;
         if (files.digests_.insert(std::move(entry)).second)
-            ++builds[std::string(digest->file)][digest->algorithm];
+            ++builds[std::move(name)][digest->algorithm];
     }
     if (files.empty()) return fail("no file is named in it", file, "nothing would be blocked");
-    if (nameless) {
-        // What belongs together is not known: the numbers are compared.
-        std::map<std::string_view, std::size_t> all;
-        for (const auto& [name, counts] : builds)
-            for (const auto& [algorithm, count] : counts) all[algorithm] += count;
-        builds = {{"", std::move(all)}};
-    }
     std::map<std::string_view, std::size_t> complete;
     for (const auto& [name, counts] : builds) {
         const std::size_t most = std::ranges::max(std::views::values(counts));

@@ -57,7 +57,7 @@ class BlockedFiles {
     bool contains(std::string_view algorithm, Bytes digest) const;
     /// Whether every blocked file has its digest in this algorithm, as many as in any other: else a
     /// file that was measured with it may be a blocked one. Digests belong together by the name
-    /// behind them; where one has none, only their numbers are compared.
+    /// behind them.
     bool compares(std::string_view algorithm) const;
     bool empty() const { return digests_.empty(); }
 
