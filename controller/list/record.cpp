@@ -304,6 +304,7 @@ void read(Members& members, Drop& drop) {
     members.must("count", drop.count);
     members.must("first", drop.first);
     members.must("last", drop.last);
+    members.may("uid", drop.uid);
 }
 
 void read(Members& members, Foreign& foreign) {

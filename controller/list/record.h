@@ -171,6 +171,7 @@ struct Missed {
 struct Drop {
     std::string_view reason;
     std::uint64_t count = 0, first = 0, last = 0;
+    std::optional<std::uint32_t> uid;  ///< "budget": whose keyrings and keys the events are of
 };
 struct Foreign {
     std::uint32_t pcr = 0;

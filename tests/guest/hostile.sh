@@ -70,5 +70,24 @@ equal "one far below, without its head" "$(actor from-below .cgroup)" ".../$(seq
 
 equal "the daemon is the same" "$(pid)" "$before"
 equal "nothing contraindicates" "$(records_of detached; records_of restart; records_of tampered)" ""
+
+echo "# a flood"
+printf '[list]\nuser_budget = "64 KiB"\n' >/etc/keyscribe/keyscribe.toml
+check "restarted with a smaller budget" systemctl restart keyscribed
+check "ready" keyscribe wait ready --timeout 60
+size=$(stat -c %s $list)
+# shellcheck disable=SC2016 # mallory's shell has them
+as_mallory 'for i in {1..300}; do keyctl add user flood "$i" "$w" >/dev/null; done'
+check "root's key beside it" keyctl add user beside x "$keyring"
+# told_of DESCRIPTION: how many records of such keys.
+told_of() { keyscribe list --format json | grep -c "\"description\":\"$1\""; }
+dropped() { records_of drop | jq -s 'map(select(.reason == "budget" and .uid == 3000).count) | add // 0'; }
+check "what went beyond is told with its count" wait_for 90 sh -c \
+    'keyscribe list --format json | grep keyscribe:drop | grep -q \"budget\"'
+check "all is told" keyscribe wait idle --timeout 100
+equal "each is recorded or counted" "$(($(told_of flood) + $(dropped) >= 300))" 1
+check "few are recorded" test "$(told_of flood)" -lt 200
+check "root has a budget of their own" test "$(told_of beside)" -ge 1
+check "the list grew by little" test $(($(stat -c %s $list) - size)) -lt 400000
 books_are_closed
 finish

@@ -21,6 +21,11 @@ create user oracle:elsewhere:* * /bin/keyctl instantiate %k x @u
 create user oracle:reject:* * /bin/keyctl reject %k 30 rejected %S
 create user oracle:negate:* * /bin/keyctl negate %k 30 %S
 C
+# The long one is a flood.
+if ((operations >= 20000)); then
+    printf '[list]\nuser_budget = 0\n' >/etc/keyscribe/keyscribe.toml
+    systemctl restart keyscribed
+fi
 certificate oracle
 check "policy" policy 10-oracle "$rules"
 check "ready" keyscribe wait ready --timeout 60

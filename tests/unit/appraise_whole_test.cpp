@@ -103,6 +103,10 @@ TEST_P(Whole, HasItsFinding) {
 
 constexpr const char* kMeasure = "measure func=KEY_CHECK\n";
 
+json over_budget() {
+    return {{"reason", "budget"}, {"first", 5}, {"last", 7}, {"count", 3}, {"uid", 1000}};
+}
+
 const Named kCases[] = {
     {"AGoodHost", [](Bench& b) { b.host.good(); }, ""},
 
@@ -178,6 +182,29 @@ const Named kCases[] = {
          b.baseline("loss", 1, 1);
      },
      "events-lost"},
+    {"EventsOfAUsersOwnKeyringsThatFilledTheList",
+     [](Bench& b) {
+         b.host.good();
+         b.host.list.record("drop", over_budget());
+         b.baseline("loss", 1, 1);
+     },
+     "[events-dropped]"},
+    {"EventsOfAUserWhoseKeyStandsInAJudgedKeyring",
+     [](Bench& b) {
+         b.host.good();
+         json key = b.host.key_fields("create", 401, ".ima", 300, "theirs");
+         key["uid"] = 1000;
+         b.host.list.record("create", key);
+         b.host.list.record("drop", over_budget());
+         b.baseline("loss", 1, 1);
+     },
+     "events-dropped key-unidentified"},
+    {"EventsOverABudgetAndNoBaseline",
+     [](Bench& b) {
+         b.host.good();
+         b.host.list.record("drop", over_budget());
+     },
+     "baseline-missing [events-dropped]"},
     // The ring had no room for its content; it was asked for again.
     {"AKeyThatIsIdentifiedLater",
      [](Bench& b) {

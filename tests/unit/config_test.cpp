@@ -47,6 +47,9 @@ TEST(Config, Defaults) {
     EXPECT_EQ(config.policy.directory, "/etc/keyscribe/policy.d");
     EXPECT_EQ(config.list.directory, "/run/keyscribe");
     EXPECT_EQ(config.list.former, "/var/lib/keyscribe/former-list");
+    EXPECT_TRUE(config.list.text);
+    EXPECT_EQ(config.list.max_share, 50u);
+    EXPECT_EQ(config.list.user_budget, 4u << 20);
     EXPECT_TRUE(config.journal.enabled);
     EXPECT_EQ(config.journal.directory, "/var/log/keyscribe");
     EXPECT_EQ(config.journal.max_size, 16u << 20);
@@ -132,7 +135,7 @@ TEST(Config, TheShippedFileTellsTheDefaults) {
         settings += setting;
         text += (setting ? line.substr(2) : line) + '\n';
     }
-    EXPECT_EQ(settings, 20);
+    EXPECT_EQ(settings, 23);
     const settings::Config said = accepted(text), real;
     EXPECT_EQ(said.tpm.tcti, real.tpm.tcti);
     EXPECT_EQ(said.tpm.pcr, real.tpm.pcr);

@@ -71,6 +71,23 @@ TEST_F(ListMenderTest, AGoodListStaysAsItIs) {
     expect_whole("");
 }
 
+TEST_F(ListMenderTest, WithoutATextFormAHalfWriteIsTakenBack) {
+    ASSERT_TRUE(ListFiles::choose_text(directory_, false, UINT64_MAX));
+    EXPECT_FALSE(exists(text_path()));
+    testing::write_file(binary_path(), binary_.substr(0, binary_.size() - 3));
+    const auto torn = mend_list(directory_, before_last_, binary_.size());
+    ASSERT_TRUE(torn);
+    EXPECT_EQ(torn->size, before_last_);
+    EXPECT_TRUE(torn->findings.empty());
+    EXPECT_TRUE(testing::read_file(binary_path()) == binary_.substr(0, before_last_));
+    EXPECT_FALSE(exists(text_path()));
+
+    testing::write_file(binary_path(), binary_.substr(0, before_last_ - 1));
+    const auto cut = mend_list(directory_, before_last_, before_last_);
+    ASSERT_TRUE(cut);
+    EXPECT_EQ(cut->findings.size(), 1u);
+}
+
 TEST_F(ListMenderTest, EntriesLargerThanWhatIsReadAtOnceAreMendedToo) {
     {
         auto files = ListFiles::open(directory_);

@@ -300,6 +300,24 @@ TEST_F(SpoolFileTest, WhatAnotherBuildLeftIsDroppedNotTamperedWith) {
     EXPECT_FALSE(spool.pop(0s));
 }
 
+TEST_F(SpoolFileTest, WhatARingOfAnotherVersionHadIsDroppedAlsoAfterADeath) {
+    {
+        spool::Spool spool(1 << 20, 0s);
+        spool.keep_in(open(), 0, std::make_shared<settings::LoadedPolicy>());
+        spool.drop_unread(7);
+        spool.flush();
+        (void)spool.pop(0s);  // the policy
+        const auto drop = std::get<spool::Drop>(spool.pop(0s).value());
+        EXPECT_EQ(spool::name_of(drop.reason), "version");
+        EXPECT_EQ(drop.count, 7u);
+        EXPECT_EQ(spool.totals().dropped, 7u);
+    }
+    spool::Spool spool(1 << 20, 0s);
+    spool.keep_in(open(), 0, std::make_shared<settings::LoadedPolicy>());
+    (void)spool.pop(0s);
+    EXPECT_EQ(std::get<spool::Drop>(spool.pop(0s).value()).count, 7u);
+}
+
 /// What somebody puts into a payload looks like the frames of another file.
 TEST_F(SpoolFileTest, APayloadIsNoFrame) {
     std::string forged;

@@ -59,6 +59,37 @@ TEST(Spool, LaterPoliciesKeepTheirPlace) {
     EXPECT_EQ(sequence_of(spool.pop(0s)), 2u);
 }
 
+TEST(Spool, WhatGoesBeyondAUsersBudgetIsOneRecord) {
+    spool::Spool spool(1 << 20, 0s, 5000);
+    spool.push(first_policy());
+    (void)spool.pop(0s);
+    std::uint64_t kept = 0;
+    for (std::uint64_t sequence = 1; sequence <= 20; ++sequence) {
+        events::KeyEvent users = event(sequence, 1000);
+        users.keyring = {5, "theirs"};
+        users.keyring_uid = 1000;
+        // Whose key it is says nothing where root's keyring holds it.
+        users.key_uid = 1000;
+        if (sequence > 15) users.keyring_uid = 0;
+        spool.push(users);
+    }
+    while (const auto item = spool.pop(0s)) kept += std::holds_alternative<events::KeyEvent>(*item);
+    EXPECT_LT(kept, 10u);
+    EXPECT_EQ(spool.totals().untold, 20 - kept);
+    EXPECT_EQ(spool.totals().dropped, 20 - kept);
+    spool.settle();
+    EXPECT_FALSE(spool.is_settled()) << "something is still to be told";
+    spool.expire();
+    const auto drop = std::get<spool::Drop>(spool.pop(0s).value());
+    EXPECT_EQ(spool::name_of(drop.reason), "budget");
+    EXPECT_EQ(drop.uid, 1000u);
+    EXPECT_EQ(drop.count, 20 - kept);
+    EXPECT_EQ(drop.last_sequence, 15u);
+    EXPECT_EQ(spool.totals().untold, 0u);
+    spool.settle();
+    EXPECT_TRUE(spool.is_settled());
+}
+
 TEST(Spool, AFullSpoolDropsTheNewcomerAndSaysSo) {
     spool::Spool spool(3 * (sizeof(events::KeyEvent) + 1000), 0s);
     for (std::uint64_t sequence = 1; sequence <= 5; ++sequence) spool.push(event(sequence, 1000));

@@ -32,6 +32,7 @@
 #include "controller/host/daemon/security.h"
 #include "controller/host/daemon/snapshot.h"
 #include "controller/host/measure/former_list.h"
+#include "controller/host/measure/list_writer.h"
 #include "controller/host/measure/recorder.h"
 #include "controller/host/measure/restore_key_table.h"
 #include "controller/host/measure/take_over_spool.h"
@@ -202,7 +203,12 @@ Result<void> run(const settings::Config& config, const Hooks& hooks) {
     auto signals = take_signals();
     if (!signals) return std::unexpected(signals.error());
 
-    spool::Spool spool(config.spool.max_size, config.spool.deadline);
+    if (auto done = measure::ListFiles::choose_text(
+            config.list.directory, config.list.text,
+            measure::share_of_file_system(config.list.directory, config.list.max_share));
+        !done)
+        return std::unexpected(done.error());
+    spool::Spool spool(config.spool.max_size, config.spool.deadline, config.list.user_budget);
     const auto list_size = measure::take_over_spool(spool, config.list.directory);
     const auto keep = [&spool](std::vector<events::KeyEvent> events) {
         spool.push(std::move(events));

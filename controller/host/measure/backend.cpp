@@ -95,7 +95,11 @@ std::optional<std::string> Backend::compare_tpm(const records::TpmState& now, bo
 /// PCR's.
 Result<MeasurementLog> Backend::open_log(tpm::Tpm& tpm, Recovery& recovery) {
     const auto open = [&](Recovery& to) {
-        return MeasurementLog::open(config_.list.directory, tpm, config_.tpm.pcr, to, list_size_);
+        auto log =
+            MeasurementLog::open(config_.list.directory, tpm, config_.tpm.pcr, to, list_size_);
+        if (log)
+            log->set_limit(share_of_file_system(config_.list.directory, config_.list.max_share));
+        return log;
     };
     if (opened_before_) return open(recovery);
     const auto taken = take_former_list(config_.list.directory, config_.list.former);

@@ -143,6 +143,26 @@ std::string line_of(const list::Entry& entry) {
 
 constexpr std::size_t kLargestEntry = list::kMaxTemplateData + list::kMaxTemplateName + 64;
 
+/// What is left to do where there is no text form: a write is in the list as a whole or not at all.
+Result<Mended> mend_binary(const UniqueFd& fd, const std::filesystem::path& path,
+                           std::optional<std::uint64_t> before, std::uint64_t after) {
+    const auto bytes = read_all(fd, path);
+    if (!bytes) return std::unexpected(bytes.error());
+    Mended mended;
+    std::size_t end = 0;
+    while (const auto entry = good_entry(*bytes, end)) end += entry->size;
+    mended.size = end;
+    if (before && end > *before && end < after) mended.size = *before;
+    if (before && mended.size < *before)
+        mended.findings.push_back(
+            "list: " + std::to_string(*before - mended.size) +
+            " bytes of it are gone, and there is no text form to repair it from");
+    mended.torn = bytes->size() - mended.size;
+    if (auto done = make_equal(fd, *bytes, Bytes(*bytes).first(mended.size), path); !done)
+        return std::unexpected(done.error());
+    return mended;
+}
+
 /// The list's size where both forms are whole and say the same, as they do as a rule: without the
 /// copies that mending makes of them. Nothing: there is something to be mended.
 std::optional<std::uint64_t> size_of_whole(const UniqueFd& binary_fd, const UniqueFd& text_fd) {
@@ -211,6 +231,8 @@ Result<Mended> mend_list(const std::filesystem::path& directory,
                          std::optional<std::uint64_t> before, std::uint64_t after) {
     auto binary_fd = open_or_create(directory / ListFiles::kBinary);
     if (!binary_fd) return std::unexpected(binary_fd.error());
+    if (exists(directory / ListFiles::kNoText))
+        return mend_binary(*binary_fd, directory / ListFiles::kBinary, before, after);
     auto text_fd = open_or_create(directory / ListFiles::kText);
     if (!text_fd) return std::unexpected(text_fd.error());
     if (const auto size = size_of_whole(*binary_fd, *text_fd);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
 #include <cstdio>
@@ -15,6 +16,9 @@ namespace keyscribe::measure {
 namespace {
 
 constexpr std::size_t kSha1Size = 20;
+/// The text form has two characters for a byte, and the digests once more: 2.2 times as much was
+/// seen of small entries.
+constexpr std::uint64_t kTextPerBinary = 3;
 
 Result<UniqueFd> open_file(const std::filesystem::path& path) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
@@ -119,28 +123,70 @@ std::string text_line(std::uint32_t pcr, Bytes template_digest, std::string_view
     return line;
 }
 
+std::uint64_t share_of_file_system(const std::filesystem::path& directory, unsigned percent) {
+    std::error_code error;
+    const auto space = std::filesystem::space(directory, error);
+    return error || space.capacity == 0 ? UINT64_MAX : space.capacity / 100 * percent;
+}
+
 Result<ListFiles> ListFiles::open(const std::filesystem::path& directory) {
     ListFiles files;
     files.directory_ = directory;
     auto binary = open_file(directory / kBinary);
     if (!binary) return std::unexpected(binary.error());
-    auto text = open_file(directory / kText);
-    if (!text) return std::unexpected(text.error());
     files.binary_ = std::move(*binary);
-    files.text_ = std::move(*text);
     auto size = file_size(files.binary_, directory / kBinary);
-    auto text_size = file_size(files.text_, directory / kText);
     if (!size) return std::unexpected(size.error());
-    if (!text_size) return std::unexpected(text_size.error());
     files.size_ = *size;
-    files.text_size_ = *text_size;
+    if (!exists(directory / kNoText)) {
+        auto text = open_file(directory / kText);
+        if (!text) return std::unexpected(text.error());
+        files.text_ = std::move(*text);
+        auto text_size = file_size(files.text_, directory / kText);
+        if (!text_size) return std::unexpected(text_size.error());
+        files.text_size_ = *text_size;
+    }
     files.changed_ = files.change_times();
     return files;
 }
 
+Result<void> ListFiles::choose_text(const std::filesystem::path& directory, bool wanted,
+                                    std::uint64_t limit) {
+    std::error_code none;
+    const auto found = std::filesystem::file_size(directory / kBinary, none);
+    const std::uint64_t size = none ? 0 : found;
+    // A text that begins in the middle would be taken for one that somebody cut.
+    if (size == 0) std::filesystem::remove(directory / kNoText, none);
+    if (wanted && size <= limit / (1 + kTextPerBinary)) return {};
+    const UniqueFd marker(
+        ::open((directory / kNoText).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
+    if (!marker) return fail_errno("cannot say that there is no text form", directory / kNoText);
+    std::filesystem::remove(directory / kText, none);
+    return {};
+}
+
+/// Error: the binary form alone has its limit.
+Result<void> ListFiles::make_room_for(std::uint64_t binary, std::uint64_t text) {
+    if (text_ && size_ + text_size_ + binary + text > limit_) {
+        if (auto done = choose_text(directory_, false, limit_); !done) return done;
+        spdlog::warn(
+            "the measurement list nears its limit of {} MiB: its text form is given up; keyscribe "
+            "list --format ima shows it",
+            limit_ >> 20);
+        text_ = {};
+        text_size_ = 0;
+    }
+    if (size_ + binary <= limit_) return {};
+    return fail(
+        "the measurement list has reached its limit of " + std::to_string(limit_ >> 20) + " MiB",
+        directory_ / kBinary,
+        "events wait; keyscribe list says what fills it; make the file system larger, or "
+        "raise list.max_share and restart keyscribed");
+}
+
 Result<void> ListFiles::append(std::span<const NewEntry> entries) {
     auto untouched = check_size(binary_, size_, directory_ / kBinary);
-    if (untouched) untouched = check_size(text_, text_size_, directory_ / kText);
+    if (untouched && text_) untouched = check_size(text_, text_size_, directory_ / kText);
     if (!untouched) return untouched;
 
     WipedBytes binary, text;
@@ -153,12 +199,15 @@ Result<void> ListFiles::append(std::span<const NewEntry> entries) {
         text.insert(text.end(), line.begin(), line.end());
         OPENSSL_cleanse(line.data(), line.size());
     }
-    auto done = append_whole(text_, text_size_, text, directory_ / kText);
+    auto done = make_room_for(binary.size(), text.size());
+    if (!done) return done;
+    if (!text_) text.clear();
+    if (text_) done = append_whole(text_, text_size_, text, directory_ / kText);
     if (!done) return done;
     fault_point("after-list-text");
     done = append_whole(binary_, size_, binary, directory_ / kBinary);
     if (!done) {
-        if (::ftruncate(text_.get(), static_cast<off_t>(text_size_)) != 0)
+        if (text_ && ::ftruncate(text_.get(), static_cast<off_t>(text_size_)) != 0)
             return fail_errno("cannot take back an entry", directory_ / kText);
         return done;
     }
@@ -204,13 +253,16 @@ void ListFiles::rescue() {
         if (to) std::rename(copy.c_str(), path.c_str());
     };
     put_back(binary_, kBinary);
-    put_back(text_, kText);
+    if (text_)
+        put_back(text_, kText);
+    else
+        (void)choose_text(directory_, false, limit_);
 }
 
 std::array<timespec, 2> ListFiles::change_times() const {
     struct stat binary{}, text{};
     ::fstat(binary_.get(), &binary);
-    ::fstat(text_.get(), &text);
+    if (text_) ::fstat(text_.get(), &text);
     return {binary.st_ctim, text.st_ctim};
 }
 
@@ -221,7 +273,7 @@ bool ListFiles::is_untouched() const {
     };
     return same(now[0], changed_[0]) && same(now[1], changed_[1]) &&
            check_size(binary_, size_, directory_ / kBinary) &&
-           check_size(text_, text_size_, directory_ / kText);
+           (!text_ || check_size(text_, text_size_, directory_ / kText));
 }
 
 }  // namespace keyscribe::measure

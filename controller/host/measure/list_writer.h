@@ -40,17 +40,31 @@ std::string text_line(std::uint32_t pcr, Bytes template_digest, std::string_view
 
 std::string escape_name(std::string_view name);
 
+/// Returns so many percent of the file system that the folder is on; UINT64_MAX: nobody knows.
+std::uint64_t share_of_file_system(const std::filesystem::path& directory, unsigned percent);
+
 /// The two files that hold the list. What is appended at one go is in it as a whole or not at all,
 /// save after a death in the middle of it.
 class ListFiles {
   public:
     static constexpr const char* kBinary = "binary_runtime_measurements";
     static constexpr const char* kText = "ascii_runtime_measurements";
+    /// While this one exists there is no text form; `keyscribe list --format ima` shows it.
+    static constexpr const char* kNoText = "ascii_runtime_measurements.off";
 
     /// Opens or creates both in `directory`, mode 0640.
     static Result<ListFiles> open(const std::filesystem::path& directory);
 
-    /// Error: nothing was appended (no room), or the list was truncated or removed by somebody.
+    /// Says whether the list in `directory` is to have a text form, from the next open() on: not
+    /// where both would take more than `limit` bytes. A list that has none gets none any more.
+    /// Error: the folder cannot be written to.
+    static Result<void> choose_text(const std::filesystem::path& directory, bool wanted,
+                                    std::uint64_t limit);
+    /// Bytes that both files may take. Where they have them, the text form is given up.
+    void set_limit(std::uint64_t bytes) { limit_ = bytes; }
+
+    /// Error: nothing was appended (no room, or the limit), or the list was truncated or removed by
+    /// somebody.
     Result<void> append(std::span<const NewEntry> entries);
 
     /// The binary list as it stands, to be replayed.
@@ -66,10 +80,12 @@ class ListFiles {
 
   private:
     std::array<timespec, 2> change_times() const;
+    Result<void> make_room_for(std::uint64_t binary, std::uint64_t text);
 
     std::filesystem::path directory_;
     UniqueFd binary_;
-    UniqueFd text_;
+    UniqueFd text_;  // not open: there is no text form
+    std::uint64_t limit_ = UINT64_MAX;
     std::uint64_t size_ = 0;             // what the binary list must have
     std::uint64_t text_size_ = 0;        // and the text one
     std::array<timespec, 2> changed_{};  // when we wrote

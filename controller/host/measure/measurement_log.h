@@ -70,6 +70,8 @@ class MeasurementLog {
     std::uint64_t entries() const { return entries_; }
     std::uint64_t size() const { return files_.size(); }  ///< of the binary list, in bytes
     std::uint64_t extends() const { return extends_; }
+    /// See ListFiles.
+    void set_limit(std::uint64_t bytes) { files_.set_limit(bytes); }
 
   private:
     MeasurementLog(ListFiles files, tpm::Tpm& tpm, std::vector<Algorithm> banks)

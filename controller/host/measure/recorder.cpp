@@ -331,8 +331,10 @@ Step Recorder::process(const spool::SpoolItem& item) {
     } else if (const auto* missed = std::get_if<spool::Missed>(&item)) {
         collect(records::missed_record(missed->count, missed->operations.data()));
     } else if (const auto* drop = std::get_if<spool::Drop>(&item)) {
+        const bool of_user = drop->reason == spool::Drop::Reason::kBudget;
         collect(records::drop_record(spool::name_of(drop->reason), drop->count,
-                                     drop->first_sequence, drop->last_sequence));
+                                     drop->first_sequence, drop->last_sequence,
+                                     of_user ? std::optional(drop->uid) : std::nullopt));
     }
     return Step::kDone;
 }

@@ -316,8 +316,10 @@ Record missed_record(std::uint64_t count, std::string_view operations) {
 }
 
 Record drop_record(std::string_view reason, std::uint64_t count, std::uint64_t first,
-                   std::uint64_t last) {
-    return make("drop", {{"reason", reason}, {"count", count}, {"first", first}, {"last", last}});
+                   std::uint64_t last, std::optional<std::uint32_t> uid) {
+    json fields = {{"reason", reason}, {"count", count}, {"first", first}, {"last", last}};
+    if (uid) fields["uid"] = *uid;
+    return make("drop", fields);
 }
 
 Record foreign_record(unsigned pcr, const tpm::PcrValues& found) {

@@ -96,10 +96,11 @@ Record loss_record(std::uint64_t first, std::uint64_t last, std::uint64_t count)
 /// the CPU. `operations`: of DaemonIdentity::hooks; empty: not known.
 Record missed_record(std::uint64_t count, std::string_view operations);
 
-/// keyscribe:drop: events were given up while they waited. `reason`: "deadline", "size"
-/// or "version" (another build left them; `count` 0: how many is not known).
+/// keyscribe:drop: events were given up while they waited. `reason`: "deadline", "size", "version"
+/// (another build left them; `count` 0: how many is not known) or "budget" (of keyrings and keys of
+/// `uid`, who filled the list with them).
 Record drop_record(std::string_view reason, std::uint64_t count, std::uint64_t first,
-                   std::uint64_t last);
+                   std::uint64_t last, std::optional<std::uint32_t> uid = {});
 
 /// keyscribe:foreign: the PCR had a value that no prefix of the list explains. A replay goes on
 /// from `found`.

@@ -48,6 +48,10 @@ struct Config {
         std::filesystem::path directory = "/run/keyscribe";
         /// Where the list is kept over a kexec; empty: it is not.
         std::filesystem::path former = "/var/lib/keyscribe/former-list";
+        bool text = true;         ///< the text form is written beside the binary one
+        unsigned max_share = 50;  ///< percent of the directory's file system that both may take
+        /// Bytes that events of one user's keyrings may take in an hour; 0: as many as they like.
+        std::uint64_t user_budget = 4u << 20;
     } list;
     struct {
         bool enabled = true;

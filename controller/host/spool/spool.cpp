@@ -18,22 +18,20 @@ std::uint64_t bytes_of(const events::KeyEvent& event) {
            event.keyring.name.size();
 }
 
+/// Whose budget it is: the keyring's owner's, who alone let it be written to.
+std::uint32_t owner_of(const events::KeyEvent& event) {
+    return event.keyring.serial != 0 ? event.keyring_uid : event.key_uid;
+}
+
 }  // namespace
 
 std::string_view name_of(Drop::Reason reason) {
-    switch (reason) {
-        case Drop::Reason::kDeadline:
-            return "deadline";
-        case Drop::Reason::kSize:
-            return "size";
-        case Drop::Reason::kVersion:
-            return "version";
-    }
-    return "";
+    constexpr std::string_view kNames[] = {"deadline", "size", "version", "budget"};
+    return kNames[static_cast<std::size_t>(reason)];
 }
 
-Spool::Spool(std::uint64_t max_bytes, Clock::duration deadline)
-    : max_bytes_(max_bytes), deadline_(deadline) {}
+Spool::Spool(std::uint64_t max_bytes, Clock::duration deadline, std::uint64_t user_budget)
+    : max_bytes_(max_bytes), deadline_(deadline), budget_(user_budget) {}
 
 Drop& Spool::drop_of(Drop::Reason reason, std::uint64_t sequence) {
     if (drops_.empty() || drops_.back().reason != reason)
@@ -132,9 +130,15 @@ void Spool::add_event(events::KeyEvent event) {
     progress_.position = event.ring_position;
     ++progress_.received;
     if (file_) file_->set_progress(progress_);
+    if (!budget_.admit(owner_of(event), bytes, event.sequence, Clock::now())) {
+        ++totals_.dropped;
+        ++totals_.untold;
+        if (file_) file_->note_dropped(event.sequence, 1);
+        return;
+    }
     if (totals_.waiting_bytes + bytes > max_bytes_) {
         note_drop(event, Drop::Reason::kSize);
-        if (file_) file_->note_dropped(event.sequence);
+        if (file_) file_->note_dropped(event.sequence, 1);
         return;
     }
     const std::uint64_t frame = file_ ? file_->append(FrameKind::kEvent, pack_event(event)) : 0;
@@ -179,6 +183,14 @@ void Spool::push(Detached detached) {
 void Spool::push(Canary canary) {
     const std::lock_guard lock(mutex_);
     add(std::move(canary));
+}
+
+void Spool::drop_unread(std::uint64_t count) {
+    const std::lock_guard lock(mutex_);
+    drops_.push_back({.reason = Drop::Reason::kVersion, .count = count});
+    totals_.dropped += count;
+    if (file_) file_->note_dropped(0, count);
+    changed_.notify_one();
 }
 
 void Spool::account_for(std::uint32_t ring, std::uint64_t received) {
@@ -253,12 +265,15 @@ void Spool::begin_commit(std::uint64_t taken, std::uint64_t before, std::uint64_
     flush_locked();
     fault_point("before-commit");
     Dropped left;
+    const auto leave = [&left](std::uint64_t count, std::uint64_t first, std::uint64_t last) {
+        if (left.count == 0) left.first = first;
+        left.count += count;
+        left.last = last;
+    };
+    // Those that no frame stands for.
     for (const Drop& drop : drops_)
-        if (drop.reason == Drop::Reason::kSize) {
-            if (left.count == 0) left.first = drop.first_sequence;
-            left.count += drop.count;
-            left.last = drop.last_sequence;
-        }
+        if (drop.next_frame == 0) leave(drop.count, drop.first_sequence, drop.last_sequence);
+    for (const auto& over : budget_.held()) leave(over.count, over.first, over.last);
     if (auto done = file_->begin_commit(taken, left, before, after); !done)
         totals_.error = to_string(done.error());
 }
@@ -276,7 +291,7 @@ void Spool::settle() {
 
 bool Spool::is_settled() const {
     const std::lock_guard lock(mutex_);
-    return settled_ && entries_.empty() && drops_.empty();
+    return settled_ && entries_.empty() && drops_.empty() && totals_.untold == 0;
 }
 
 /// Writes everything that waits into a new file: somebody removed the old one, or cut it.
@@ -345,6 +360,15 @@ void Spool::expire(Clock::time_point now) {
     const std::lock_guard lock(mutex_);
     if (file_ && !file_->is_intact()) put_file_back();
     flush_locked();
+    for (const auto& over : budget_.due(now)) {
+        totals_.untold -= over.count;
+        drops_.push_back({.reason = Drop::Reason::kBudget,
+                          .count = over.count,
+                          .first_sequence = over.first,
+                          .last_sequence = over.last,
+                          .uid = over.uid});
+        changed_.notify_one();
+    }
     if (deadline_ == Clock::duration::zero()) return;
     std::erase_if(entries_, [&](const Entry& entry) {
         const auto* event = std::get_if<events::KeyEvent>(&entry.item);

@@ -21,6 +21,7 @@
 #include "controller/host/events/loss_tracker.h"
 #include "controller/host/settings/policy_loader.h"
 #include "controller/host/spool/spool_file.h"
+#include "controller/host/spool/user_budget.h"
 
 namespace keyscribe::spool {
 
@@ -41,13 +42,14 @@ struct Missed {
 
 /// Events that had to be given up while they waited.
 struct Drop {
-    enum class Reason { kDeadline, kSize, kVersion };
+    enum class Reason { kDeadline, kSize, kVersion, kBudget };
     Reason reason = Reason::kDeadline;
     std::uint64_t count = 0;  ///< 0: how many is not known
     std::uint64_t bytes = 0;  ///< payloads and names
     std::uint64_t first_sequence = 0;
     std::uint64_t last_sequence = 0;
     std::uint64_t next_frame = 0;  ///< their frames in the file are below this number; 0: none
+    std::uint32_t uid = 0;         ///< kBudget: whose keyrings and keys they are of
 };
 
 /// As the list has it.
@@ -91,6 +93,7 @@ struct SpoolTotals {
     std::uint64_t waiting = 0;        ///< events in the spool
     std::uint64_t waiting_bytes = 0;  ///< their payloads and names
     std::uint64_t dropped = 0;        ///< events, since the start
+    std::uint64_t untold = 0;         ///< of these: the list is still to be told
     std::uint64_t restored = 0;       ///< events that a former process left
     std::string error;                ///< why the file cannot be written; empty: it can
 };
@@ -101,8 +104,9 @@ class Spool {
   public:
     using Clock = std::chrono::steady_clock;
 
-    /// `max_bytes`: what waiting events may take; `deadline`: how long one may wait, 0: for ever.
-    Spool(std::uint64_t max_bytes, Clock::duration deadline);
+    /// `max_bytes`: what waiting events may take; `deadline`: how long one may wait, 0: for ever;
+    /// `user_budget`: see UserBudget.
+    Spool(std::uint64_t max_bytes, Clock::duration deadline, std::uint64_t user_budget = 0);
 
     /// Keeps in `file`, from now on, what waits. What a former process left there comes first, and
     /// is judged by `policy`: the list's last one, or nullptr. `list_size`: in bytes. Called before
@@ -122,6 +126,9 @@ class Spool {
     void push(Tampered tampered);
     void push(Detached detached);
     void push(Canary canary);
+
+    /// Notes that so many operations were recorded in a version that is not read here.
+    void drop_unread(std::uint64_t count);
 
     /// Counts `received` numbers of that ring as received: their operations came by another ring.
     void account_for(std::uint32_t ring, std::uint64_t received);
@@ -153,7 +160,8 @@ class Spool {
     /// Nothing waits, and settle() was called since pop() gave something out.
     bool is_settled() const;
 
-    /// Drops events that are older than the deadline, and looks after the file. Once a second.
+    /// Drops events that are older than the deadline, tells of those that went beyond a user's
+    /// budget, and looks after the file. Once a second.
     void expire(Clock::time_point now = Clock::now());
 
     /// Ends all waiting in pop(), which still gives out what is left.
@@ -180,6 +188,7 @@ class Spool {
     const Clock::duration deadline_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
+    UserBudget budget_;
     std::deque<Entry> entries_;
     std::deque<Drop>
         drops_;  // recorded before anything newer; at most one for each reason in a row

@@ -286,9 +286,10 @@ void SpoolFile::release(std::uint64_t next) {
     }
 }
 
-void SpoolFile::note_dropped(std::uint64_t sequence) {
+void SpoolFile::note_dropped(std::uint64_t sequence, std::uint64_t count) {
     for (Dropped* dropped : {&state_.dropped, &state_.next_dropped}) {
-        if (dropped->count++ == 0) dropped->first = sequence;
+        if (dropped->count == 0) dropped->first = sequence;
+        dropped->count += count;
         dropped->last = sequence;
     }
     state_changed_ = true;

@@ -99,8 +99,8 @@ class SpoolFile {
     /// Frees the frames below `next`. Where none is left the file becomes empty.
     void release(std::uint64_t next);
 
-    /// Counts an event that the spool had no room for; flush() writes the count.
-    void note_dropped(std::uint64_t sequence);
+    /// Counts events that were given up, from the one of this number on; flush() writes the count.
+    void note_dropped(std::uint64_t sequence, std::uint64_t count);
 
     /// Numbers frames from `number` on: this file takes the place of one that somebody removed.
     void continue_at(std::uint64_t number);

@@ -149,9 +149,28 @@ void Judge::say(const list::Missed& missed) {
 }
 
 void Judge::say(const list::Drop& drop) {
+    if (drop.reason == "budget" && drop.uid) {
+        auto [at, is_first] = over_budget_.try_emplace(*drop.uid, OverBudget{0, number_});
+        at->second.count += drop.count;
+        return;
+    }
     tell(codes::kEventsDropped,
          (drop.count == 0 ? "an unknown number of" : std::to_string(drop.count)) +
              " key events were given up while they waited");
+}
+
+/// A user who fills the list with keyrings of their own harms nobody else: the host is no worse.
+void Judge::tell_over_budget() {
+    std::set<std::uint32_t> users;
+    for (const auto& [uid, over] : over_budget_) users.insert(uid);
+    const auto judged = keys_.judged_users(*model_, users);
+    for (const auto& [uid, over] : over_budget_)
+        findings_.add(codes::kEventsDropped, !judged.contains(uid),
+                      std::to_string(over.count) +
+                          " events of keyrings and keys of the user with the number " +
+                          std::to_string(uid) + " were given up: they would have filled the list" +
+                          (judged.contains(uid) ? "" : "; none of these is judged"),
+                      in_list(over.entry));
 }
 
 void Judge::say(const list::Foreign&) {
@@ -206,6 +225,7 @@ void Judge::finish(const FirmwareKeys& firmware) {
         findings_.add(codes::kCanaryMissing,
                       "no record says that capture worked after this nonce was chosen: the host is "
                       "to collect with keyscribe evidence --canary");
+    tell_over_budget();
     keys_.finish(*model_, firmware);
 }
 

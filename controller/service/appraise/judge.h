@@ -3,6 +3,7 @@
 // KeyringModel and the KeyJudge, the keys. Sees the entries in order, and only those.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -81,6 +82,8 @@ class Judge {
     void say(const list::Event&) {}
     void say(const list::Baseline&) {}
 
+    void tell_over_budget();
+
     const AppraisalPolicy& policy_;
     Findings& findings_;
     std::shared_ptr<keyrings::KeyringModel> model_;
@@ -94,6 +97,10 @@ class Judge {
     bool empty_ = true;
     std::uint64_t number_ = 0;  // of the entry that is judged
     std::optional<std::uint64_t> explained_foreign_;
+    struct OverBudget {
+        std::uint64_t count = 0, entry = 0;
+    };
+    std::map<std::uint32_t, OverBudget> over_budget_;  // by user
 };
 
 }  // namespace keyscribe::appraise

@@ -81,6 +81,26 @@ bool KeyJudge::is_of_user(const Key& ring) const {
            std::ranges::find(policy_.keyrings.owners, ring.uid) == policy_.keyrings.owners.end();
 }
 
+std::set<std::uint32_t> KeyJudge::judged_users(const KeyringModel& model,
+                                               const std::set<std::uint32_t>& users) const {
+    std::set<std::uint32_t> judged;
+    const auto is_judged = [&](const Key& key) {
+        return key.is_keyring() && !is_of_user(key) && is_watched(key.description);
+    };
+    for (KeyId id = 0; id < model.keys(); ++id)
+        if (const Key& key = model.key(id); users.contains(key.uid) && is_judged(key))
+            judged.insert(key.uid);
+    for (LinkId id = 0; id < model.links(); ++id) {
+        const Link& link = model.link(id);
+        if (link.keyring == keyrings::kNone || !is_judged(model.key(link.keyring))) continue;
+        const Key& key = model.key(link.key);
+        // A key that no record is about may be anybody's.
+        if (!key.told) return users;
+        if (users.contains(key.uid)) judged.insert(key.uid);
+    }
+    return judged;
+}
+
 bool KeyJudge::is_named(const Key& ring) const {
     return named_.contains(ring.serial) ||
            names_keyring(in_force_, ring.description, ring.owner_known ? ring.uid : 0);

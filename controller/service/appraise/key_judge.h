@@ -59,6 +59,9 @@ class KeyJudge {
     void finish(const keyrings::KeyringModel& model, const FirmwareKeys& firmware);
 
     const Materials& materials() const { return materials_; }
+    /// Of these users, those with a keyring that is judged, or whose keys stood in one.
+    std::set<std::uint32_t> judged_users(const keyrings::KeyringModel& model,
+                                         const std::set<std::uint32_t>& users) const;
     /// After finish().
     const std::vector<Presence>& presences() const { return presences_; }
     /// By the model's links, after finish().
