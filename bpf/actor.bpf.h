@@ -77,6 +77,7 @@ static __always_inline struct ks_event *announcement(const struct path_walk *wal
     event->version = KS_EVENT_VERSION;
     event->operation = operation;
     event->extra_length = sizeof(*about);
+    event->head_size = sizeof(*event);
     event->size = sizeof(*event) + sizeof(*about);
     about = (void *)(event + 1);
     __builtin_memset(about, 0, __builtin_offsetof(struct ks_announcement, executed) + 8);

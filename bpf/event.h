@@ -28,8 +28,14 @@ typedef int ks_s32;
 typedef long long ks_s64;
 #endif
 
-/* Raised with every change of this file; the reader refuses a record of another version. */
-#define KS_EVENT_VERSION 4
+/*
+ * Of struct ks_event. A member that is appended to it leaves this as it is: another build passes over what it does
+ * not know, and takes what is missing for 0. It is raised where the meaning of a member, or of what stands behind
+ * the struct, changes; a record of another version counts as lost. What never changes: version, size, sequence.
+ */
+#ifndef KS_EVENT_VERSION /* tests/CMakeLists.txt has a build of another one */
+#define KS_EVENT_VERSION 5
+#endif
 
 /* Longest key type name that is kept, terminator included. The longest in Linux 7.x has 17. */
 #define KS_TYPE_NAME_SIZE 24
@@ -237,9 +243,12 @@ struct ks_event {
     ks_u16 description_length;
     ks_u16 keyring_length;
     ks_u16 extra_length;
-    ks_u16 reserved2;
+    ks_u16 head_size; /* of this struct, where the record was written; 0: version 4 */
     ks_u32 payload_length; /* what the kernel was given */
     ks_u32 payload_copied; /* what stands in this record: payload_length, or 0 and a flag */
+#ifdef KS_EVENT_APPENDED /* tests/CMakeLists.txt: what a later build may have here */
+    ks_u64 appended[3];
+#endif
 };
 
 /*

@@ -353,6 +353,7 @@ static __always_inline void record_serial(enum ks_operation operation, __s32 ser
     event->key_serial = serial;
     event->key_perm = perm;
     event->keyring_uid = event->from_uid = -1;
+    event->head_size = sizeof(*event);
     event->size = sizeof(*event);
     event->actor = actor;
     bpf_ringbuf_submit(event, 0);

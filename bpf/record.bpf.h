@@ -63,7 +63,7 @@ static __always_inline void fill_fixed_part(struct ks_event *event, const struct
     event->key_expiry = OF_KEY(change, expiry);
     event->argument = change->argument;
     __builtin_memcpy(event->key_type, type->name, sizeof(event->key_type));
-    event->reserved2 = 0;
+    event->head_size = sizeof(*event);
     if (change->actor) event->actor = *change->actor;
     else __builtin_memset(&event->actor, 0, sizeof(event->actor));
 }

@@ -30,6 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     ks_event fixed;
     std::memcpy(&fixed, data, sizeof(fixed));
     fixed.version = KS_EVENT_VERSION;
+    fixed.head_size = sizeof(fixed);
     fixed.operation %= KS_OP_COUNT;
     fixed.size =
         sizeof(fixed) + fixed.description_length + fixed.keyring_length + fixed.payload_copied;

@@ -47,11 +47,14 @@ for ((i = 0; i < kills; i++)); do
     inject kill -9 "$before"
     wait_for 60 another "$before" || fail "runs again after a kill"
 done
-# Another build takes the place of the running one, and is replaced in turn.
+put_in_place() {
+    install "$1" /usr/sbin/keyscribed.new
+    mv /usr/sbin/keyscribed.new /usr/sbin/keyscribed
+}
+# Another build takes the place of the running one, and is replaced in turn; its records have more members.
 for build in /usr/sbin/keyscribed.product $bin/keyscribed-faults; do
     set_before=$(ls /sys/fs/bpf/keyscribe)
-    install "$build" /usr/sbin/keyscribed.new
-    mv /usr/sbin/keyscribed.new /usr/sbin/keyscribed
+    put_in_place "$build"
     if [[ $build == *-faults ]]; then
         echo "before-former-release 50" >$faults/fault
         inject systemctl restart keyscribed 2>/dev/null
@@ -71,6 +74,25 @@ check "exactly once, in order, nothing lost or made up" "$(dirname "$0")/check_l
 "$(dirname "$0")/check_list.py" $list $counts | tee "$work/result"
 check "evmctl matches" evmctl_matches
 equal "nothing was lost" "$(awk '$1 == "missing" || $1 == "accounted" { print $2 }' "$work/result" | tr '\n' ' ')" "0 0 "
+
+echo "# a build whose records no other can read"
+size=$(stat -c %s $list)
+"$bin/keyload" load 2 0 100 "${PAUSE:-100000}" >"$work/load" &
+loader=$!
+for build in $bin/keyscribed-next /usr/sbin/keyscribed.product; do
+    put_in_place "$build"
+    check "replaced by $(basename "$build")" inject systemctl restart keyscribed
+    check "ready" keyscribe wait ready --timeout 120
+done
+kill "$loader"
+wait "$loader"
+check "all is measured in the end" keyscribe wait idle --timeout 120
+# shellcheck disable=SC2046 # words
+check "what it could not read is dropped, and told" "$(dirname "$0")/check_list.py" $list --from "$size" \
+    $(grep -v seconds "$work/load")
+check "by its reason" sh -c 'keyscribe list --format json | grep keyscribe:drop | grep -q \"version\"'
+refute "nobody is blamed for it" sh -c 'keyscribe list --format json | grep -q -e keyscribe:tampered'
+equal "one set of programs is left" "$(find /sys/fs/bpf/keyscribe -mindepth 1 -maxdepth 1 | wc -l)" 1
 
 echo "# detach"
 ring=$(keyctl newring load @u)

@@ -32,6 +32,7 @@ struct Record {
 
     std::vector<std::byte> bytes() const {
         ks_event raw = fixed;
+        raw.head_size = sizeof(raw);
         raw.description_length = description.size();
         raw.keyring_length = keyring.size();
         raw.extra_length = extra.size();
@@ -110,12 +111,48 @@ TEST(EventDecoder, RefusesEveryTruncation) {
         EXPECT_FALSE(decode_event({bytes.data(), size})) << size;
 }
 
+TEST(EventDecoder, ReadsAnEarlierBuildsRecord) {
+    // Version 4 left open how long its fixed part is.
+    const auto event = decode_event(with(Record(), [](ks_event& raw) {
+        raw.version = 4;
+        raw.head_size = 0;
+    }));
+    ASSERT_TRUE(event);
+    EXPECT_EQ(event->keyring.name, ".ima");
+    EXPECT_EQ(event->payload.size(), 5u);
+}
+
+TEST(EventDecoder, PassesOverWhatALaterBuildAppended) {
+    auto bytes = with(Record(), [](ks_event& raw) {
+        raw.head_size += 24;
+        raw.size += 24;
+    });
+    bytes.insert(bytes.begin() + sizeof(ks_event), 24, std::byte{0xff});
+    const auto event = decode_event(bytes);
+    ASSERT_TRUE(event);
+    EXPECT_EQ(event->description, "a key");
+    EXPECT_EQ(event->keyring.name, ".ima");
+    EXPECT_EQ(event->payload.size(), 5u);
+}
+
+TEST(EventDecoder, KnowsTheNumberOfARecordOfAnyVersion) {
+    const auto bytes = with(Record(), [](ks_event& raw) { raw.version = 99; });
+    EXPECT_FALSE(decode_event(bytes));
+    EXPECT_EQ(sequence_of(bytes), 7u);
+    EXPECT_EQ(sequence_of(std::span(bytes).first(15)), 0u);
+}
+
 TEST(EventDecoder, RefusesWhatDoesNotAddUp) {
     const Record record;
     const auto refused = [&](const std::function<void(ks_event&)>& change) {
         return !decode_event(with(record, change));
     };
     EXPECT_TRUE(refused([](ks_event& raw) { raw.version = KS_EVENT_VERSION + 1; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.version = 3; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.head_size = 0; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.head_size -= 8; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.head_size += 8; }));
+    EXPECT_TRUE(refused([](ks_event& raw) { raw.head_size = 0xffff; }));
     EXPECT_TRUE(refused([](ks_event& raw) { raw.operation = KS_OP_END; }));
     EXPECT_TRUE(refused([](ks_event& raw) { raw.operation = KS_OP_BASELINE; }));
     EXPECT_TRUE(refused([](ks_event& raw) { raw.extra_length = 1; }));

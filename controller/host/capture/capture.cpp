@@ -219,6 +219,7 @@ Result<Batch> Capture::detach_previous_build() {
     if (!rest) return std::unexpected(rest.error());
     batch.events = std::move(rest->events);
     batch.losses = std::move(rest->losses);
+    batch.unread = rest->unread;
     Batch own = drain_all();
     batch.twice = drop_duplicates(batch.events, own.events);
     spdlog::info(
@@ -227,7 +228,7 @@ Result<Batch> Capture::detach_previous_build() {
         previous_.kept(), batch.events.size(), batch.twice);
     // What is taken over counts as numbered here, what came twice once.
     accounted_before_ += batch.twice;
-    accounted_before_ -= batch.events.size();
+    accounted_before_ -= batch.events.size() + batch.unread;
     for (const events::Loss& loss : batch.losses) accounted_before_ -= loss.lost();
     append(batch, std::move(own));
     return batch;

@@ -30,9 +30,10 @@ struct Batch {
     std::vector<events::KeyEvent> events;  ///< in the order of the ring
     std::vector<events::Loss> losses;      ///< gaps in the sequence that nothing can fill any more;
                                            ///< records that did not parse are among them
-    std::uint64_t twice = 0;  ///< numbers of this ring whose operations `events` has from the
-                              ///< ring of another build
-    bool more = false;        ///< there is more in the ring
+    std::uint64_t twice = 0;   ///< numbers of this ring whose operations `events` has from the
+                               ///< ring of another build
+    std::uint64_t unread = 0;  ///< operations that a build of another version recorded
+    bool more = false;         ///< there is more in the ring
 };
 
 class Capture {

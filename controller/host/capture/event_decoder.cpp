@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/host/capture/event_decoder.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 namespace keyscribe::capture {
@@ -64,17 +66,32 @@ void take_announcement(const ks_announcement& announced, ks_operation operation,
     if (!name.empty()) actor.exe = std::string(kNoHead) + '/' + name;
 }
 
+/// Version 4 did not say how long its fixed part is.
+constexpr std::size_t kHeadOfVersion4 = offsetof(ks_event, payload_copied) + sizeof(ks_u32);
+
 }  // namespace
+
+std::uint64_t sequence_of(std::span<const std::byte> record) {
+    std::uint64_t sequence = 0;
+    constexpr std::size_t kAt = offsetof(ks_event, sequence);
+    if (record.size() >= kAt + sizeof(sequence))
+        std::memcpy(&sequence, record.data() + kAt, sizeof(sequence));
+    return sequence;
+}
 
 Result<events::KeyEvent> decode_event(std::span<const std::byte> record) {
     const auto refuse = [](const std::string& why) {
         return fail("a record of the ring buffer makes no sense: " + why, "event decoder",
                     "the BPF object and the daemon must be of the same build");
     };
-    ks_event raw;
-    if (record.size() < sizeof(raw)) return refuse("it is shorter than its fixed part");
-    std::memcpy(&raw, record.data(), sizeof(raw));
-    if (raw.version != KS_EVENT_VERSION) return refuse("unknown version");
+    ks_event raw{};
+    if (record.size() < kHeadOfVersion4) return refuse("it is shorter than its fixed part");
+    std::memcpy(&raw, record.data(), kHeadOfVersion4);
+    if (raw.version != KS_EVENT_VERSION && raw.version != 4) return refuse("unknown version");
+    const std::size_t head = raw.version == 4 ? kHeadOfVersion4 : raw.head_size;
+    if (head < kHeadOfVersion4 || head > record.size())
+        return refuse("its fixed part has another size than it says");
+    std::memcpy(&raw, record.data(), std::min(head, sizeof(raw)));
     if (raw.operation >= KS_OP_END) return refuse("unknown operation");
     if (raw.description_length > KS_NAME_MAX || raw.keyring_length > KS_NAME_MAX ||
         raw.payload_copied > KS_PAYLOAD_MAX)
@@ -85,11 +102,11 @@ Result<events::KeyEvent> decode_event(std::span<const std::byte> record) {
         return refuse("its payload is absent without a reason");
     if ((raw.sequence == 0) != (raw.operation >= KS_OP_COUNT))
         return refuse("its sequence number and its operation do not go together");
-    const std::size_t size = sizeof(raw) + raw.description_length + raw.keyring_length +
-                             raw.extra_length + std::size_t{raw.payload_copied};
+    const std::size_t size = head + raw.description_length + raw.keyring_length + raw.extra_length +
+                             std::size_t{raw.payload_copied};
     if (raw.size != size || record.size() < size) return refuse("its lengths do not add up");
 
-    const auto* field = reinterpret_cast<const char*>(record.data()) + sizeof(raw);
+    const auto* field = reinterpret_cast<const char*>(record.data()) + head;
     const auto take = [&field](std::size_t length) {
         const std::string_view taken(field, length);
         field += length;

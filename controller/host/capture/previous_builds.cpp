@@ -38,13 +38,15 @@ std::uint64_t variable(const PinnedSet& set, std::uint32_t offset) {
 }
 
 /// Up to `most` events of a ring of another build. Who ran which executable only the former process
-/// was told.
-std::vector<events::KeyEvent> events_of(RingReader& ring, std::uint32_t id, std::size_t most) {
+/// was told. Operations that this build cannot read are counted in `unread`.
+std::vector<events::KeyEvent> events_of(RingReader& ring, std::uint32_t id, std::size_t most,
+                                        std::uint64_t& unread) {
     std::vector<events::KeyEvent> events;
-    while (events.size() < most) {
+    for (std::size_t taken = 0; taken < most; ++taken) {
         const auto record = ring.next();
         if (!record) break;
         auto event = decode_event(*record);
+        if (!event && sequence_of(*record) != 0) ++unread;
         if (!event || event->operation == KS_OP_EXECUTABLE || event->operation == KS_OP_CGROUP ||
             event->operation == KS_OP_BASELINE)
             continue;
@@ -63,14 +65,13 @@ PreviousBuilds::PreviousBuilds(const std::filesystem::path& own, const events::P
     : progress_(progress) {
     for (const auto& directory : pinned_sets()) {
         if (directory == own) continue;
-        auto set = open_pinned(directory);
-        if (set && set->about.event_version == KS_EVENT_VERSION) {
+        if (auto set = open_pinned(directory); set) {
             sets_.push_back(std::move(*set));
-            continue;
+        } else {
+            findings.push_back("programs of another build could not be taken over: " +
+                               to_string(set.error()));
+            (void)unpin(directory);
         }
-        findings.push_back("programs of another build could not be taken over: " +
-                           (set ? "their records are of another version" : to_string(set.error())));
-        (void)unpin(directory);
     }
 }
 
@@ -91,10 +92,11 @@ void PreviousBuilds::read(const Keep& keep, const std::stop_token& stop) {
         if (!ring) return;
         if (progress_.ring == id) ring->skip_to(progress_.position);
         while (!stop.stop_requested()) {
-            auto events = events_of(*ring, id, kBatch);
-            const bool none = events.empty();
+            const std::uint64_t unread_before = unread_[id];
+            auto events = events_of(*ring, id, kBatch, unread_[id]);
+            const bool none = events.empty() && unread_[id] == unread_before;
             kept_ += events.size();
-            if (!none) progress_ = keep(std::move(events));
+            if (!events.empty()) progress_ = keep(std::move(events));
             fault_point("before-former-release");
             ring->release();
             if (none) std::this_thread::sleep_for(kNap);
@@ -117,8 +119,8 @@ Result<PreviousBuilds::Rest> PreviousBuilds::detach(std::uint32_t own_ring) {
         // Where numbers of our own ring are in the spool, those of the previous one are as well.
         if (progress_.ring == own_ring) continue;
         if (was_read) ring->skip_to(progress_.position);
-        auto events = events_of(*ring, id, SIZE_MAX);
-        const std::uint64_t known = set.about.first + events.size() +
+        auto events = events_of(*ring, id, SIZE_MAX, unread_[id]);
+        const std::uint64_t known = set.about.first + events.size() + unread_[id] +
                                     (was_read ? progress_.received + progress_.reported : 0);
         std::ranges::move(events, std::back_inserter(rest.events));
         const std::uint64_t given_out = variable(set, set.about.sequence);
@@ -127,6 +129,7 @@ Result<PreviousBuilds::Rest> PreviousBuilds::detach(std::uint32_t own_ring) {
                                    .last = given_out,
                                    .count = given_out - known});
     }
+    for (const auto& [ring, unread] : unread_) rest.unread += unread;
     return rest;
 }
 

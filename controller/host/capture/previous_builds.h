@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -25,8 +26,8 @@ using Keep = std::function<events::Progress(std::vector<events::KeyEvent>)>;
 class PreviousBuilds {
   public:
     PreviousBuilds() = default;
-    /// Those that are pinned beside `own`. Those that cannot be read are unpinned, and told in
-    /// `findings`. `progress`: how far the former process read its ring.
+    /// Those that are pinned beside `own`. Those that are not whole are unpinned, and told
+    /// in `findings`. `progress`: how far the former process read its ring.
     PreviousBuilds(const std::filesystem::path& own, const events::Progress& progress,
                    std::vector<std::string>& findings);
 
@@ -44,6 +45,7 @@ class PreviousBuilds {
     struct Rest {
         std::vector<events::KeyEvent> events;
         std::vector<events::Loss> losses;
+        std::uint64_t unread = 0;  ///< operations whose records this build cannot read
     };
     /// Detaches them. `own_ring`: id of the ring of this build.
     Result<Rest> detach(std::uint32_t own_ring);
@@ -54,6 +56,7 @@ class PreviousBuilds {
     std::vector<PinnedSet> sets_;
     events::Progress progress_;  // of the former process, and of what was kept since
     std::uint64_t kept_ = 0;
+    std::map<std::uint32_t, std::uint64_t> unread_;  // Rest::unread, by ring
 };
 
 }  // namespace keyscribe::capture

@@ -75,7 +75,15 @@ void CaptureLoop::forward(capture::Batch batch) {
         if (policy_) nested_.add(event, policy_->policy);
         unidentified_.add(event, Clock::now());
     }
-    const std::size_t captured = batch.events.size();
+    if (batch.unread != 0) {
+        log_event(LogLevel::kError,
+                  std::to_string(batch.unread) +
+                      " operations were recorded by programs of another version, "
+                      "and cannot be read",
+                  {{"KEYSCRIBE_UNREAD", std::to_string(batch.unread)}});
+        spool_.drop_unread(batch.unread);
+    }
+    const std::size_t captured = batch.events.size() + batch.unread;
     if (captured != 0) last_event_ = Clock::now();
     spool_.push(std::move(batch.events));
     note_dropped();
@@ -111,7 +119,8 @@ void CaptureLoop::note_unseen(std::string_view reason) {
 
 /// Events that the spool gave up never reach the list: the keyrings are looked at again.
 void CaptureLoop::note_dropped() {
-    const std::uint64_t dropped = spool_.totals().dropped;
+    const spool::SpoolTotals totals = spool_.totals();
+    const std::uint64_t dropped = totals.dropped - totals.untold;
     if (dropped > dropped_) note_unseen("loss");
     dropped_ = dropped;
 }
