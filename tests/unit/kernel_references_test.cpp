@@ -206,6 +206,43 @@ TEST(PeFile, OsslsigncodeSignsWhatWeDigest) {
     EXPECT_EQ(read_authenticode(as_bytes(other), "f")->front().covers_file, false);
 }
 
+/// A value of less than 128 bytes.
+std::string der(char tag, const std::string& content) {
+    return std::string{tag, static_cast<char>(content.size())} + content;
+}
+
+/// The UKI with `pkcs7` as its one signature.
+Buffer signed_with(const std::string& pkcs7) {
+    Buffer file = KernelMaker::uki(Buffer(512, 'k'));
+    const std::size_t table = file.size(), size = (8 + pkcs7.size() + 7) / 8 * 8;
+    file.resize(table + size);
+    store_le32(&file[table], static_cast<std::uint32_t>(8 + pkcs7.size()));
+    file[table + 4] = 0, file[table + 5] = 2, file[table + 6] = 2;
+    std::ranges::copy(pkcs7, file.begin() + static_cast<std::ptrdiff_t>(table + 8));
+    const std::size_t entry = KernelMaker::kPeAt + 24 + 112 + 4 * 8;
+    store_le32(&file[entry], static_cast<std::uint32_t>(table));
+    store_le32(&file[entry + 4], static_cast<std::uint32_t>(size));
+    return file;
+}
+
+/// Content of type data is an OCTET STRING, whose bytes must not be taken for a pointer.
+TEST(PeFile, ASignatureOverOtherContentThanAuthenticodes) {
+    using namespace std::string_literals;
+    const std::string oid = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"s;
+    for (const std::size_t size : {15u, 16u, 17u}) {
+        const std::string content =
+            der(0x30, oid + '\x01' + der('\xa0', der(0x04, std::string(size, 'A'))));
+        const std::string pkcs7 = der(
+            0x30,
+            oid + '\x02' +
+                der('\xa0', der(0x30, "\x02\x01\x01"s + der(0x31, "") + content + der(0x31, ""))));
+        const auto signatures = read_authenticode(signed_with(pkcs7), "f");
+        ASSERT_TRUE(signatures) << to_string(signatures.error());
+        ASSERT_EQ(signatures->size(), 1u);
+        EXPECT_FALSE(signatures->front().covers_file) << size;
+    }
+}
+
 // ---- modules
 
 TEST(Module, WhoSignedItAsSignFileWritesIt) {

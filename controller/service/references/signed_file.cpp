@@ -62,6 +62,13 @@ std::vector<std::uint8_t> der_of(const X509* certificate) {
     return der;
 }
 
+/// SPC_INDIRECT_DATA_OBJID, 1.3.6.1.4.1.311.2.1.4 (Windows Authenticode Portable Executable
+/// Signature Format, 1.0).
+bool is_indirect_data(const ASN1_OBJECT* type) {
+    constexpr std::uint8_t kIndirectData[] = {0x2b, 6, 1, 4, 1, 0x82, 0x37, 2, 1, 4};
+    return std::ranges::equal(Bytes(OBJ_get0_data(type), OBJ_length(type)), kIndirectData);
+}
+
 /// SpcIndirectDataContent: SEQUENCE { SpcAttributeTypeAndOptionalValue, DigestInfo }. Returns the
 /// digest, the last value in it; empty: another form.
 Bytes signed_digest(Bytes content) {
@@ -103,7 +110,9 @@ Result<FileSignature> authenticode(Bytes der, const PeFile& file, const std::str
         signature.signers.push_back(std::move(signer));
     }
     const PKCS7* data = content.contents;
-    if (data != nullptr && data->d.other != nullptr && data->d.other->type == V_ASN1_SEQUENCE) {
+    // Of a type that OpenSSL knows, `d` is another structure than an ASN1_TYPE.
+    if (data != nullptr && is_indirect_data(data->type) && data->d.other != nullptr &&
+        data->d.other->type == V_ASN1_SEQUENCE) {
         const ASN1_STRING& value = *data->d.other->value.sequence;
         const Bytes digest = signed_digest(
             {ASN1_STRING_get0_data(&value), static_cast<std::size_t>(ASN1_STRING_length(&value))});
