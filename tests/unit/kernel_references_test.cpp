@@ -177,6 +177,17 @@ TEST(PeFile, SectionsAndDigest) {
         EXPECT_FALSE(read_pe_file(Bytes(uki).first(size), "f")) << size;
 }
 
+TEST(PeFile, SectionsThatOverlapAreRefused) {
+    Buffer uki = KernelMaker::uki(Buffer(1000, 'k'));
+    const std::size_t section = KernelMaker::kPeAt + 24 + 112 + 16 * 8;
+    uki[KernelMaker::kPeAt + 6] = 3;  // NumberOfSections
+    for (const std::size_t copy : {section + 40, section + 80})
+        std::copy_n(&uki[section], 40, &uki[copy]);
+    const auto refused = read_pe_file(uki, "f");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().what, "a PE file that is damaged: its sections overlap");
+}
+
 TEST(PeFile, OsslsigncodeSignsWhatWeDigest) {
     const TempDir folder;
     const std::string at = folder.path().string() + '/';

@@ -71,6 +71,7 @@ Result<Layout> layout_of(Bytes content, const std::string& where) {
 
 Result<void> read_sections(Bytes content, const Layout& layout, const std::string& where,
                            PeFile& file) {
+    std::size_t all = 0;
     for (std::size_t i = 0; i < layout.section_count; ++i) {
         const std::uint8_t* at = content.data() + layout.sections + i * kSectionHeader;
         const std::size_t virtual_size = load_le32(at + 8), size = load_le32(at + 16);
@@ -78,6 +79,9 @@ Result<void> read_sections(Bytes content, const Layout& layout, const std::strin
         if (size == 0) continue;
         if (offset > content.size() || size > content.size() - offset)
             return damaged("a section leads out of the file", where);
+        // 65,535 sections of 4 GiB, end on end, are not digested in anybody's lifetime.
+        all += size;
+        if (all > content.size()) return damaged("its sections overlap", where);
         std::string name(reinterpret_cast<const char*>(at), 8);
         name.resize(name.find_last_not_of('\0') + 1);
         file.sections.push_back(
