@@ -366,5 +366,29 @@ TEST(Package, DebianAndRpmAndTar) {
     }
 }
 
+/// A package of 200 KB can have twelve of 500 MiB: they are not kept beside each other.
+TEST(Package, KernelsAreTakenOneAtATime) {
+    const TempDir folder;
+    const std::string at = folder.path().string() + '/';
+    testing::write_file(at + "vmlinuz-1", "first");
+    testing::write_file(at + "vmlinuz-2", "second");
+    testing::write_file(at + "other", std::string(2000, 'x'));
+    ASSERT_EQ(testing::run("tar -C " + at + " -cf " + at + "tar vmlinuz-1 other vmlinuz-2").status,
+              0);
+    std::string tar = testing::read_file(at + "tar");
+    tar.resize(tar.rfind("second") + 3);
+    std::string taken;
+    const auto cut = for_each_kernel(as_bytes(tar), "f", [&](const PackagedFile& file) {
+        taken += file.name + '=' + text_of(file.content) + ' ';
+        return Result<void>();
+    });
+    EXPECT_FALSE(cut);
+    EXPECT_EQ(taken, "vmlinuz-1=first ");
+    const auto refused = for_each_kernel(
+        as_bytes(tar), "f", [](const PackagedFile&) { return Result<void>(fail("enough")); });
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().what, "enough");
+}
+
 }  // namespace kernel_references_test
 }  // namespace keyscribe::references

@@ -20,34 +20,64 @@ bool is_tar(Bytes content) {
     return content.size() > 512 && as_text(content.subspan(kMagic, 5)) == "ustar";
 }
 
-/// Reads the files of an archive that was opened.
-Result<void> take_files(archive* reader, const std::string& where, std::vector<PackagedFile>& to) {
+using TakeFile = std::function<Result<void>(const PackagedFile&)>;
+
+std::unexpected<Error> too_much(const std::string& where) {
+    return fail("more than 16 GiB come of the package", where);
+}
+
+bool is_too_much(archive* reader) {
+    return static_cast<std::uint64_t>(archive_filter_bytes(reader, 0)) > kMostOfPackage;
+}
+
+/// Passes over a file's content, of which a hundred MB may be a TB.
+Result<void> skip_content(archive* reader, const std::string& where) {
+    for (;;) {
+        const void* block = nullptr;
+        std::size_t size = 0;
+        la_int64_t offset = 0;
+        const int status = archive_read_data_block(reader, &block, &size, &offset);
+        if (status == ARCHIVE_EOF) return {};
+        if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
+            return archive_failed("a package that is damaged", where, reader);
+        if (is_too_much(reader)) return too_much(where);
+    }
+}
+
+Result<void> read_content(archive* reader, const std::string& where, PackagedFile& file) {
     std::vector<std::uint8_t> buffer(std::size_t{1} << 20);
+    for (;;) {
+        const la_ssize_t got = archive_read_data(reader, buffer.data(), buffer.size());
+        if (got < 0) return archive_failed("a package that is damaged", where, reader);
+        if (got == 0) return {};
+        if (is_too_much(reader)) return too_much(where);
+        if (file.content.size() + static_cast<std::size_t>(got) > kMostImage)
+            return fail("a file that is larger than any kernel", where + ", " + file.name);
+        file.content.insert(file.content.end(), buffer.begin(), buffer.begin() + got);
+    }
+}
+
+/// The files of an archive that was opened.
+Result<std::size_t> take_files(archive* reader, const std::string& where, const TakeFile& take) {
+    std::size_t taken = 0;
     archive_entry* entry = nullptr;
     for (int status = archive_read_next_header(reader, &entry); status != ARCHIVE_EOF;
          status = archive_read_next_header(reader, &entry)) {
         if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
             return archive_failed("a package that is damaged", where, reader);
-        if (static_cast<std::uint64_t>(archive_filter_bytes(reader, 0)) > kMostOfPackage)
-            return fail("more than 16 GiB come of the package", where);
+        if (is_too_much(reader)) return too_much(where);
         const char* path = archive_entry_pathname(entry);
         std::string name(path != nullptr ? path : "");
         if (name.starts_with("./")) name.erase(0, 2);
-        if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != nullptr ||
-            !is_kernel_name(name))
-            continue;
+        const bool kernel = archive_entry_filetype(entry) == AE_IFREG &&
+                            archive_entry_hardlink(entry) == nullptr && is_kernel_name(name);
         PackagedFile file{std::move(name), {}};
-        for (;;) {
-            const la_ssize_t got = archive_read_data(reader, buffer.data(), buffer.size());
-            if (got < 0) return archive_failed("a package that is damaged", where, reader);
-            if (got == 0) break;
-            if (file.content.size() + static_cast<std::size_t>(got) > kMostImage)
-                return fail("a file that is larger than any kernel", where + ", " + file.name);
-            file.content.insert(file.content.end(), buffer.begin(), buffer.begin() + got);
-        }
-        to.push_back(std::move(file));
+        auto done = kernel ? read_content(reader, where, file) : skip_content(reader, where);
+        if (done && kernel) done = take(file);
+        if (!done) return std::unexpected(done.error());
+        taken += kernel;
     }
-    return {};
+    return taken;
 }
 
 /// The member of an ar archive that is being read, as another archive's source.
@@ -66,7 +96,7 @@ la_ssize_t read_member(archive* inner, void* context, const void** bytes) {
 }
 
 /// deb(5): an ar archive with debian-binary, control.tar*, data.tar*.
-Result<void> take_deb(archive* outer, const std::string& where, std::vector<PackagedFile>& to) {
+Result<std::size_t> take_deb(archive* outer, const std::string& where, const TakeFile& take) {
     archive_entry* entry = nullptr;
     for (;;) {
         const int status = archive_read_next_header(outer, &entry);
@@ -82,7 +112,7 @@ Result<void> take_deb(archive* outer, const std::string& where, std::vector<Pack
     Member member{outer};
     if (archive_read_open(inner.get(), &member, nullptr, read_member, nullptr) != ARCHIVE_OK)
         return archive_failed("a package that is damaged", where, inner.get());
-    return take_files(inner.get(), where, to);
+    return take_files(inner.get(), where, take);
 }
 
 }  // namespace
@@ -101,7 +131,8 @@ bool is_package(Bytes content) {
            (!compression_of(content).empty() && is_tar(beginning_of(content, 1024)));
 }
 
-Result<std::vector<PackagedFile>> kernels_of_package(Bytes content, const std::string& where) {
+Result<std::size_t> for_each_kernel(Bytes content, const std::string& where,
+                                    const std::function<Result<void>(const PackagedFile&)>& take) {
     const bool deb = as_text(content).starts_with(kDeb);
     const Archive reader(archive_read_new());
     if (deb) {
@@ -114,11 +145,7 @@ Result<std::vector<PackagedFile>> kernels_of_package(Bytes content, const std::s
     }
     if (archive_read_open_memory(reader.get(), content.data(), content.size()) != ARCHIVE_OK)
         return archive_failed("a package that is damaged", where, reader.get());
-    std::vector<PackagedFile> files;
-    const auto taken =
-        deb ? take_deb(reader.get(), where, files) : take_files(reader.get(), where, files);
-    if (!taken) return std::unexpected(taken.error());
-    return files;
+    return deb ? take_deb(reader.get(), where, take) : take_files(reader.get(), where, take);
 }
 
 }  // namespace keyscribe::references

@@ -2,6 +2,7 @@
 // Packages that bring kernels: Debian's .deb, .rpm, and tar archives.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +24,11 @@ bool is_package(Bytes content);
 /// Whether a file's name is a kernel's: vmlinuz*, vmlinux*, bzImage*, Image*, *.efi.
 bool is_kernel_name(std::string_view name);
 
-/// The files in it that are named as kernels are: vmlinuz*, vmlinux*, bzImage*, Image*, *.efi. None
-/// is no error. Error: damaged or cut short; one of them has more than kMostImage bytes; more than
-/// 16 GiB in all.
-Result<std::vector<PackagedFile>> kernels_of_package(Bytes content, const std::string& where);
+/// Calls `take` for each file in it that is named as kernels are: vmlinuz*, vmlinux*, bzImage*,
+/// Image*, *.efi; one at a time, since each may have kMostImage bytes. Returns how many there were.
+/// Error: that of `take`; damaged or cut short; one of them has more than kMostImage bytes; more
+/// than 16 GiB in all.
+Result<std::size_t> for_each_kernel(Bytes content, const std::string& where,
+                                    const std::function<Result<void>(const PackagedFile&)>& take);
 
 }  // namespace keyscribe::references

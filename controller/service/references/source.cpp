@@ -80,12 +80,11 @@ Result<void> take_kernel(Bytes content, const std::string& where, Findings& to) 
 
 /// False: no kernel is in it.
 Result<bool> take_package(Bytes content, const std::string& file, Findings& to) {
-    const auto kernels = kernels_of_package(content, file);
+    const auto kernels = for_each_kernel(content, file, [&](const PackagedFile& kernel) {
+        return take_kernel(kernel.content, file + ", " + kernel.name, to);
+    });
     if (!kernels) return std::unexpected(kernels.error());
-    for (const PackagedFile& kernel : *kernels)
-        if (auto taken = take_kernel(kernel.content, file + ", " + kernel.name, to); !taken)
-            return std::unexpected(taken.error());
-    return !kernels->empty();
+    return *kernels != 0;
 }
 
 Result<void> take_module(Bytes content, const std::string& file, Findings& to) {
