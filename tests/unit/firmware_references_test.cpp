@@ -245,5 +245,17 @@ TEST_F(Sources, TextSaysWhatWasFoundWhere) {
     EXPECT_EQ(keyscribe({"references", "from", kernel, "--blocked-keys", "-"}).status, 2);
 }
 
+/// A path ends at a NUL: it would be another keyring's folder.
+TEST(ReferenceOutput, AKeyringThatCanHaveNoFolderIsRefused) {
+    const TempDir folder;
+    for (const std::string& ring :
+         {std::string(".ima\0x", 6), std::string("a/b"), std::string("..")}) {
+        Findings findings;
+        findings.certificates.push_back({a(), {ring}, "test", "here"});
+        EXPECT_FALSE(write_references(findings, folder.path())) << ring;
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
 }  // namespace firmware_references_test
 }  // namespace keyscribe::references

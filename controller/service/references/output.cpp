@@ -141,9 +141,10 @@ Result<std::vector<ReferenceFile>> write_references(const Findings& findings,
         }
     std::vector<ReferenceFile> written;
     for (auto& [place, file] : files) {
-        // A golden host's keyring can have any name. What may stand in any lies beside the folders.
-        if (file.keyring.find('/') != file.keyring.npos || file.keyring == "." ||
-            file.keyring == "..")
+        // A golden host's keyring can have any name, and a CoRIM any text; a path ends at a NUL.
+        // What may stand in any keyring lies beside the folders.
+        if (file.keyring.find_first_of(std::string_view("/\0", 2)) != file.keyring.npos ||
+            file.keyring == "." || file.keyring == "..")
             return fail("a keyring of that name can have no folder: " + printable(file.keyring),
                         file.certificate->where);
         std::error_code code;
