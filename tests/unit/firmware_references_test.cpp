@@ -257,5 +257,13 @@ TEST(ReferenceOutput, AKeyringThatCanHaveNoFolderIsRefused) {
     EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
+TEST(ReferenceOutput, WhatIsNotWrittenIsTold) {
+    Findings findings;
+    findings.certificates.push_back({a(), {".platform"}, "db", "here"});
+    const std::string text = to_text(findings, {});
+    EXPECT_NE(text.find("found "), std::string::npos) << text;
+    EXPECT_NE(text.find(", for .platform, of db: here"), std::string::npos) << text;
+}
+
 }  // namespace firmware_references_test
 }  // namespace keyscribe::references

@@ -231,6 +231,14 @@ std::string to_text(const Findings& findings, const std::vector<ReferenceFile>& 
             fmt::format("{} {}\n         {}, of {}: {}\n", file.was_there ? "as it is" : "written ",
                         printable(place_of(file)), printable(subject_of(file.certificate->der)),
                         file.certificate->source, printable(file.certificate->where));
+    // Without a folder to write to they are told all the same.
+    if (files.empty())
+        for (const FoundCertificate& found : findings.certificates)
+            for (const std::string& keyring : found.keyrings)
+                text += fmt::format("found    {}, for {}, of {}: {}\n",
+                                    printable(subject_of(found.der)),
+                                    keyring.empty() ? "any keyring" : printable(keyring),
+                                    found.source, printable(found.where));
     for (const FoundCertificate& found : findings.certificates)
         if (found.keyrings.empty())
             text += fmt::format("left out {}, {}: {}\n", printable(subject_of(found.der)),
