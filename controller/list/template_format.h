@@ -26,6 +26,10 @@ struct TemplateFields {
     std::array<Bytes, 4> more{};  ///< the first fields that are neither digest nor name
     std::size_t count = 0;        ///< of those
 
+    /// Whether the entry is of a buffer. The kernel measures none that is empty, and leaves the
+    /// field empty where ima_template_fmt= has files measured with it (ima_template_lib.c,
+    /// ima_eventbuf_init()).
+    bool is_buffer() const { return buf && !buf->empty(); }
     /// The first field behind digest and name: buf, or sig.
     std::optional<Bytes> third() const {
         return count == 0 ? std::nullopt : std::optional(more[0]);

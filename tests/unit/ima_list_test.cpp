@@ -175,6 +175,22 @@ TEST(ImaList, ABufferDigestThatOpensslDoesNotHaveIsANote) {
     EXPECT_EQ(short_one.findings(), "ima-payload-digest@1");
 }
 
+/// ima_template_fmt= with a field buf, which the kernel leaves empty where it measures a file. An
+/// algorithm that OpenSSL does not have makes no buffer of it either.
+TEST(ImaList, AFileMeasuredWithAFieldForBuffersIsAFile) {
+    for (const char* algorithm : {"sha256", "streebog256"}) {
+        const Buffer digest(32, 7);
+        Setting setting;
+        setting.entry("d-ng|n-ng|buf", {digest_field(algorithm, digest), name_field("f"), {}});
+        EXPECT_EQ(setting.findings(), "") << algorithm;
+        setting.basis.policy.ima.require_signatures = true;
+        EXPECT_EQ(setting.findings(), "ima-unsigned@1") << algorithm;
+        setting.basis.policy.ima.require_signatures = false;
+        setting.block(std::string(algorithm) + ':' + to_hex(digest) + "  f\n");
+        EXPECT_EQ(setting.findings(), "file-blocked@1") << algorithm;
+    }
+}
+
 TEST(ImaList, BlockedFilesAreComparedByAlgorithmNotByLength) {
     const std::string sha256 = to_hex(digest_of("sha256", "bad")) + "  /tmp/bad\n";
     Setting setting;

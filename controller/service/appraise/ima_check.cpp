@@ -140,7 +140,7 @@ void ImaCheck::visit(const HashedEntry& hashed, const OtherPcrs& others, ImaJudg
     if (!hashed.violation && !hashed.stored_digest_right)
         findings_.add(codes::kImaTemplateDigest,
                       "the template digest is not that of the entry's content", place);
-    if (!hashed.violation && hashed.payload == PayloadCheck::kWrong) {
+    if (!hashed.violation && hashed.payload == PayloadCheck::kWrong && hashed.fields->is_buffer()) {
         findings_.add(codes::kImaPayloadDigest, "the digest is not that of the payload", place);
         return;
     }

@@ -85,13 +85,13 @@ void ImaJudge::entry(const HashedEntry& hashed, bool compared) {
                       place);
         return;
     }
-    if (hashed.payload == PayloadCheck::kNotPossible)
+    if (hashed.payload == PayloadCheck::kNotPossible && hashed.fields->is_buffer())
         findings_.add(codes::kImaPayloadUnchecked,
                       "whether the digest of " + printable(hashed.fields->name) +
                           " is that of its content is not known: this OpenSSL does not have " +
                           printable(hashed.fields->algorithm),
                       place);
-    if (hashed.fields->buf) return;
+    if (hashed.fields->is_buffer()) return;
     if (hashed.fields->name == "boot_aggregate") return aggregate(hashed, compared);
     file_digest(hashed);
     file_signature(hashed);
