@@ -112,6 +112,35 @@ TEST(Kexec, WhereTheListBeganAnewKeptStateExplainsThePcr) {
     }
 }
 
+TEST(Kexec, AListThatBeganAnewIsAKexecToo) {
+    Setting setting;
+    setting.host.good();
+    const Buffer state = kept(setting.run());
+    testing::ListMaker list = setting.host.list;
+    list.bytes.clear(), list.offsets.clear(), list.entries = 0;
+    Host next;
+    next.list = list;
+    next.boot_id = kNextBoot;
+    next.quote.clock = setting.host.quote.clock + 1;
+    next.list.aggregate(Host::aggregate_of(next.firmware()));
+    nlohmann::json start = Host::speaker();
+    start["boot_id"] = kNextBoot;
+    start["tpm"]["resets"] = next.quote.reset_count;
+    next.list.record("start", start);
+    next.list.record("foreign", {{"pcr", Host::kPcr}, {"values", next.list.values_json()}});
+    next.list.record("policy", Host::policy(next.rules));
+    next.baseline();
+    const Buffer evidence = next.encoded();
+    const auto key = testing::key_of(next);
+    const auto judged = [&] {
+        return testing::appraise_bytes(evidence, setting.basis, key, state);
+    };
+    EXPECT_EQ(codes_of(judged()), "") << testing::findings_of(judged());
+    EXPECT_NE(codes_of(judged(), true).find("kexec"), std::string::npos);
+    setting.basis.policy.host.allow_kexec = false;
+    EXPECT_EQ(codes_of(judged()), "kexec");
+}
+
 /// Evidence with only what is new of the kernel's list.
 TEST(KeptState, OfTheKernelsList) {
     Setting setting;

@@ -29,7 +29,7 @@ class Appraiser {
           request_(request),
           basis_(basis),
           quotes_(evidence, request, basis.policy, findings_),
-          kept_(evidence, findings_, content_),
+          kept_(evidence, basis.policy, findings_, content_),
           judge_(basis.policy, basis.references, basis.blocked_keys, request.now, content_),
           wholeness_(basis.policy, content_) {
         judge_.set_list({}, evidence.list.data);

@@ -65,6 +65,9 @@ void StateCheck::begin_after_kexec() {
     findings_.add(codes::kBootNew,
                   "another kernel was started by kexec, and the list begins anew: what is kept of "
                   "the one before is put aside");
+    content_.add(codes::kKexec, policy_.host.allow_kexec,
+                 "another kernel was started by kexec: from what is kept of the one before until "
+                 "the list began nobody recorded");
     before_kexec_ = state_->values;
     state_.reset();
 }

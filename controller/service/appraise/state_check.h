@@ -11,8 +11,9 @@ namespace keyscribe::appraise {
 class StateCheck {
   public:
     /// `findings`: of the evidence itself; `content`: of what it says.
-    StateCheck(const evidence::Evidence& evidence, Findings& findings, Findings& content)
-        : evidence_(evidence), findings_(findings), content_(content) {}
+    StateCheck(const evidence::Evidence& evidence, const AppraisalPolicy& policy,
+               Findings& findings, Findings& content)
+        : evidence_(evidence), policy_(policy), findings_(findings), content_(content) {}
 
     /// `kept`: a kept state's file, or empty. `quote`: SHA-256 of the quote over the list's PCR.
     /// False: the evidence does not go on from there, and a finding says why.
@@ -32,6 +33,7 @@ class StateCheck {
     void begin_after_kexec();
 
     const evidence::Evidence& evidence_;
+    const AppraisalPolicy& policy_;
     Findings& findings_;
     Findings& content_;
     std::optional<KeptState> state_;
