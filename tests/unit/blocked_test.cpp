@@ -157,6 +157,10 @@ TEST(BlockedFiles, AnAlgorithmComparesWhereEveryFileIsGivenInIt) {
     EXPECT_EQ(compares(sha1 + "  /a\nSHA256 (/a) = " + sha256 + "\n" + sha1 + "  /a"),
               "sha1 sha256 ")
         << "a line that is there twice";
+    EXPECT_EQ(compares(sha256 + "  /a\n" + other + "  /b\n" + sha256 + "  /b\n" + sha1 + "  /b\n" +
+                       std::string(40, '5') + "  /b\n" + sha1 + "  /a\n"),
+              "sha1 sha256 ")
+        << "two builds, of which one is another file's content too";
 }
 
 TEST(BlockedFiles, WhatIsNotReadWholeIsRefusedWithItsLine) {

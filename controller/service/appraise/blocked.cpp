@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <ranges>
+#include <set>
 
 #include "controller/keyrings/certificate_view.h"
 #include "controller/keyrings/public_key.h"
@@ -171,8 +171,9 @@ bool BlockedKeys::contains(const KeyDigests& key) const {
 
 Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::string& file) {
     BlockedFiles files;
-    // How many digests each file has in each algorithm: one for each of its builds.
-    std::map<std::string, std::map<std::string_view, std::size_t>> builds;
+    // The digests that each file has in each algorithm: one for each of its builds. Two files may
+    // have one content.
+    std::map<std::string, std::map<std::string_view, std::set<std::string_view>>> builds;
     for (const TextLine& line : lines_of(text)) {
         const std::string_view content = without_comment(line.text);
         if (content.empty()) continue;
@@ -184,14 +185,16 @@ Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::strin
         // A digest without a name is a file of its own.
         std::string name(digest->file);
         if (name.empty()) name = '\n' + entry;
-        if (files.digests_.insert(std::move(entry)).second)
-            ++builds[std::move(name)][digest->algorithm];
+        builds[std::move(name)][digest->algorithm].insert(
+            *files.digests_.insert(std::move(entry)).first);
     }
     if (files.empty()) return fail("no file is named in it", file, "nothing would be blocked");
     std::map<std::string_view, std::size_t> complete;
-    for (const auto& [name, counts] : builds) {
-        const std::size_t most = std::ranges::max(std::views::values(counts));
-        for (const auto& [algorithm, count] : counts) complete[algorithm] += count == most;
+    for (const auto& [name, digests] : builds) {
+        std::size_t most = 0;
+        for (const auto& [algorithm, of_builds] : digests) most = std::max(most, of_builds.size());
+        for (const auto& [algorithm, of_builds] : digests)
+            complete[algorithm] += of_builds.size() == most;
     }
     for (const auto& [algorithm, names] : complete)
         if (names == builds.size()) files.algorithms_.emplace(algorithm);
