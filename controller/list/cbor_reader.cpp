@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "controller/base/utf8.h"
+
 namespace keyscribe::list::cbor {
 namespace {
 
@@ -106,7 +108,13 @@ std::optional<Bytes> Item::bytes() const {
 }
 
 std::optional<std::string_view> Item::text() const {
-    return kind == Kind::kText ? std::optional(as_text(content)) : std::nullopt;
+    if (kind != Kind::kText) return std::nullopt;
+    for (std::string_view rest = as_text(content); !rest.empty();) {
+        const auto character = base::first_character(rest);
+        if (!character) return std::nullopt;
+        rest.remove_prefix(character->size);
+    }
+    return as_text(content);
 }
 
 std::optional<Item> parse(Bytes encoded) {

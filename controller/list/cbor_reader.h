@@ -23,6 +23,7 @@ struct Item {
     std::optional<std::uint64_t> uint() const;
     std::optional<std::int64_t> integer() const;
     std::optional<Bytes> bytes() const;
+    /// Nothing where it is not UTF-8 either (RFC 8949, 3.1).
     std::optional<std::string_view> text() const;
 };
 

@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 #include <sys/syscall.h>
 
+#include <cstring>
+
 #include "controller/base/little_endian.h"
 #include "controller/list/cbor.h"
+#include "controller/list/record.h"
 #include "support.h"
 
 namespace keyscribe::measure {
@@ -341,6 +344,17 @@ TEST(Records, ForeignGoesThereAndBack) {
     const auto& foreign = std::get<list::Foreign>(*back);
     EXPECT_EQ(foreign.pcr, 13u);
     EXPECT_EQ(tpm::PcrValues(foreign.values.begin(), foreign.values.end()), values);
+}
+
+/// A boot_id goes into JSON, which has no place for other bytes.
+TEST(Records, ATextThatIsNotUtf8IsRefused) {
+    for (const char* text : {"\xff", "a\xc3", "\xed\xa0\x80", "\xc0\x80"}) {
+        std::vector<std::uint8_t> record{0xa2, 0x64, 't', 'i', 'm', 'e',
+                                         1,    0x64, 'w', 'h', 'a', 't'};
+        record.push_back(static_cast<std::uint8_t>(0x60 + std::strlen(text)));
+        record.insert(record.end(), text, text + std::strlen(text));
+        EXPECT_FALSE(list::parse_record("keyscribe:detached", record)) << text;
+    }
 }
 
 TEST(Records, ForeignThatIsMalformedIsRefused) {
