@@ -144,6 +144,22 @@ TEST(WhoStandsWhere, AKeyringThatARuleNamesIsWatchedThoughItCameLater) {
     }
 }
 
+TEST(WhoStandsWhere, ASerialThatIsUsedAgainIsNotThatOfAKeyringThatARuleNames) {
+    Answers answers("measure func=KEY_CHECK keyrings=.ima|demo\n");
+    answers.host.list.record(
+        "baseline-begin",
+        {{"time", 3},
+         {"reason", "policy"},
+         {"keyrings", {{{"serial", 500}, {"name", Host::bytes("demo")}, {"rule", true}}}}});
+    answers.host.list.record("baseline-end", {{"time", 4}, {"keyrings", 1}, {"keys", 0}});
+    answers.host.list.record("destroy",
+                             answers.host.key_fields("destroy", 500, "", 0, "demo", "keyring"));
+    answers.host.list.record("link",
+                             answers.host.key_fields("link", 500, kIma, 101, "hidden", "keyring"));
+    answers.ask();
+    EXPECT_TRUE(answers.found("keyring-unwatched"));
+}
+
 // How a key leaves.
 
 TEST(WhoStandsWhere, AKeyLeavesInEachWayThatTheKernelHas) {

@@ -64,6 +64,8 @@ void Judge::record(const list::LogicalRecord& source, const std::optional<Sha256
     }
     std::visit([this](const auto& one) { say(one); }, *parsed);
     const auto applied = model_->apply(*parsed, source);
+    if (const auto* begin = std::get_if<list::BaselineBegin>(&*parsed))
+        keys_.baseline(*model_, *begin);
     const list::KeyFacts* facts = nullptr;
     if (const auto* event = std::get_if<list::Event>(&*parsed)) facts = &event->key;
     if (const auto* baseline = std::get_if<list::Baseline>(&*parsed)) facts = &baseline->key;
@@ -119,10 +121,7 @@ void Judge::say(const list::Policy& policy) {
     keys_.policy(policy);
 }
 
-void Judge::say(const list::BaselineBegin& begin) {
-    baseline_begun_ = true;
-    keys_.baseline(begin);
-}
+void Judge::say(const list::BaselineBegin&) { baseline_begun_ = true; }
 
 void Judge::say(const list::BaselineEnd& end) {
     if (!baseline_begun_) tell(codes::kRecordMalformed, "a baseline that ends and did not begin");

@@ -101,8 +101,9 @@ std::set<std::uint32_t> KeyJudge::judged_users(const KeyringModel& model,
     return judged;
 }
 
-bool KeyJudge::is_named(const Key& ring) const {
-    return named_.contains(ring.serial) ||
+bool KeyJudge::is_named(const KeyringModel& model, KeyId id) const {
+    const Key& ring = model.key(id);
+    return named_.contains(id) ||
            names_keyring(in_force_, ring.description, ring.owner_known ? ring.uid : 0);
 }
 
@@ -111,9 +112,10 @@ void KeyJudge::policy(const list::Policy& record) {
     last_policy_ = record;
 }
 
-void KeyJudge::baseline(const list::BaselineBegin& begin) {
+void KeyJudge::baseline(const KeyringModel& model, const list::BaselineBegin& begin) {
     for (const list::KeyringName& ring : begin.keyrings)
-        if (ring.rule) named_.insert(ring.serial);
+        if (const KeyId id = ring.rule ? model.find(ring.serial) : kNone; id != kNone)
+            named_.insert(id);
 }
 
 bool KeyJudge::is_beyond_bounds(const Sha256& digest) const {
@@ -285,7 +287,7 @@ void KeyJudge::tell_unwatched(const KeyringModel& model) {
         const Key& key = model.key(link.key);
         const Key& ring = model.key(link.keyring);
         if (!key.is_keyring() || is_of_user(ring) || !is_watched(ring.description)) continue;
-        if (is_named(key)) continue;
+        if (is_named(model, link.key)) continue;
         add(id, codes::kKeyringUnwatched, false,
             "the keyring \"" + printable(key.description) + "\" is linked into " +
                 printable(ring.description) + ", and no rule of the host names it",

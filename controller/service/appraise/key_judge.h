@@ -48,7 +48,8 @@ class KeyJudge {
     }
     /// The policy that is in force from here on: the last one says which keyrings rules name.
     void policy(const list::Policy& record);
-    void baseline(const list::BaselineBegin& begin);
+    /// After the model took it.
+    void baseline(const keyrings::KeyringModel& model, const list::BaselineBegin& begin);
     /// The model has taken a record. `facts`: what it says of a key, or nullptr.
     void changed(const keyrings::KeyringModel& model, const list::KeyFacts* facts,
                  std::uint64_t entry);
@@ -81,7 +82,7 @@ class KeyJudge {
     MaterialId material_of(keyrings::KeyId key) const;
     bool is_watched(std::string_view ring) const;
     bool is_of_user(const keyrings::Key& ring) const;
-    bool is_named(const keyrings::Key& ring) const;
+    bool is_named(const keyrings::KeyringModel& model, keyrings::KeyId ring) const;
     void give_reason(keyrings::LinkId link, const Code& code, bool allowed);
     void add(keyrings::LinkId link, const Code& code, bool allowed, std::string sentence,
              std::uint64_t entry);
@@ -107,9 +108,9 @@ class KeyJudge {
     std::map<keyrings::LinkId, std::uint64_t> unidentified_;       // the entry that tells of it
     std::vector<KeyVerdict> verdicts_;                             // by LinkId
     std::vector<Presence> presences_;
-    list::Policy last_policy_;      // views into the list
-    policy::Policy in_force_;       // the last of the list
-    std::set<std::int32_t> named_;  // keyrings that a baseline says a rule names, by serial
+    list::Policy last_policy_;         // views into the list
+    policy::Policy in_force_;          // the last of the list
+    std::set<keyrings::KeyId> named_;  // keyrings that a baseline says a rule names
 };
 
 }  // namespace keyscribe::appraise
