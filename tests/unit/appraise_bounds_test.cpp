@@ -9,9 +9,7 @@
 
 #include <cstring>
 #include <fstream>
-#include <thread>
 
-#include "controller/base/mapped_file.h"
 #include "controller/service/appraise/openssl.h"
 #include "support.h"
 #include "tests/support/setting.h"
@@ -25,7 +23,6 @@ using testing::Buffer;
 using testing::Host;
 using testing::ListMaker;
 using testing::Setting;
-using testing::TempDir;
 
 #ifdef __OPTIMIZE__
 constexpr std::size_t kSize = 64u << 20;
@@ -288,54 +285,6 @@ TEST(Bounds, ASentenceIsNoLongerThanItsBound) {
     setting.host.list.record("detached", {{"time", 1}, {"what", std::string(100'000, 'x')}});
     for (const Finding& finding : setting.run().findings)
         EXPECT_LE(finding.sentence.size(), Findings::kLongest + 3);
-}
-
-TEST(PrivateMemory, WhatWasReadDoesNotChange) {
-    const TempDir directory;
-    const std::string before(1 << 20, 'a');
-    testing::write_file(directory / "file", before);
-    const auto read = MappedFile::open(directory / "file");
-    ASSERT_TRUE(read);
-    std::fstream file(directory / "file", std::ios::in | std::ios::out | std::ios::binary);
-    file << std::string(1 << 20, 'b') << std::flush;
-    EXPECT_TRUE(std::ranges::equal(read->bytes(), as_bytes(before)));
-    std::filesystem::resize_file(directory / "file", 0);
-    EXPECT_TRUE(std::ranges::equal(read->bytes(), as_bytes(before)));
-}
-
-/// Somebody cuts the file and fills it again all the time: it is read whole, or refused.
-TEST(PrivateMemory, AFileThatIsCutWhileItIsReadIsRefused) {
-    const TempDir directory;
-    const std::string path = (directory / "file").string();
-    const std::string whole(4 << 20, 'a');
-    testing::write_file(path, whole);
-    std::size_t refused = 0;
-    {
-        std::jthread writer([&](const std::stop_token& stop) {
-            while (!stop.stop_requested()) {
-                std::filesystem::resize_file(path, 100);
-                std::filesystem::resize_file(path, whole.size());
-            }
-        });
-        constexpr int kAtMost = 1'000'000;
-        for (int i = 0; i < 300 || (refused == 0 && i < kAtMost); ++i) {
-            const auto read = MappedFile::open(path);
-            if (!read) {
-                ++refused;
-                EXPECT_NE(read.error().what.find("changed"), std::string::npos);
-            } else {
-                EXPECT_TRUE(read->bytes().size() == 100 || read->bytes().size() == whole.size());
-            }
-        }
-    }
-    EXPECT_GT(refused, 0u);
-}
-
-/// The kernel says that its files are empty.
-TEST(PrivateMemory, AFileOfTheKernelsIsReadToItsEnd) {
-    const auto read = MappedFile::open("/proc/self/status");
-    ASSERT_TRUE(read) << to_string(read.error());
-    EXPECT_TRUE(as_text(read->bytes()).starts_with("Name:"));
 }
 
 }  // namespace appraise_bounds_test
