@@ -174,6 +174,9 @@ TEST(Corim, BadInputIsRefusedWithItsPlace) {
     EXPECT_EQ(read(Buffer{0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}),
               "CBOR that is damaged: cut short");
     EXPECT_EQ(read(Buffer{0xbb, 0x80, 0, 0, 0, 0, 0, 0, 0}), "CBOR that is damaged: cut short");
+    Buffer numbers{0x9a, 0x00, 0x10, 0x00, 0x00};  // 2^20, each a byte
+    numbers.resize(numbers.size() + (1u << 20));
+    EXPECT_EQ(read(numbers), "CBOR that is damaged: more than a million items");
 }
 
 }  // namespace corim_test

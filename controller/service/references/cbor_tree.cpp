@@ -8,6 +8,8 @@ namespace {
 
 /// A CoRIM's own structure has some 20 levels.
 constexpr int kDeepest = 64;
+/// Each takes some 100 bytes here, and one in the file. 100,000 certificates are 300,000 items.
+constexpr std::size_t kMostNodes = 1'000'000;
 
 class TreeReader {
   public:
@@ -20,6 +22,7 @@ class TreeReader {
     bool read(CborNode& node, int depth) {
         node.offset = offset();
         if (depth == 0) return refuse("nested too deeply");
+        if (++nodes_ > kMostNodes) return refuse("more than a million items");
         if (at_end()) return refuse("cut short");
         const unsigned major = input_[at_] >> 5, info = input_[at_] & 31;
         ++at_;
@@ -85,7 +88,7 @@ class TreeReader {
     }
 
     Bytes input_;
-    std::size_t base_, at_ = 0;
+    std::size_t base_, at_ = 0, nodes_ = 0;
     const char* problem_ = "";
 };
 
