@@ -227,6 +227,14 @@ void KeyringModel::destroy(KeyId id, Place place) {
     free_keys_.push_back(id);
 }
 
+void KeyringModel::spend(std::size_t links) { credit_ -= std::min(credit_, links); }
+
+std::size_t KeyringModel::count_holders(KeyId key) const {
+    std::size_t count = 0;
+    for_each_holder(key, [&](LinkId) { ++count; });
+    return count;
+}
+
 // Questions.
 
 bool KeyringModel::holds(const Link& link, std::int64_t now) const {

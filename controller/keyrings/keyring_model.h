@@ -120,6 +120,7 @@ class KeyringModel {
 
     /// The next record of the list, whatever it is about.
     /// Error: a malformed one, or one whose plain entry is not before it; it changed nothing else.
+    /// Or a list that was made to be slow: from there on no record is taken.
     Result<void> feed(const list::LogicalRecord& record);
 
     /// A plain entry waits for the record that says whose it is: the list ends here. feed() goes on
@@ -236,12 +237,21 @@ class KeyringModel {
     void leave_source(const list::Event& event, KeyId key, Place place);
     void mark(Key& key, const list::Event& event, Place place);
     void end_kernel(Place place);
+    void spend(std::size_t links);
+    std::size_t count_holders(KeyId key) const;
     void begin_baseline(const list::BaselineBegin& begin, Place place);
     void apply_baseline(const list::Baseline& baseline, const Told& told);
     void end_baseline(Place place);
     void remember_removal(const Link& link, std::uint64_t time);
 
+    // How many links may be looked at. A record about a key costs the sender a hundred bytes and
+    // brings 64 more; what looks at a keyring's or a key's links anew each time spends them.
+    // Without this, 64 MiB of records are followed for hours.
+    static constexpr std::size_t kFirstCredit = 4'000'000, kCreditOfRecord = 64;
+
     History history_;
+    std::size_t credit_ = kFirstCredit;
+    KeyId first_of_kernel_ = 0;  // keys before it are of a kernel before the last kexec
     std::unordered_set<std::string, base::SeededHash> texts_;
     std::deque<Key> keys_;
     std::deque<Link> links_;

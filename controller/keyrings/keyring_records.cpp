@@ -36,12 +36,14 @@ bool is_of_user(const Key& keyring) { return keyring.owner_known && keyring.uid 
 Result<void> KeyringModel::feed(const list::LogicalRecord& source) {
     const auto record = list::parse_record(source.name, source.buf);
     if (record) return apply(*record, source);
-    changes_ = {};
     finish();
     return fail(record.error().what, where(source));
 }
 
 void KeyringModel::finish() {
+    changes_.key = kNone;
+    changes_.began.clear();
+    changes_.ended.clear();
     if (pending_) put_plain();
 }
 
@@ -49,6 +51,9 @@ Result<void> KeyringModel::apply(const list::Record& record, const list::Logical
     changes_.key = kNone;
     changes_.began.clear();
     changes_.ended.clear();
+    if (credit_ == 0)
+        return fail("the records before it link and look so often that nobody follows them",
+                    where(source));
     const Place place = place_ = {static_cast<std::uint32_t>(source.entry), source.index};
     if (const auto* payload = std::get_if<list::Payload>(&record)) {
         finish();
@@ -78,6 +83,7 @@ Result<void> KeyringModel::apply(const list::Record& record, const list::Logical
     const list::KeyFacts* facts = facts_of(record);
     if (facts == nullptr) return {};
     now_ = facts->time;
+    credit_ += kCreditOfRecord;
     Told told{.key = *facts,
               .operation = event != nullptr ? event->operation : list::Operation::kBaseline,
               .event = event,
@@ -93,6 +99,8 @@ Result<void> KeyringModel::apply(const list::Record& record, const list::Logical
         apply_event(*event, told);
     else
         apply_baseline(std::get<list::Baseline>(record), told);
+    // Who hears of the change looks at each place where the key stands.
+    if (changes_.key != kNone) spend(count_holders(changes_.key));
     return {};
 }
 
@@ -216,6 +224,9 @@ KeyId KeyringModel::renewed(KeyId former, const Told& told) {
     std::vector<KeyId> rings;
     for_each_holder(former, [&](LinkId link) { rings.push_back(links_[link].keyring); });
     std::ranges::reverse(rings);
+    // Each is a link more, of some 200 bytes, which one record brings.
+    constexpr std::size_t kCostOfLink = 256;
+    if (rings.size() > 1) spend(kCostOfLink * (rings.size() - 1));
     for (const KeyId ring : rings) {
         end(find_link(ring, former), told.operation, told.place);
         put(ring, id, beginning, told.place);
@@ -336,6 +347,7 @@ void KeyringModel::leave_source(const list::Event& event, KeyId key, Place place
     }
     std::vector<KeyId> rings;
     for_each_holder(key, [&](LinkId link) { rings.push_back(links_[link].keyring); });
+    spend(rings.size());
     const KeyId to = holder_of(event.key);
     for (const KeyId ring : rings)
         if (ring != to) leave(ring);
@@ -368,7 +380,11 @@ void KeyringModel::mark(Key& key, const list::Event& event, Place place) {
 /// Another kernel runs: nothing of what stood is there, serials are given anew, and its clock
 /// begins at zero.
 void KeyringModel::end_kernel(Place place) {
-    for (KeyId id = 0; id < keys_.size(); ++id)
+    // Where nothing is forgotten, keys of former kernels keep their numbers.
+    const KeyId first = history_ == History::kKeep
+                            ? std::exchange(first_of_kernel_, static_cast<KeyId>(keys_.size()))
+                            : 0;
+    for (KeyId id = first; id < keys_.size(); ++id)
         if (keys_[id].serial != 0 && (keys_[id].marks & list::kDestroyed) == 0)
             destroy(id, place);
         else
@@ -399,7 +415,9 @@ void KeyringModel::begin_baseline(const list::BaselineBegin& begin, Place place)
         baseline_.push_back(keyring);
         keys_[keyring].baselined = true;
         keys_[keyring].looked_at = begin.time;
-        for (const LinkId link : contents(keyring)) links_[link].confirmed = false;
+        const std::vector<LinkId> held = contents(keyring);
+        spend(held.size());
+        for (const LinkId link : held) links_[link].confirmed = false;
     }
 }
 
@@ -435,7 +453,9 @@ void KeyringModel::apply_baseline(const list::Baseline& baseline, const Told& to
 void KeyringModel::end_baseline(Place place) {
     for (const KeyId keyring : std::exchange(baseline_, {})) {
         if (!std::exchange(keys_[keyring].baselined, false)) continue;
-        for (const LinkId id : contents(keyring)) {
+        const std::vector<LinkId> held = contents(keyring);
+        spend(held.size());
+        for (const LinkId id : held) {
             const Link& link = links_[id];
             if (!link.confirmed && link.time <= baseline_time_)
                 end(id, list::Operation::kBaseline, place);

@@ -162,6 +162,57 @@ TEST(Bounds, ManyKeysOfOneSubject) {
     appraised_within_bounds(setting);
 }
 
+/// Half of the list puts something somewhere, and each record behind it looks at all of that.
+void looked_at_again_and_again(const std::function<void(Host&, int)>& put,
+                               const std::function<void(Host&, int)>& look) {
+    Setting setting;
+    setting.good();
+    int i = 1000;
+    while (setting.host.list.bytes.size() < kSize / 2) put(setting.host, ++i);
+    while (setting.host.list.bytes.size() < kSize) look(setting.host, ++i);
+    appraised_within_bounds(setting);
+}
+
+void put_into_one_keyring(Host& host, int i) {
+    host.list.record("link", host.key_fields("link", i, "x", 9, std::to_string(i)));
+}
+
+void put_one_key_everywhere(Host& host, int i) {
+    host.list.record("link", host.key_fields("link", 7, "x", i, "k"));
+}
+
+TEST(Bounds, ManyBaselinesOfManyKeys) {
+    const auto begin = [](Host& host, int) {
+        host.list.record("baseline-begin",
+                         {{"time", 1},
+                          {"reason", "order"},
+                          {"keyrings", {{{"serial", 9}, {"name", Host::bytes("x")}}}}});
+    };
+    looked_at_again_and_again(put_into_one_keyring, begin);
+}
+
+TEST(Bounds, ManyKernels) {
+    const auto kexec = [](Host& host, int) {
+        json record = Host::speaker();
+        record["entries"] = 1;
+        host.list.record("kexec", record);
+    };
+    looked_at_again_and_again(put_into_one_keyring, kexec);
+}
+
+TEST(Bounds, AKeyInManyKeyrings) {
+    const auto touch = [](Host& host, int) {
+        host.list.record("setperm", host.key_fields("setperm", 7, "x", 1001, "k"));
+    };
+    looked_at_again_and_again(put_one_key_everywhere, touch);
+    const auto update = [](Host& host, int i) {
+        json fields = host.key_fields("update", 7, "x", 1001, "k");
+        fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, as_bytes(std::to_string(i))));
+        host.list.record("update", fields);
+    };
+    looked_at_again_and_again(put_one_key_everywhere, update);
+}
+
 /// A key has three identifiers; a list of millions takes 16 bytes for each of one byte.
 TEST(Bounds, MillionsOfIdentifiers) {
     Setting setting;
