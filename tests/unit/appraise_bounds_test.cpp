@@ -162,6 +162,34 @@ TEST(Bounds, ManyKeysOfOneSubject) {
     appraised_within_bounds(setting);
 }
 
+/// Unknown certificates that name a reference value as their issuer: each has to be verified.
+TEST(Bounds, ManyKeysThatNameAKnownIssuer) {
+    Setting setting;
+    setting.good();
+    const auto key = Host::shared_key(3);
+    const Buffer first =
+        testing::certificate(key.get(), "Rogue", setting.host.builtin_key.get(), "Build key");
+    for (std::uint32_t i = 0; setting.host.list.bytes.size() < kSize; ++i) {
+        Buffer certificate = first;
+        for (int byte = 0; byte < 4; ++byte)
+            certificate[certificate.size() - 8 + static_cast<std::size_t>(byte)] ^=
+                static_cast<std::uint8_t>(i >> (8 * byte));
+        setting.host.list.buf(testing::kIma, certificate);
+    }
+    appraised_within_bounds(setting);
+}
+
+TEST(Bounds, AKeyAndItsSignerThatComeAndGo) {
+    Setting setting;
+    setting.good();
+    while (setting.host.list.bytes.size() < kSize)
+        for (const char* kind : {"unlink", "link"}) {
+            setting.host.event(kind, 200, ".builtin_trusted_keys", "Build key: 00");
+            setting.host.event(kind, 300, testing::kIma, "File signer: 11");
+        }
+    appraised_within_bounds(setting);
+}
+
 /// Half of the list puts something somewhere, and each record behind it looks at all of that.
 void looked_at_again_and_again(const std::function<void(Host&, int)>& put,
                                const std::function<void(Host&, int)>& look) {

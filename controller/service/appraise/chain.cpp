@@ -2,8 +2,11 @@
 #include "controller/service/appraise/chain.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <utility>
 
+#include "controller/base/seeded_hash.h"
 #include "controller/keyrings/certificate.h"
 #include "controller/keyrings/certificate_view.h"
 #include "controller/service/appraise/codes.h"
@@ -11,18 +14,32 @@
 namespace keyscribe::appraise {
 namespace {
 
-/// Whether a key with one of these certificates can be the issuer that `signed_one` names; where
-/// little is known of it, yes.
-bool may_have_signed(const std::vector<Bytes>& signer,
-                     const keyrings::CertificateView& signed_one) {
-    bool known = false;
-    for (const Bytes der : signer)
-        if (const auto view = keyrings::view_certificate(der)) {
-            known = true;
-            if (std::ranges::equal(view->subject, signed_one.issuer)) return true;
-        }
-    return !known;
-}
+/// Verifying a signature takes OpenSSL 0.03 to 1 ms. A host has some hundred keys at most; more
+/// pairs of keys than this are left unverified, and told.
+constexpr std::size_t kMostVerified = 5'000;
+constexpr const char* kTooMany = "the list has too many keys for each to be verified";
+
+/// A key in one keyring: the times for which it stood there and vouched, by when they began. A list
+/// can have it come and go a hundred thousand times.
+struct Signer {
+    struct Stay {
+        keyrings::Place since, until;
+    };
+    MaterialId material;
+    std::string_view ring;
+    std::vector<Stay> stays;
+
+    /// Afterwards `until` is that of the longest of the stays up to there.
+    void sort() {
+        std::ranges::sort(stays, {}, &Stay::since);
+        for (std::size_t i = 1; i < stays.size(); ++i)
+            stays[i].until = std::max(stays[i].until, stays[i - 1].until);
+    }
+    bool stood(keyrings::Place then) const {
+        const auto behind = std::ranges::upper_bound(stays, then, {}, &Stay::since);
+        return behind != stays.begin() && std::prev(behind)->until > then;
+    }
+};
 
 class Chains {
   public:
@@ -37,7 +54,12 @@ class Chains {
     void check() {
         // What nobody vouches by is not tried: a rogue list cannot make signatures be verified.
         for (const Presence& presence : presences_)
-            if (presence.vouches) vouching_.push_back(&presence);
+            if (presence.vouches)
+                signers_
+                    .try_emplace({presence.material, presence.ring},
+                                 Signer{presence.material, presence.ring, {}})
+                    .first->second.stays.push_back({presence.since, presence.until});
+        for (auto& [place, signer] : signers_) add(signer);
         for (const Presence& presence : presences_) {
             const auto rule = policy_.chain.signers.find(presence.ring);
             if (rule == policy_.chain.signers.end() || !presence.judged) continue;
@@ -47,6 +69,19 @@ class Chains {
 
   private:
     enum class Answer { kNotSigned, kSignedLater, kSigned };
+    using Signers = std::vector<const Signer*>;
+
+    /// By the names that its certificates have: it can be the issuer that another one names. Where
+    /// little is known of it, it can be anybody's.
+    void add(Signer& signer) {
+        signer.sort();
+        std::set<std::string_view> names;
+        for (const Bytes der : materials_.certificates_of(materials_[signer.material], signer.ring))
+            if (const auto view = keyrings::view_certificate(der))
+                names.insert(as_text(view->subject));
+        for (const std::string_view name : names) by_name_[name].push_back(&signer);
+        if (names.empty()) nameless_.push_back(&signer);
+    }
 
     void check(const Presence& presence, const std::string& ring, const Names& signers) {
         const Material& material = materials_[presence.material];
@@ -69,11 +104,12 @@ class Chains {
             // To read a certificate takes OpenSSL 0.1 ms: a list of rogue ones, of which no key
             // that vouches can be the signer, has a hundred thousand.
             if (candidates.empty()) continue;
-            if (std::string why = keyrings::why_unverifiable(der); !why.empty())
-                unverifiable = std::move(why);
+            if (const std::string& why = why_unverifiable(der); !why.empty())
+                unverifiable = why;
             else
                 best = std::max(best, find_signer(presence, der, candidates));
         }
+        if (best != Answer::kSigned && is_exhausted()) unverifiable = kTooMany;
         if (best != Answer::kSigned && !unverifiable.empty()) {
             tell_(presence.link, codes::kChainBroken,
                   "who signed " + what + " cannot be checked: " + unverifiable,
@@ -97,34 +133,47 @@ class Chains {
 
     /// Returns the keys of the signers' keyrings that can be the issuer which the certificate
     /// names.
-    std::vector<const Presence*> candidates_for(Bytes der, const Names& signers) const {
-        std::vector<const Presence*> candidates;
+    Signers candidates_for(Bytes der, const Names& signers) const {
+        Signers candidates;
         const auto view = keyrings::view_certificate(der);
         if (!view) return candidates;
-        for (const Presence* signer : vouching_)
-            if (std::ranges::find(signers, signer->ring) != signers.end() &&
-                may_have_signed(
-                    materials_.certificates_of(materials_[signer->material], signer->ring), *view))
-                candidates.push_back(signer);
+        const auto take = [&](const Signers& from) {
+            for (const Signer* signer : from)
+                if (std::ranges::find(signers, signer->ring) != signers.end())
+                    candidates.push_back(signer);
+        };
+        if (const auto named = by_name_.find(as_text(view->issuer)); named != by_name_.end())
+            take(named->second);
+        take(nameless_);
         return candidates;
     }
 
-    Answer find_signer(const Presence& signed_one, Bytes der,
-                       const std::vector<const Presence*>& candidates) {
+    const std::string& why_unverifiable(Bytes der) {
+        const auto [known, fresh] = unverifiable_.try_emplace(der.data());
+        if (fresh) known->second = is_exhausted() ? kTooMany : keyrings::why_unverifiable(der);
+        return known->second;
+    }
+
+    bool is_exhausted() const { return verified_.size() >= kMostVerified; }
+
+    /// A key that came and went a hundred thousand times is verified once.
+    bool is_signed_by(Bytes der, MaterialId signer) {
+        if (const auto known = verified_.find({der.data(), signer}); known != verified_.end())
+            return known->second;
+        if (is_exhausted()) return false;
         const unsigned char* at = der.data();
         const Owned<X509> certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
-        if (!certificate) return Answer::kNotSigned;
+        EVP_PKEY* key = keys_.get(signer);
+        const bool good = certificate && key != nullptr && X509_verify(certificate.get(), key) == 1;
+        verified_.emplace(std::pair(der.data(), signer), good);
+        return good;
+    }
+
+    Answer find_signer(const Presence& signed_one, Bytes der, const Signers& candidates) {
         Answer answer = Answer::kNotSigned;
-        std::set<MaterialId> refused;
-        for (const Presence* signer : candidates) {
-            if (refused.contains(signer->material)) continue;
-            EVP_PKEY* key = keys_.get(signer->material);
-            if (key == nullptr || X509_verify(certificate.get(), key) != 1) {
-                refused.insert(signer->material);
-                continue;
-            }
-            if (signer->since <= signed_one.since && signer->until > signed_one.since)
-                return Answer::kSigned;
+        for (const Signer* signer : candidates) {
+            if (!is_signed_by(der, signer->material)) continue;
+            if (signer->stood(signed_one.since)) return Answer::kSigned;
             answer = Answer::kSignedLater;
         }
         return answer;
@@ -135,7 +184,12 @@ class Chains {
     const Materials& materials_;
     const TellChain& tell_;
     PublicKeys keys_;
-    std::vector<const Presence*> vouching_;
+    std::map<std::pair<MaterialId, std::string_view>, Signer> signers_;
+    std::unordered_map<std::string_view, Signers, base::SeededHash> by_name_;
+    Signers nameless_;
+    // By the certificate's first byte, and the signer.
+    std::map<std::pair<const std::uint8_t*, MaterialId>, bool> verified_;
+    std::map<const std::uint8_t*, std::string> unverifiable_;
 };
 
 }  // namespace
