@@ -7,6 +7,7 @@
 
 #include <thread>
 
+#include "controller/keyrings/certificate_view.h"
 #include "controller/list/template_data.h"
 #include "support.h"
 #include "tests/support/setting.h"
@@ -256,6 +257,23 @@ TEST(Appraise, WhatThePolicyAllowsIsANote) {
     const auto result = setting.run();
     EXPECT_EQ(result.verdict, Verdict::kAffirmed) << to_json(result, "");
     EXPECT_EQ(codes_of(result, true), "key-revoked restarted key-missing ima-violation");
+}
+
+/// 30,000 keys that nobody watches are remembered: those behind them are no less well-formed, and
+/// one that is blocked is found.
+TEST(Appraise, AKeyBehindVeryManyOthers) {
+    Setting setting;
+    setting.good();
+    const Buffer last = rogue(setting.host, "Last");
+    setting.basis.policy.keyrings.watched = {".*"};
+    for (int i = 0; i < 30'000; ++i) setting.host.list.buf("x", as_bytes(std::to_string(i)));
+    setting.host.key("x", as_bytes("one more"), 998, "one more");
+    setting.host.key("x", last, 999, "last");
+    EXPECT_EQ(codes_of(setting.run()), "");
+    const auto view = keyrings::view_certificate(last);
+    setting.basis.blocked_keys = *BlockedKeys::parse(to_hex(sha256(view->spki)), "blocked");
+    setting.basis.blocked_keys.extend(setting.basis.references);
+    EXPECT_EQ(codes_of(setting.run()), "key-blocked");
 }
 
 }  // namespace appraise_test

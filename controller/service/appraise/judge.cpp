@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "controller/list/template_data.h"
 #include "controller/list/unfold.h"
 #include "controller/service/appraise/codes.h"
 
@@ -57,10 +58,10 @@ void Judge::record(const list::LogicalRecord& source, const std::optional<Sha256
         return;
     }
     parts_.complete(*parsed);
+    take_dropped(*parsed);
     if (auto* payload = std::get_if<list::Payload>(&*parsed)) {
         payload->digest = digest ? *digest : sha256(payload->bytes);
-        if (keys_.is_beyond_bounds(*payload->digest))
-            return keys_.tell_beyond_bounds(payload->keyring, number_);
+        if (keys_.is_beyond_bounds(*payload)) return drop(*payload);
     }
     std::visit([this](const auto& one) { say(one); }, *parsed);
     const auto applied = model_->apply(*parsed, source);
@@ -71,6 +72,24 @@ void Judge::record(const list::LogicalRecord& source, const std::optional<Sha256
     if (const auto* baseline = std::get_if<list::Baseline>(&*parsed)) facts = &baseline->key;
     keys_.changed(*model_, facts, number_);
     if (!applied) malformed(applied.error());
+}
+
+void Judge::drop(const list::Payload& payload) {
+    dropped_ = {payload.keyring, *payload.digest, number_};
+    model_->finish();
+    keys_.changed(*model_, nullptr, number_);
+}
+
+/// The record behind a payload that was dropped says whose it is, and has the digest.
+void Judge::take_dropped(list::Record& record) {
+    if (!dropped_) return;
+    auto* event = std::get_if<list::Event>(&record);
+    if (event != nullptr && event->plain && event->sha256 == dropped_->digest &&
+        dropped_->keyring == list::ima_event_name(event->key.keyring.name))
+        event->plain = false;
+    else
+        keys_.tell_beyond_bounds(dropped_->keyring, dropped_->entry);
+    dropped_.reset();
 }
 
 void Judge::say(const list::Start& start) {
@@ -212,6 +231,7 @@ void Judge::say(const list::Unknown& unknown) {
 }
 
 void Judge::finish(const FirmwareKeys& firmware) {
+    if (dropped_) keys_.tell_beyond_bounds(dropped_->keyring, dropped_->entry);
     model_->finish();
     keys_.changed(*model_, nullptr, number_);
     if (empty_)

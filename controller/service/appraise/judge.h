@@ -61,7 +61,16 @@ class Judge {
     const HostClaims& claims() const { return claims_; }
 
   private:
+    /// A payload that is not remembered, since the list has too many.
+    struct Dropped {
+        std::string_view keyring;
+        Sha256 digest;
+        std::uint64_t entry;
+    };
+
     void record(const list::LogicalRecord& source, const std::optional<Sha256>& digest);
+    void drop(const list::Payload& payload);
+    void take_dropped(list::Record& record);
     void tell(const Code& code, std::string sentence);
     // What a record says besides what the model takes from it.
     void say(const list::Start& start);
@@ -101,6 +110,7 @@ class Judge {
         std::uint64_t count = 0, entry = 0;
     };
     std::map<std::uint32_t, OverBudget> over_budget_;  // by user
+    std::optional<Dropped> dropped_;
 };
 
 }  // namespace keyscribe::appraise

@@ -118,8 +118,10 @@ void KeyJudge::baseline(const KeyringModel& model, const list::BaselineBegin& be
             named_.insert(id);
 }
 
-bool KeyJudge::is_beyond_bounds(const Sha256& digest) const {
-    return materials_.size() >= kMaxMaterials && references_.by_certificate(digest) == nullptr;
+bool KeyJudge::is_beyond_bounds(const list::Payload& payload) const {
+    return materials_.size() >= kMaxMaterials &&
+           references_.by_certificate(*payload.digest) == nullptr &&
+           (blocked_.empty() || !blocked_.contains(digests_of_payload(payload.bytes)));
 }
 
 void KeyJudge::tell_beyond_bounds(std::string_view ring, std::uint64_t entry) {

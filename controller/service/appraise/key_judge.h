@@ -54,7 +54,7 @@ class KeyJudge {
     void changed(const keyrings::KeyringModel& model, const list::KeyFacts* facts,
                  std::uint64_t entry);
     /// A plain entry that need not be remembered: there are very many unknown ones already.
-    bool is_beyond_bounds(const Sha256& digest) const;
+    bool is_beyond_bounds(const list::Payload& payload) const;
     void tell_beyond_bounds(std::string_view ring, std::uint64_t entry);
     /// After the last record: what is missing, where keys come from, who vouches for whom.
     void finish(const keyrings::KeyringModel& model, const FirmwareKeys& firmware);
