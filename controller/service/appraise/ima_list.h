@@ -3,11 +3,13 @@
 // are known bad. Source: the kernel's Documentation/security/IMA-templates.rst.
 #pragma once
 
-#include <unordered_map>
+#include <set>
+#include <tuple>
 #include <vector>
 
 #include "controller/service/appraise/blocked.h"
 #include "controller/service/appraise/chain.h"
+#include "controller/service/appraise/ima_signature.h"
 #include "controller/service/appraise/list_pass.h"
 
 namespace keyscribe::appraise {
@@ -38,6 +40,7 @@ class ImaJudge {
     void file_digest(const HashedEntry& hashed);
     void file_signature(const HashedEntry& hashed);
     void verify_signature(const HashedEntry& hashed, Bytes xattr);
+    SignatureCheck check_by(const Signer& signer, const ImaSignature& signature, Bytes digest);
 
     const AppraisalPolicy& policy_;
     const Materials& materials_;
@@ -47,6 +50,10 @@ class ImaJudge {
     PublicKeys keys_;
     std::vector<Signer> signers_;
     std::uint64_t verified_ = 0;
+    /// The signer, the algorithm's number, SHA-256 of signature and digest.
+    using GoodSignature = std::tuple<MaterialId, std::uint8_t, Sha256>;
+    std::set<GoodSignature> good_;
+    std::uint64_t bad_ = 0;  ///< files whose signatures do not verify
 };
 
 }  // namespace keyscribe::appraise
