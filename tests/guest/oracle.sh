@@ -64,8 +64,11 @@ same() {
 }
 agree() {
     local serial
+    local failed_before=$failed
     check "$1" wait_for 30 same
     cat "$work/compared"
+    # For whoever looks into it.
+    ((failed == failed_before)) || cp $list "/share/oracle-$(uname -r)-$seed-$failed.list"
     # What the list says of those that differ.
     grep -oE '[0-9]{6,}' "$work/compared" | sort -u | head -n 5 | while read -r serial; do
         keyscribe list --format json | grep -F "$serial" | jq -c '.record // {} | select(.key != null) |

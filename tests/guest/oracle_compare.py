@@ -28,6 +28,14 @@ def ask(operation, serial):
         size = got
 
 
+def text(name):
+    """As keyscribe has it in JSON."""
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return {"hex": name.hex()}
+
+
 def describe(serial):
     """type, uid, gid, perm, description; or the errno."""
     said = ask(DESCRIBE, serial)
@@ -39,7 +47,7 @@ def describe(serial):
         "uid": int(uid),
         "gid": int(gid),
         "perm": perm.decode(),
-        "description": name.decode(),
+        "description": text(name),
     }
 
 
@@ -101,7 +109,11 @@ def kernels(names):
     found = {}
     with open("/proc/keys", encoding="utf-8", errors="replace") as file:
         for line in file:
-            serial, flags, _, _, _, _, _, kind, rest = line.split(None, 8)
+            fields = line.split(None, 8)
+            # A name may have a newline.
+            if len(fields) < 9:
+                continue
+            serial, flags, _, _, _, _, _, kind, rest = fields
             name = rest.rsplit(":", 1)[0]
             if kind == "keyring" and name in names and "R" not in flags and "D" not in flags and "i" not in flags:
                 found[int(serial, 16)] = name
