@@ -26,7 +26,8 @@ for uid in 0 3001; do
     read -r possible _ <"$work/said"
     check "as uid $uid" test "${possible:-0}" -gt $((operations / 10))
 done
-for ring in $(awk '$8 == "keyring" && $9 == "extreme:" { print "0x" $1 }' /proc/keys); do keyctl link "$ring" @s; done
+awk '$8 == "keyring" && $9 == "extreme:" { print "0x" $1 }' /proc/keys >"$work/rings"
+while read -r ring; do keyctl link "$ring" @s; done <"$work/rings"
 check "all is measured" keyscribe wait idle --timeout 120
 same() { keyscribe keyrings --json | python3 /share/oracle_compare.py extreme >"$work/compared" 2>&1; }
 check "list and kernel agree" wait_for 30 same
