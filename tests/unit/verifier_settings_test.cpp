@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "controller/service/verifier/settings.h"
+#include "support.h"
+
+namespace keyscribe::verifier {
+namespace verifier_settings_test {
+
+std::string refused(std::string_view text) {
+    const auto settings = parse_settings(text, "v.toml");
+    return settings ? std::string("accepted") : to_string(settings.error());
+}
+
+TEST(VerifierSettings, ShippedFileHasEverySettingWithItsDefault) {
+    const std::string text = testing::read_file(std::string(FIXTURES) +
+                                                "/../../controller/service/verifier/verifier.toml");
+    std::string effective;
+    for (std::string line : testing::lines_of(text)) {
+        // "# name = value": a setting; "# text": a remark.
+        const bool setting = line.starts_with("#") && !line.starts_with("# ");
+        effective += (setting ? line.substr(1) : line) + '\n';
+    }
+    const auto settings = parse_settings(effective, "verifier.toml");
+    ASSERT_TRUE(settings) << to_string(settings.error());
+    const Settings defaults;
+    EXPECT_EQ(settings->limits.body, defaults.limits.body);
+    EXPECT_EQ(settings->limits.connections, defaults.limits.connections);
+    EXPECT_EQ(settings->attest.silent_after, defaults.attest.silent_after);
+    EXPECT_EQ(settings->listen.port, defaults.listen.port);
+}
+
+TEST(VerifierSettings, AWrongOneIsToldWithFileAndLine) {
+    EXPECT_EQ(refused("[store]\nurl = 5\n"), "v.toml:2: url must be a text in quotes");
+    EXPECT_EQ(refused("[store]\n\nadress = \"x\"\n"),
+              "v.toml:3: no such setting in [store]: adress");
+    EXPECT_EQ(refused("[sotre]\n"), "v.toml:1: no such table: [sotre]");
+    EXPECT_EQ(refused("[listen]\nport = 70000\n"),
+              "v.toml:2: port must be a number from 0 to 65535");
+    EXPECT_EQ(refused("[limits]\nbody = \"2 TiB\"\n"),
+              "v.toml:2: body must be a size from 64 KiB to 1024 MiB, as in \"64 MiB\"");
+    EXPECT_EQ(refused("[webhook]\nurls = [\"ftp://x\"]\n"),
+              "v.toml:2: urls must be a list of addresses that begin with https:// or http://");
+    EXPECT_EQ(refused("[attest]\ninterval = 600\nsilent_after = 700\n"),
+              "v.toml: [attest]: silent_after must be at least twice the interval: one lost visit "
+              "is no silence");
+    EXPECT_EQ(refused("[tls]\nkey = \"/k\"\n"),
+              "v.toml: [tls]: certificate and key belong together");
+    EXPECT_TRUE(refused("[store\n").starts_with("v.toml:1: "));
+}
+
+TEST(VerifierSettings, NoFileMeansSqliteInTheStateDirectory) {
+    ::setenv("STATE_DIRECTORY", "/some/where", 1);
+    const auto settings = load_settings("/does/not/exist.toml");
+    ::unsetenv("STATE_DIRECTORY");
+    ASSERT_TRUE(settings);
+    EXPECT_EQ(settings->store.url, "sqlite:/some/where/verifier.db");
+}
+
+}  // namespace verifier_settings_test
+}  // namespace keyscribe::verifier
