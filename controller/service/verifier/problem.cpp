@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/verifier/problem.h"
+
+#include "controller/list/json_text.h"
+#include "controller/service/verifier/database.h"
+
+namespace keyscribe::verifier {
+
+std::string to_json(const Problem& problem) {
+    nlohmann::json object = problem.more.is_object() ? problem.more : nlohmann::json::object();
+    object["type"] = "urn:keyscribe:problem:" + problem.word;
+    object["title"] = problem.title;
+    object["status"] = problem.status;
+    if (!problem.detail.empty()) object["detail"] = problem.detail;
+    return list::json_text(object);
+}
+
+Problem problem_of(const Error& error) {
+    if (is_of_store(error))
+        return {.status = 503,
+                .word = "store",
+                .title = "The database is away",
+                .detail = error.what,
+                .retry_after = 5};
+    return {.status = 500, .word = "internal", .title = to_string(error)};
+}
+
+}  // namespace keyscribe::verifier
