@@ -6,13 +6,17 @@
 #include <openssl/hmac.h>
 
 #include <algorithm>
-
-#include "controller/base/little_endian.h"
+#include <chrono>
 
 namespace keyscribe::verifier {
 
 namespace {
-constexpr std::size_t kHead = 16;
+constexpr std::size_t kTime = 6, kHead = 16;
+}
+
+std::int64_t now_ms() {
+    using std::chrono::system_clock, std::chrono::milliseconds;
+    return std::chrono::duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
 std::array<std::uint8_t, 16> NonceMaker::mac(Bytes head) const {
@@ -27,8 +31,8 @@ std::array<std::uint8_t, 16> NonceMaker::mac(Bytes head) const {
 
 Nonce NonceMaker::make(std::int64_t time) const {
     Nonce nonce = random_bytes();
-    for (int i = 0; i < 4; ++i)
-        nonce[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(time >> (24 - 8 * i));
+    for (std::size_t i = 0; i < kTime; ++i)
+        nonce[i] = static_cast<std::uint8_t>(time >> (8 * (kTime - 1 - i)));
     std::ranges::copy(mac(Bytes(nonce).first(kHead)), nonce.begin() + kHead);
     return nonce;
 }
@@ -37,7 +41,9 @@ std::optional<std::int64_t> NonceMaker::time_of(Bytes nonce) const {
     if (nonce.size() != sizeof(Nonce)) return std::nullopt;
     const auto right = mac(nonce.first(kHead));
     if (CRYPTO_memcmp(right.data(), nonce.data() + kHead, right.size()) != 0) return std::nullopt;
-    return load_be32(nonce.data());
+    std::int64_t time = 0;
+    for (const std::uint8_t byte : nonce.first(kTime)) time = time << 8 | byte;
+    return time;
 }
 
 bool NonceMaker::is_good(Bytes nonce, std::int64_t time) const {

@@ -18,11 +18,14 @@ namespace keyscribe::verifier {
 
 using Nonce = std::array<std::uint8_t, 32>;
 
-/// Seconds that a nonce is good for: a TPM's quote takes up to 2, a long list its time on the way.
-/// Veraison has the same.
-inline constexpr std::int64_t kNonceLife = 150;
+/// Milliseconds that a nonce is good for: a TPM's quote takes up to 2, a long list its time on the
+/// way. Veraison has the same.
+inline constexpr std::int64_t kNonceLife = 150'000;
 /// By how much the clocks of two processes may differ.
-inline constexpr std::int64_t kClockSkew = 30;
+inline constexpr std::int64_t kClockSkew = 30'000;
+
+/// Milliseconds since 1970.
+std::int64_t now_ms();
 
 class NonceMaker {
   public:

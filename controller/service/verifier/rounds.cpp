@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/verifier/rounds.h"
+
+#include <soci/soci.h>
+#include <spdlog/spdlog.h>
+
+namespace keyscribe::verifier {
+namespace {
+
+constexpr int kAtOnce = 500;
+
+Result<std::vector<std::string>> late_hosts(Database& database, long long time) {
+    std::vector<std::string> ids;
+    const auto done = database.read([&](soci::session& session) -> Result<void> {
+        std::string id;
+        soci::statement select =
+            (session.prepare << "select id from hosts where tenant = :tenant and silent = 0 and "
+                                "deadline < :now limit 500",
+             soci::use(kTenant), soci::use(time), soci::into(id));
+        for (select.execute(); select.fetch();) ids.push_back(id);
+        return {};
+    });
+    if (!done) return std::unexpected(done.error());
+    return ids;
+}
+
+Result<std::vector<std::string>> stale_hosts(Database& database, const std::string& group,
+                                             const std::string& basis) {
+    std::vector<std::string> ids;
+    const auto done = database.read([&](soci::session& session) -> Result<void> {
+        std::string id;
+        soci::statement select =
+            (session.prepare << "select id from hosts where tenant = :tenant and grp = :grp and "
+                                "basis <> :basis and list_bytes > 0 limit 500",
+             soci::use(kTenant), soci::use(group), soci::use(basis), soci::into(id));
+        for (select.execute(); select.fetch();) ids.push_back(id);
+        return {};
+    });
+    if (!done) return std::unexpected(done.error());
+    return ids;
+}
+
+}  // namespace
+
+Result<int> mark_silent(Service& service) {
+    int marked = 0;
+    for (;;) {
+        const long long time = now();
+        const auto late = late_hosts(*service.database, time);
+        if (!late) return std::unexpected(late.error());
+        for (const std::string& id : *late) {
+            const auto done = service.database->write([&](soci::session& session) -> Result<void> {
+                soci::statement update =
+                    (session.prepare << "update hosts set silent = 1, revision = revision + 1 "
+                                        "where tenant = :tenant and id = :id and silent = 0 and "
+                                        "deadline < :now",
+                     soci::use(kTenant), soci::use(id), soci::use(time));
+                update.execute(true);
+                if (update.get_affected_rows() != 1) return {};
+                std::string name, verdict;
+                long long seen = 0;
+                session << "select name, verdict, last_seen from hosts where tenant = :tenant and "
+                           "id = :id",
+                    soci::use(kTenant), soci::use(id), soci::into(name), soci::into(verdict),
+                    soci::into(seen);
+                service.changes->add(
+                    session, {.host = id,
+                              .name = name,
+                              .kind = "silent",
+                              .former = verdict,
+                              .latter = "silent",
+                              .detail = {{"last_seen", seen == 0 ? "never" : time_text(seen)}}});
+                ++marked;
+                return {};
+            });
+            if (!done) return std::unexpected(done.error());
+        }
+        if (late->size() < kAtOnce) return marked;
+    }
+}
+
+Result<int> judge_stale(Service& service) {
+    int judged = 0;
+    const auto groups = service.references->groups();
+    if (!groups) return std::unexpected(groups.error());
+    const auto epoch = service.references->epoch();
+    if (!epoch) return std::unexpected(epoch.error());
+    for (const std::string& group : *groups) {
+        const auto basis = service.references->basis(group, *epoch, now());
+        if (!basis && is_of_store(basis.error())) return std::unexpected(basis.error());
+        if (!basis) {
+            spdlog::error("group {}: {}", group, to_string(basis.error()));
+            continue;
+        }
+        for (;;) {
+            const auto stale = stale_hosts(*service.database, group, (*basis)->id);
+            if (!stale) return std::unexpected(stale.error());
+            int done_now = 0;
+            for (const std::string& id : *stale) {
+                const auto done = service.visits->judge_again(id);
+                if (!done && is_of_store(done.error())) return std::unexpected(done.error());
+                if (!done) spdlog::error("host {}: {}", id, to_string(done.error()));
+                if (done && *done) ++done_now;
+            }
+            judged += done_now;
+            // None of them could be: they wait for a visit.
+            if (stale->size() < kAtOnce || done_now == 0) break;
+        }
+    }
+    return judged;
+}
+
+Result<void> clean_up(Service& service) {
+    const auto swept = service.enrolments->sweep();
+    if (!swept) return swept;
+    return service.database->write([&](soci::session& session) -> Result<void> {
+        const long long before = now() - INT64_C(86400) * service.settings.attest.keep_changes;
+        session << "delete from changes where tenant = :tenant and at < :before",
+            soci::use(kTenant), soci::use(before);
+        session << "delete from host_keys where tenant = :tenant and until <> 0 and until < "
+                   ":before",
+            soci::use(kTenant), soci::use(before);
+        return {};
+    });
+}
+
+Round::Round(std::chrono::seconds pause, std::function<void()> work)
+    : thread_([this, pause, work = std::move(work)] {
+          std::unique_lock lock(mutex_);
+          while (!end_) {
+              lock.unlock();
+              work();
+              lock.lock();
+              ended_.wait_for(lock, pause, [this] { return end_; });
+          }
+      }) {}
+
+Round::~Round() {
+    {
+        const std::lock_guard lock(mutex_);
+        end_ = true;
+    }
+    ended_.notify_all();
+}
+
+}  // namespace keyscribe::verifier
