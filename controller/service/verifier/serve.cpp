@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/verifier/serve.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "controller/service/verifier/host_routes.h"
+#include "controller/service/verifier/operator_routes.h"
+#include "controller/service/verifier/rounds.h"
+
+namespace keyscribe::verifier {
+namespace {
+
+constexpr int kExConfig = 78;  // sysexits.h
+constexpr std::chrono::seconds kDatabasePause{2};
+
+/// SIGTERM and SIGINT, for sigwait() alone: before any thread starts.
+sigset_t block_signals() {
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    return ends;
+}
+
+/// As many connections as the settings allow need as many file descriptors.
+void raise_file_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// Nothing: it was told to end before the database was there.
+Result<std::unique_ptr<Service>> wait_for_database(const Settings& settings, const sigset_t& ends) {
+    for (;;) {
+        auto service = Service::open(settings);
+        if (service || !is_of_store(service.error())) return service;
+        spdlog::warn("{}; trying again", to_string(service.error()));
+        ::sd_notify(0, "STATUS=waiting for the database");
+        const timespec pause{.tv_sec = kDatabasePause.count()};
+        if (::sigtimedwait(&ends, nullptr, &pause) > 0) return std::unique_ptr<Service>();
+    }
+}
+
+/// What a round did, or why it could not.
+template <class Value>
+void tell(const char* what, const Result<Value>& done) {
+    if (!done) spdlog::warn("{}: {}", what, to_string(done.error()));
+}
+
+int complain(const Error& error) {
+    spdlog::error("{}", to_string(error));
+    return kExConfig;
+}
+
+}  // namespace
+
+std::vector<Route> all_routes(Service& service, const Server& server,
+                              const WebhookCounters& webhook) {
+    std::vector<Route> routes = host_routes(service);
+    for (const auto& more : {operator_routes(service), metrics_routes(service, server, webhook)})
+        routes.insert(routes.end(), more.begin(), more.end());
+    return routes;
+}
+
+Result<std::string> first_tokens(Service& service) {
+    const auto there = has_token(*service.database, "operator");
+    if (!there) return std::unexpected(there.error());
+    if (*there) return std::string();
+    const auto pin = pin_of(service.certificate);
+    if (!pin) return std::unexpected(pin.error());
+    const auto admin = create_token(*service.database, {.role = "operator", .label = "first"});
+    if (!admin) return std::unexpected(admin.error());
+    const auto enrol =
+        create_token(*service.database, {.role = "enrol", .group = "default", .label = "first"});
+    if (!enrol) return std::unexpected(enrol.error());
+    return fmt::format(
+        "operator's token (it is shown this once):    {}\n"
+        "enrolment token (keyscribe enrol --token):   {}.{}\n",
+        *admin, *enrol, *pin);
+}
+
+int serve(const Settings& settings) {
+    const sigset_t ends = block_signals();
+    raise_file_limit();
+    // tss2-mu writes to stderr on its own.
+    ::setenv("TSS2_LOG", "all+none", 0);
+    if (settings.store.url.starts_with("sqlite:")) {
+        std::error_code code;
+        std::filesystem::create_directories(settings.state_directory, code);
+    }
+    auto opened = wait_for_database(settings, ends);
+    if (!opened) return complain(opened.error());
+    if (!*opened) return 0;
+    Service& service = **opened;
+    const auto tokens = first_tokens(service);
+    if (!tokens) return complain(tokens.error());
+    if (!tokens->empty()) {
+        fmt::print("{}", *tokens);
+        std::fflush(stdout);
+    }
+    Server server(service);
+    WebhookCounters webhook;
+    server.set_routes(all_routes(service, server, webhook));
+    const auto port = server.start();
+    if (!port) return complain(port.error());
+    const auto pin = pin_of(service.certificate);
+    spdlog::info("serving on {} port {}, certificate's pin {}", settings.listen.address, *port,
+                 pin.value_or("?"));
+    ::sd_notify(0, "READY=1\nSTATUS=serving");
+
+    using std::chrono::seconds;
+    const Round silence(seconds(2), [&] { tell("silent hosts", mark_silent(service)); });
+    const Round stale(seconds(1), [&] { tell("judging again", judge_stale(service)); });
+    const Round sender(seconds(1), [&] { tell("webhooks", send_outbox(service, webhook)); });
+    const Round cleaner(seconds(3600), [&] { tell("cleaning up", clean_up(service)); });
+    int signal = 0;
+    ::sigwait(&ends, &signal);
+    ::sd_notify(0, "STOPPING=1");
+    server.stop();
+    return 0;
+}
+
+}  // namespace keyscribe::verifier

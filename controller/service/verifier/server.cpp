@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/verifier/server.h"
+
+#include <openssl/ssl.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+#include <limits>
+#include <thread>
+
+#include "controller/service/appraise/openssl.h"
+#include "controller/service/verifier/limits.h"
+
+namespace keyscribe::verifier {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::awaitable;
+using asio::ip::tcp;
+using boost::system::error_code;
+using Stream = beast::ssl_stream<beast::tcp_stream>;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint64_t kSmallBody = 1u << 20;  // counts against no budget
+constexpr std::chrono::seconds kFarewell{5};    // for the end of TLS
+constexpr int kLongestWait = 60;
+constexpr unsigned kVersion = 11;  // HTTP/1.1
+
+auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
+
+std::string subject_of_client(SSL* ssl) {
+    const appraise::Owned<X509> certificate(SSL_get1_peer_certificate(ssl));
+    if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK) return {};
+    std::array<char, 300> name{};
+    X509_NAME_oneline(X509_get_subject_name(certificate.get()), name.data(), name.size() - 1);
+    return name.data();
+}
+
+template <class Fields>
+void read_fields(const Fields& from, Request& request) {
+    for (const auto& field : from) {
+        std::string name(field.name_string());
+        for (char& letter : name) letter = static_cast<char>(std::tolower(letter));
+        request.fields[name] = std::string(field.value());
+    }
+}
+
+/// What is wrong with a head. False: the client is gone, and nobody is there to be told.
+bool refuse_head(const error_code& error, Response& refusal) {
+    if (error == http::error::header_limit) {
+        refusal = problem_response(
+            {.status = 431, .word = "head", .title = "The request's head is too long"});
+        return true;
+    }
+    if (error == http::error::end_of_stream || error == http::error::partial_message ||
+        error.category() != http::make_error_code(http::error::bad_method).category())
+        return false;
+    refusal = problem_response({.status = 400, .word = "http", .title = error.message()});
+    return true;
+}
+
+Response too_many() {
+    return problem_response(
+        {.status = 429, .word = "busy", .title = "Too many requests wait", .retry_after = 2});
+}
+
+}  // namespace
+
+// Nothing but names stands in a co_await expression below: GCC 12 destroys some temporaries there
+// twice.
+struct Server::Impl {
+    explicit Impl(Service& of)
+        : service(of),
+          settings(of.settings),
+          connections(settings.limits.connections, settings.limits.connections_for_address),
+          bodies(settings.limits.bodies),
+          queue(settings.limits.queue),
+          tls(asio::ssl::context::tls_server),
+          acceptor(io),
+          workers(worker_count(settings)) {}
+
+    static unsigned cpus() { return std::max(1u, std::thread::hardware_concurrency()); }
+    static unsigned worker_count(const Settings& settings) {
+        return settings.limits.threads != 0 ? settings.limits.threads : cpus();
+    }
+
+    awaitable<void> accept();
+    awaitable<void> serve(tcp::socket socket, std::string address);
+    awaitable<bool> serve_one(Stream& stream, beast::flat_buffer& buffer, const std::string& who);
+    awaitable<Response> run(const Route& route, Request& request);
+    awaitable<Response> on_worker(const Route& route, Request& request);
+    awaitable<bool> send(Stream& stream, Response& response, unsigned version, bool keep);
+    bool refuse_body(bool wanted, bool has_length, std::uint64_t size, Response& refusal);
+    Response authorize_and_handle(const Route& route, Request& request);
+    void count(const Response& response, Clock::time_point began);
+
+    Service& service;
+    const Settings& settings;
+    std::vector<Route> routes;
+    ServerCounters counters;
+    ConnectionLimit connections;
+    Budget bodies, queue;
+    asio::io_context io;
+    asio::ssl::context tls;
+    tcp::acceptor acceptor;
+    asio::thread_pool workers;
+    std::vector<std::jthread> threads;
+};
+
+awaitable<void> Server::Impl::accept() {
+    for (;;) {
+        error_code error;
+        tcp::socket socket(asio::any_io_executor(asio::make_strand(io)));
+        co_await acceptor.async_accept(socket, into(error));
+        if (error == asio::error::operation_aborted) co_return;
+        if (error) {  // no more file descriptors, most likely: one is closed soon
+            asio::steady_timer timer(io, std::chrono::milliseconds(50));
+            co_await timer.async_wait(into(error));
+            continue;
+        }
+        const auto peer = socket.remote_endpoint(error);
+        const std::string address = error ? std::string("?") : peer.address().to_string();
+        ++counters.accepted;
+        if (!connections.take(address)) {
+            ++counters.turned_away;
+            continue;
+        }
+        socket.set_option(tcp::no_delay(true), error);
+        const auto executor = socket.get_executor();
+        asio::co_spawn(executor, serve(std::move(socket), address), asio::detached);
+    }
+}
+
+awaitable<void> Server::Impl::serve(tcp::socket socket, std::string address) {
+    struct Leave {
+        ConnectionLimit& limit;
+        const std::string& address;
+        ~Leave() { limit.give_back(address); }
+    } const leave{connections, address};
+    try {
+        Stream stream(std::move(socket), tls);
+        error_code error;
+        beast::get_lowest_layer(stream).expires_after(
+            std::chrono::seconds(settings.limits.request));
+        co_await stream.async_handshake(asio::ssl::stream_base::server, into(error));
+        if (error) {
+            ++counters.handshakes_failed;
+            co_return;
+        }
+        const std::string who = subject_of_client(stream.native_handle());
+        beast::flat_buffer buffer;
+        bool goes_on = true;
+        while (goes_on) goes_on = co_await serve_one(stream, buffer, who);
+        beast::get_lowest_layer(stream).expires_after(kFarewell);
+        co_await stream.async_shutdown(into(error));
+    } catch (const std::exception& error) {
+        spdlog::error("a connection of {}: {}", address, error.what());
+    }
+}
+
+/// Whether the body must not come; else, where it is large, its bytes are taken from the budget.
+bool Server::Impl::refuse_body(bool wanted, bool has_length, std::uint64_t size,
+                               Response& refusal) {
+    Problem problem;
+    if (wanted && !has_length)
+        problem = {.status = 411, .word = "length", .title = "A body must have a Content-Length"};
+    else if (size > settings.limits.body)
+        problem = {.status = 413,
+                   .word = "size",
+                   .title = "The body is larger than allowed",
+                   .more = {{"limit", settings.limits.body}}};
+    else if (size > kSmallBody && !bodies.take(size))
+        problem = {.status = 503,
+                   .word = "busy",
+                   .title = "Too many large bodies at once",
+                   .retry_after = 5};
+    else
+        return false;
+    refusal = problem_response(problem);
+    return true;
+}
+
+/// One request and its answer. False: the connection ends.
+awaitable<bool> Server::Impl::serve_one(Stream& stream, beast::flat_buffer& buffer,
+                                        const std::string& who) {
+    error_code error;
+    http::request_parser<http::string_body> parser;
+    parser.header_limit(static_cast<std::uint32_t>(settings.limits.head));
+    // The size is looked at below, before the body is read. Boost 1.74 refuses each where there is
+    // no limit.
+    parser.body_limit(std::numeric_limits<std::uint64_t>::max());
+    auto& lowest = beast::get_lowest_layer(stream);
+    lowest.expires_after(std::chrono::seconds(settings.limits.idle));
+    co_await http::async_read_header(stream, buffer, parser, into(error));
+    Response refusal;
+    if (error && refuse_head(error, refusal)) {
+        (void)co_await send(stream, refusal, kVersion, false);
+        co_return false;
+    }
+    if (error) co_return false;
+    const auto began = Clock::now();
+    const auto& head = parser.get();
+    const unsigned version = head.version();
+    Request request;
+    request.method = std::string(head.method_string());
+    request.certificate = who;
+    read_fields(head, request);
+
+    // All that can be refused by the head alone is, before the body is read.
+    const std::uint64_t size = parser.content_length().value_or(0);
+    Budget::Hold body;
+    const std::string target(head.target());
+    const Route* route = nullptr;
+    if (parse_target(target, request))
+        route = find_route(routes, request, refusal);
+    else
+        refusal = problem_response({.status = 400, .word = "http", .title = "Not a path"});
+    const bool has_length = parser.content_length() && !parser.chunked();
+    if (route != nullptr &&
+        refuse_body(request.method == "POST" || parser.chunked(), has_length, size, refusal))
+        route = nullptr;
+    if (route == nullptr) {
+        count(refusal, began);
+        const bool keep = size == 0 && !parser.chunked() && parser.keep_alive();
+        const bool goes_on = co_await send(stream, refusal, version, keep);
+        co_return goes_on;
+    }
+    if (size > kSmallBody) body = Budget::Hold(bodies, size);
+    if (request.field("expect") == "100-continue") {
+        http::response<http::empty_body> go_on(http::status::continue_, version);
+        co_await http::async_write(stream, go_on, into(error));
+        if (error) co_return false;
+    }
+    lowest.expires_after(std::chrono::seconds(settings.limits.request) *
+                         static_cast<int>(1 + (size >> 20)));
+    co_await http::async_read(stream, buffer, parser, into(error));
+    if (error) co_return false;
+    counters.bytes_in += size;
+    const bool keep = parser.keep_alive();
+    request.body = std::move(parser.get().body());
+    lowest.expires_never();  // what takes its time now is not the client
+    Response response = co_await run(*route, request);
+    count(response, began);
+    const bool goes_on = co_await send(stream, response, version, keep);
+    co_return goes_on;
+}
+
+/// Asks again where there is nothing yet and the client would wait.
+awaitable<Response> Server::Impl::run(const Route& route, Request& request) {
+    const int wanted = std::min(std::atoi(request.parameter("wait").c_str()), kLongestWait);
+    Response response = co_await on_worker(route, request);
+    for (int second = 0; response.wait && second < wanted; ++second) {
+        error_code error;
+        const auto executor = co_await asio::this_coro::executor;
+        asio::steady_timer timer(executor, std::chrono::seconds(1));
+        co_await timer.async_wait(into(error));
+        response = co_await on_worker(route, request);
+    }
+    co_return response;
+}
+
+awaitable<Response> Server::Impl::on_worker(const Route& route, Request& request) {
+    Response response;
+    if (!queue.take(1)) {
+        response = too_many();
+        co_return response;
+    }
+    const Budget::Hold place(queue, 1);
+    auto work = [&, this](auto handler) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        asio::post(workers, [&, this, shared] {
+            response = authorize_and_handle(route, request);
+            asio::post(asio::get_associated_executor(*shared), [shared] { std::move (*shared)(); });
+        });
+    };
+    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(work,
+                                                                          asio::use_awaitable);
+    co_return response;
+}
+
+Response Server::Impl::authorize_and_handle(const Route& route, Request& request) {
+    try {
+        constexpr std::string_view kBearer = "Bearer ";
+        const std::string& authorization = request.field("authorization");
+        if (!request.certificate.empty()) {
+            request.role = Role::kOperator;
+            request.who = request.certificate;
+        } else if (route.role != Role::kNobody && authorization.starts_with(kBearer)) {
+            const auto token = find_token(*service.database, authorization.substr(kBearer.size()));
+            if (!token) return problem_response(problem_of(token.error()));
+            if (*token && (*token)->role == "operator") request.role = Role::kOperator;
+            if (*token && (*token)->role == "reader") request.role = Role::kReader;
+            if (*token) request.who = (*token)->label;
+        }
+        if (request.role >= route.role) return route.handle(request);
+        const bool known = request.role != Role::kNobody;
+        Response refusal =
+            problem_response({.status = known ? 403u : 401u,
+                              .word = "role",
+                              .title = known ? "Readers cannot do this"
+                                             : "A token or a client certificate is needed"});
+        if (!known) refusal.fields.emplace_back("WWW-Authenticate", "Bearer");
+        return refusal;
+    } catch (const std::exception& error) {
+        spdlog::error("{} {}: {}", route.method, route.pattern, error.what());
+        return problem_response(
+            {.status = 500, .word = "internal", .title = "A fault of this program"});
+    }
+}
+
+awaitable<bool> Server::Impl::send(Stream& stream, Response& response, unsigned version,
+                                   bool keep) {
+    http::response<http::string_body> message(static_cast<http::status>(response.status), version);
+    if (!response.type.empty()) message.set(http::field::content_type, response.type);
+    message.set(http::field::server, "keyscribe-verifier");
+    message.set(http::field::cache_control, "no-store");
+    for (const auto& [name, value] : response.fields) message.set(name, value);
+    message.body() = std::move(response.body);
+    message.keep_alive(keep);
+    message.prepare_payload();
+    error_code error;
+    beast::get_lowest_layer(stream).expires_after(
+        std::chrono::seconds(settings.limits.request) *
+        static_cast<int>(1 + (message.body().size() >> 20)));
+    co_await http::async_write(stream, message, into(error));
+    co_return keep && !error;
+}
+
+void Server::Impl::count(const Response& response, Clock::time_point began) {
+    ++counters.answers[std::min(response.status / 100, 5u)];
+    const std::chrono::duration<double> taken = Clock::now() - began;
+    std::size_t place = 0;
+    while (place < ServerCounters::kBounds.size() && taken.count() > ServerCounters::kBounds[place])
+        ++place;
+    ++counters.durations[place];
+    counters.duration_us += static_cast<std::uint64_t>(taken.count() * 1e6);
+}
+
+Server::Server(Service& service) : impl_(std::make_unique<Impl>(service)) {}
+
+Server::~Server() { stop(); }
+
+void Server::set_routes(std::vector<Route> routes) { impl_->routes = std::move(routes); }
+
+Result<unsigned> Server::start() {
+    if (auto done =
+            prepare_tls(*impl_->tls.native_handle(), impl_->service.certificate, impl_->settings);
+        !done)
+        return std::unexpected(done.error());
+    error_code error;
+    const auto address = asio::ip::make_address(impl_->settings.listen.address, error);
+    if (error)
+        return fail("not an IP address: " + impl_->settings.listen.address, "[listen] address");
+    const tcp::endpoint at(address, static_cast<unsigned short>(impl_->settings.listen.port));
+    tcp::acceptor& acceptor = impl_->acceptor;
+    acceptor.open(at.protocol(), error);
+    if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error && address.is_v6() && address.is_unspecified())
+        acceptor.set_option(asio::ip::v6_only(false), error);
+    if (!error) acceptor.bind(at, error);
+    if (!error) acceptor.listen(4096, error);
+    if (error)
+        return fail("cannot listen on " + impl_->settings.listen.address + " port " +
+                        std::to_string(impl_->settings.listen.port) + ": " + error.message(),
+                    "[listen]");
+    asio::co_spawn(impl_->io, impl_->accept(), asio::detached);
+    for (unsigned i = 0; i < Impl::cpus(); ++i)
+        impl_->threads.emplace_back([this] { impl_->io.run(); });
+    return acceptor.local_endpoint().port();
+}
+
+void Server::stop() {
+    impl_->io.stop();
+    impl_->threads.clear();
+    // What runs still has a coroutine to go back to: it is destroyed with `io`, after this.
+    impl_->workers.join();
+}
+
+const ServerCounters& Server::counters() const { return impl_->counters; }
+unsigned Server::connections() const { return impl_->connections.count(); }
+std::uint64_t Server::queue_length() const { return impl_->queue.taken(); }
+
+}  // namespace keyscribe::verifier

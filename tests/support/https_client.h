@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// A client for the tests' own servers: one request after the other on a connection that is kept.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>  // that asio of Boost 1.74 uses without including it
+
+namespace keyscribe::testing {
+
+struct HttpAnswer {
+    unsigned status = 0;
+    std::map<std::string, std::string> fields;  ///< names in lower case
+    std::string body;
+};
+
+class HttpsClient {
+  public:
+    /// Throws what Boost throws where nobody answers. The certificate is looked at by nobody.
+    explicit HttpsClient(unsigned port);
+    ~HttpsClient();
+
+    HttpAnswer send(const std::string& method, const std::string& target,
+                    const std::string& body = {}, const std::string& type = {},
+                    const std::string& token = {});
+    /// Bytes as they are; then what comes back until the server ends the connection.
+    std::string raw(const std::string& bytes);
+    /// SHA-256 of the SubjectPublicKeyInfo of the server's certificate, hex.
+    std::string pin() const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace keyscribe::testing
