@@ -9,7 +9,12 @@ packages=$1
 export DEBIAN_FRONTEND=noninteractive
 
 # apt would fetch what is missing; the image has what the packages depend on.
-install_packages() { dpkg --force-confold -i "$packages/$1"/*.deb; }
+# All but the verifier's, which is of another machine: its libraries are not in the image.
+install_packages() {
+    local files
+    mapfile -t files < <(find "$packages/$1" -name '*.deb' ! -name 'keyscribe-verifier_*')
+    dpkg --force-confold -i "${files[@]}"
+}
 installed() { dpkg-query -W -f '${db:Status-Status} ${Version}' "$1"; }
 pins() { find /sys/fs/bpf/keyscribe -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
 # What stands in the file systems that outlive a boot, without dpkg's own.

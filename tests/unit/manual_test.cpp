@@ -108,6 +108,19 @@ TEST(Manual, EachCommandHasAPageWithItsOptions) {
         EXPECT_TRUE(page("keyscribe.1").contains("**" + command + "**")) << command;
 }
 
+TEST(Manual, TheVerifiersPageHasItsCommandsAndOptions) {
+    const std::string text = page("keyscribe-verifier.1");
+    const Names commands = commands_of(KEYSCRIBE_VERIFIER);
+    EXPECT_GE(commands.size(), 7u);
+    for (const std::string& command : commands) {
+        EXPECT_TRUE(text.contains("**" + command + "**")) << command;
+        for (const std::string& one : commands_of(KEYSCRIBE_VERIFIER " " + command))
+            EXPECT_TRUE(text.contains("**" + command + "** **" + one + "**"))
+                << command << ' ' << one;
+    }
+    EXPECT_EQ(options_of(KEYSCRIBE_VERIFIER), options_in(text));
+}
+
 TEST(Manual, EachPageHasItsNameFirst) {
     for (const auto& entry : std::filesystem::directory_iterator(kPages)) {
         if (entry.path().extension() != ".md") continue;
