@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/base/base64.h"
 
+#include <algorithm>
 #include <array>
 
 namespace keyscribe::base {
@@ -52,6 +53,23 @@ std::optional<std::vector<std::uint8_t>> from_base64(std::string_view text) {
     // What the last letter has beyond the last byte must be zero.
     if ((group & ((1u << bits) - 1)) != 0) return std::nullopt;
     return bytes;
+}
+
+std::string to_base64url(Bytes bytes) {
+    std::string text = to_base64(bytes);
+    while (text.ends_with('=')) text.pop_back();
+    std::ranges::replace(text, '+', '-');
+    std::ranges::replace(text, '/', '_');
+    return text;
+}
+
+std::optional<std::vector<std::uint8_t>> from_base64url(std::string_view text) {
+    if (text.find_first_of("+/=") != text.npos || text.size() % 4 == 1) return std::nullopt;
+    std::string padded(text);
+    std::ranges::replace(padded, '-', '+');
+    std::ranges::replace(padded, '_', '/');
+    padded.append((4 - padded.size() % 4) % 4, '=');
+    return from_base64(padded);
 }
 
 }  // namespace keyscribe::base

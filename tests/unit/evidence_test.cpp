@@ -182,11 +182,17 @@ TEST(Base64, AsOpensslDoesItAndStrict) {
         const auto back = from_base64(openssl.text);
         ASSERT_TRUE(back);
         EXPECT_TRUE(std::ranges::equal(*back, as_bytes(bytes)));
+        const auto basenc =
+            testing::run("basenc --base64url -w0 " + (directory / "in").string() + " | tr -d =");
+        EXPECT_EQ(to_base64url(as_bytes(bytes)), basenc.text);
+        EXPECT_EQ(from_base64url(basenc.text), back);
         bytes += static_cast<char>(size * 37 + 200);
     }
     for (const char* bad :
          {"A", "AA", "AAA", "A===", "AB==", "AAB=", "AA=A", "====", "AA A", "AAA\n"})
         EXPECT_FALSE(from_base64(bad)) << bad;
+    for (const char* bad : {"A", "AB", "AAB", "AA==", "AAA=", "AA+A", "AA/A", "AA A"})
+        EXPECT_FALSE(from_base64url(bad)) << bad;
 }
 
 TEST(MappedFile, GivesWhatTheFileHas) {
