@@ -35,23 +35,20 @@ Result<void> export_keys(tpm::Tpm& tpm, const attest::PublicKey& ak, EkAlgorithm
     const auto ek_pem = attest::to_pem(endorsement->tpmt_public);
     if (!ak_pem || !ek_pem) return std::unexpected((ak_pem ? ek_pem : ak_pem).error());
 
-    const auto sized = [](Bytes area) {  // TPM2B_PUBLIC: the size, big-endian, and the TPMT_PUBLIC
-        std::vector<std::uint8_t> bytes = {static_cast<std::uint8_t>(area.size() >> 8),
-                                           static_cast<std::uint8_t>(area.size())};
-        bytes.insert(bytes.end(), area.begin(), area.end());
-        return bytes;
-    };
     const auto write = [&](const char* name, Bytes bytes, const char* what) {
         auto done = write_output(directory / name, bytes);
         if (done) fmt::print("{:<10}{}\n", name, what);
         return done;
     };
     if (auto done = write("ak.pem", as_bytes(*ak_pem), "the attestation key"); !done) return done;
-    if (auto done = write("ak.pub", sized(ak.tpmt_public), "the same, as a TPM2B_PUBLIC"); !done)
+    if (auto done =
+            write("ak.pub", attest::to_tpm2b(ak.tpmt_public), "the same, as a TPM2B_PUBLIC");
+        !done)
         return done;
     if (auto done = write("ak.name", ak.name, "its TPM name"); !done) return done;
     if (auto done = write("ek.pem", as_bytes(*ek_pem), "the endorsement key"); !done) return done;
-    if (auto done = write("ek.pub", sized(endorsement->tpmt_public), "the same, as a TPM2B_PUBLIC");
+    if (auto done = write("ek.pub", attest::to_tpm2b(endorsement->tpmt_public),
+                          "the same, as a TPM2B_PUBLIC");
         !done)
         return done;
     if (*certificate) return write("ek.crt", **certificate, "its certificate (DER)");

@@ -174,6 +174,12 @@ Result<PublicKey> create_ak(Tpm& tpm, std::uint32_t handle, std::string_view alg
     return to_public_key(*public_part);
 }
 
+Result<bool> has_ak(Tpm& tpm, std::uint32_t handle) {
+    const auto there = handles_from(tpm, handle, handle);
+    if (!there) return std::unexpected(there.error());
+    return !there->empty();
+}
+
 Result<PublicKey> read_ak(Tpm& tpm, std::uint32_t handle, EkAlgorithm ek) {
     auto found = look_at_ak(tpm, handle);
     if (!found) return std::unexpected(found.error());

@@ -24,6 +24,9 @@ inline constexpr const char* kAkAlgorithms[] = {"ecc", "ecc384", "rsa", "rsapss"
 Result<PublicKey> create_ak(tpm::Tpm& tpm, std::uint32_t handle, std::string_view algorithm,
                             EkAlgorithm ek, bool replace);
 
+/// Whether there is anything at `handle`.
+Result<bool> has_ak(tpm::Tpm& tpm, std::uint32_t handle);
+
 /// Error: nothing at `handle`, or a key that is not as create_ak() makes it, whose private part
 /// somebody may therefore have: not fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth,
 /// restricted and sign, or with decrypt; or, by its qualified name, no child of this EK.

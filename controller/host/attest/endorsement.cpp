@@ -143,4 +143,24 @@ Result<std::optional<std::vector<std::uint8_t>>> read_ek_certificate(Tpm& tpm, E
     return *bytes;
 }
 
+Result<std::vector<std::vector<std::uint8_t>>> read_ek_chain(Tpm& tpm) {
+    constexpr std::uint32_t kFirst = 0x01c00100, kLast = 0x01c001ff;
+    const auto indices = handles_from(tpm, kFirst, kLast);
+    if (!indices) return std::unexpected(indices.error());
+    std::vector<std::uint8_t> all;
+    for (const std::uint32_t number : *indices) {
+        const auto index = find(tpm, number);
+        if (!index) return std::unexpected(index.error());
+        const auto bytes = read_nv(tpm, *index);
+        // One that is not for everybody, or not written: then none of what comes behind it.
+        if (!bytes) break;
+        all.insert(all.end(), bytes->begin(), bytes->end());
+    }
+    std::vector<std::vector<std::uint8_t>> chain;
+    for (Bytes rest = all; der_size(rest) != 0; rest = rest.subspan(der_size(rest)))
+        chain.emplace_back(rest.begin(),
+                           rest.begin() + static_cast<std::ptrdiff_t>(der_size(rest)));
+    return chain;
+}
+
 }  // namespace keyscribe::attest

@@ -26,4 +26,9 @@ Result<PublicKey> read_ek(tpm::Tpm& tpm, EkAlgorithm ek);
 /// The manufacturer's certificate (DER) of that EK; nothing where the TPM has none.
 Result<std::optional<std::vector<std::uint8_t>>> read_ek_certificate(tpm::Tpm& tpm, EkAlgorithm ek);
 
+/// The certificates of the authorities between that one and the manufacturer's root (DER, in the
+/// TPM's order); none where the TPM has none (2.2.1.5.2: concatenated in indices 0x01c00100 to
+/// 0x01c001ff).
+Result<std::vector<std::vector<std::uint8_t>>> read_ek_chain(tpm::Tpm& tpm);
+
 }  // namespace keyscribe::attest

@@ -89,6 +89,13 @@ Result<PublicKey> to_public_key(const TPM2B_PUBLIC& key) {
     return out;
 }
 
+std::vector<std::uint8_t> to_tpm2b(Bytes tpmt_public) {
+    std::vector<std::uint8_t> bytes = {static_cast<std::uint8_t>(tpmt_public.size() >> 8),
+                                       static_cast<std::uint8_t>(tpmt_public.size())};
+    bytes.insert(bytes.end(), tpmt_public.begin(), tpmt_public.end());
+    return bytes;
+}
+
 Result<std::string> to_pem(Bytes tpmt_public) {
     TPMT_PUBLIC key{};
     std::size_t offset = 0;

@@ -21,6 +21,9 @@ struct PublicKey {
 /// Error: its name is made with a hash algorithm that is not known here.
 Result<PublicKey> to_public_key(const TPM2B_PUBLIC& key);
 
+/// TPM2B_PUBLIC: the size, big-endian, and the TPMT_PUBLIC.
+std::vector<std::uint8_t> to_tpm2b(Bytes tpmt_public);
+
 /// SubjectPublicKeyInfo in PEM. Error: a key of a kind that is not known here.
 Result<std::string> to_pem(Bytes tpmt_public);
 

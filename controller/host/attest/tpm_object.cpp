@@ -16,19 +16,29 @@ std::unexpected<Error> hierarchy_failure(const char* command, TSS2_RC code) {
                 "`tpm2_dictionarylockout` and `tpm2_getcap handles-transient` show other causes");
 }
 
-Result<ESYS_TR> find(Tpm& tpm, std::uint32_t handle) {
+Result<std::vector<std::uint32_t>> handles_from(Tpm& tpm, std::uint32_t first, std::uint32_t last) {
     TPMI_YES_NO more = 0;
     TPMS_CAPABILITY_DATA* data = nullptr;
-    TSS2_RC code = with_retries([&] {
+    const TSS2_RC code = with_retries([&] {
         return Esys_GetCapability(tpm.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                  TPM2_CAP_HANDLES, handle, 1, &more, &data);
+                                  TPM2_CAP_HANDLES, first, last - first + 1, &more, &data);
     });
     const Owned<TPMS_CAPABILITY_DATA> owned(data);
     if (code != TSS2_RC_SUCCESS) return tpm_failure("TPM2_GetCapability", code);
-    if (data->data.handles.count == 0 || data->data.handles.handle[0] != handle)
-        return ESYS_TR(ESYS_TR_NONE);
+    std::vector<std::uint32_t> handles;
+    for (UINT32 i = 0; i < data->data.handles.count; ++i)
+        if (const TPM2_HANDLE handle = data->data.handles.handle[i];
+            handle >= first && handle <= last)
+            handles.push_back(handle);
+    return handles;
+}
+
+Result<ESYS_TR> find(Tpm& tpm, std::uint32_t handle) {
+    const auto there = handles_from(tpm, handle, handle);
+    if (!there) return std::unexpected(there.error());
+    if (there->empty()) return ESYS_TR(ESYS_TR_NONE);
     ESYS_TR object = ESYS_TR_NONE;
-    code = with_retries([&] {
+    const TSS2_RC code = with_retries([&] {
         return Esys_TR_FromTPMPublic(tpm.esys(), handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
                                      &object);
     });

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "controller/host/tpm/esys.h"
 #include "controller/host/tpm/tpm.h"
@@ -35,6 +36,10 @@ std::unexpected<Error> hierarchy_failure(const char* command, TSS2_RC code);
 
 /// Returns what is persistent at `handle`; ESYS_TR_NONE where there is nothing.
 Result<ESYS_TR> find(tpm::Tpm& tpm, std::uint32_t handle);
+
+/// Returns those that there are from `first` to `last`, at most as many as the TPM tells at once.
+Result<std::vector<std::uint32_t>> handles_from(tpm::Tpm& tpm, std::uint32_t first,
+                                                std::uint32_t last);
 
 /// TPM2_EvictControl: makes `object` persistent at `handle`, or removes what is there.
 Result<void> evict(tpm::Tpm& tpm, ESYS_TR object, std::uint32_t handle);
