@@ -4,24 +4,16 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <memory>
-#include <set>
 
 #include "controller/base/mapped_file.h"
-#include "controller/cli/client.h"
 #include "controller/cli/commands.h"
+#include "controller/cli/evidence_request.h"
 #include "controller/cli/output.h"
-#include "controller/host/attest/collect.h"
 #include "controller/host/attest/tpm2_tools.h"
-#include "controller/host/measure/list_writer.h"
-#include "controller/list/json_text.h"
 
 namespace keyscribe::cli {
 namespace {
-
-/// A baseline of 1,000 keys takes a TPM 0.2 s; a daemon that starts has to load its programs first.
-constexpr auto kPatience = std::chrono::seconds(5);
 
 struct Wanted {
     std::string nonce, pcrs, format = "cbor";
@@ -31,27 +23,6 @@ struct Wanted {
     bool canary = false;
 };
 
-/// "0-10", "0,2,7", "0-7,10".
-Result<std::vector<unsigned>> parse_pcrs(const std::string& text) {
-    std::set<unsigned> pcrs;
-    const char* at = text.data();
-    const char* end = at + text.size();
-    while (at != end) {
-        unsigned first = 0, last = 0;
-        auto read = std::from_chars(at, end, first);
-        last = first;
-        if (read.ec == std::errc() && read.ptr != end && *read.ptr == '-')
-            read = std::from_chars(read.ptr + 1, end, last);
-        const bool more = read.ptr != end && *read.ptr == ',' && read.ptr + 1 != end;
-        if (read.ec != std::errc() || first > last || last > evidence::kMaxPcr ||
-            (read.ptr != end && !more))
-            return fail("not a list of PCRs", "--pcrs " + text, "expected is one as 0-7,10");
-        for (unsigned pcr = first; pcr <= last; ++pcr) pcrs.insert(pcr);
-        at = more ? read.ptr + 1 : end;
-    }
-    return std::vector<unsigned>(pcrs.begin(), pcrs.end());
-}
-
 int collect(const settings::Config& config, const Wanted& wanted) {
     const auto nonce = from_hex(wanted.nonce);
     if (!nonce || nonce->empty() || nonce->size() > 64)
@@ -60,45 +31,18 @@ int collect(const settings::Config& config, const Wanted& wanted) {
     const auto pcrs = parse_pcrs(wanted.pcrs);
     if (!pcrs) return report(pcrs.error());
     if (wanted.canary)
-        if (auto asked = ask(config.control.socket, "POST", "/v1/canary", kPatience,
-                             list::json_text(nlohmann::json{{"nonce", wanted.nonce}}));
-            !asked)
-            return report(asked.error());
+        if (auto asked = ask_for_canary(config, *nonce); !asked) return report(asked.error());
     auto tpm = tpm::Tpm::open(config.tpm.tcti);
     if (!tpm) return report(tpm.error());
-    const attest::Request request{
-        .nonce = *nonce,
-        .since = wanted.since,
-        .pcrs = *pcrs,
-        .pcr = config.tpm.pcr,
-        .ak_handle = config.attest.ak_handle,
-        .ek = config.attest.ek == "rsa" ? attest::EkAlgorithm::kRsa : attest::EkAlgorithm::kEcc,
-        .list = config.list.directory / measure::ListFiles::kBinary,
-        .ima_since = wanted.ima_since,
-        .ima_former = wanted.ima_former,
-        .firmware = !wanted.no_firmware,
-        .canary = wanted.canary,
-        .patience = kPatience};
+    attest::Request request = evidence_request(config, *nonce, *pcrs);
+    request.since = wanted.since;
+    request.ima_since = wanted.ima_since;
+    request.ima_former = wanted.ima_former;
+    request.firmware = !wanted.no_firmware;
+    request.canary = wanted.canary;
     const auto collected = attest::collect(*tpm, request);
     if (!collected) return report(collected.error());
-    if (!collected->explained)
-        fmt::print(stderr,
-                   "keyscribe: warning: PCR {} has a value that the list does not explain\n",
-                   config.tpm.pcr);
-    if (collected->evidence.ima && !collected->ima_explained)
-        fmt::print(
-            stderr,
-            "keyscribe: warning: PCR 10 has a value that the kernel's list does not explain\n");
-    if (collected->without_firmware)
-        fmt::print(stderr, "keyscribe: warning: the firmware's log is left out: {}\n",
-                   printable(to_string(*collected->without_firmware)));
-    if (!collected->whole)
-        fmt::print(stderr,
-                   "keyscribe: warning: the list does not say yet what the keyrings hold (no whole "
-                   "baseline after the last start and policy): a service will not affirm this\n");
-    if (wanted.canary && !collected->canary)
-        return report({"the daemon did not write the canary's record in time",
-                       config.list.directory.string(), "keyscribe status says what it waits for"});
+    if (auto good = look_at(*collected, request); !good) return report(good.error());
     const evidence::Evidence& evidence = collected->evidence;
     const auto done = wanted.format == "json"
                           ? write_output(wanted.output, as_bytes(evidence::encode_json(evidence)))
