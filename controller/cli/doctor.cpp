@@ -15,6 +15,7 @@
 #include "controller/cli/doctor_report.h"
 #include "controller/cli/pcr_users.h"
 #include "controller/cli/unmeasured_keyrings.h"
+#include "controller/cli/verifier_status.h"
 #include "controller/host/capture/hook_plan.h"
 #include "controller/host/capture/lockdown.h"
 #include "controller/host/settings/policy_loader.h"
@@ -188,6 +189,27 @@ void look_at_service(const settings::Config& config, DoctorReport& report) {
         report.note("service", to_string(reply.error()), "systemctl enable --now keyscribed");
 }
 
+void look_at_verifier(const settings::Config& config, DoctorReport& report) {
+    const nlohmann::json verifier = verifier_status(config);
+    if (verifier.is_null())
+        return report.note("verifier", "this host is enrolled with none: nobody else looks at it",
+                           "keyscribe enrol https://VERIFIER --token TOKEN");
+    if (verifier.contains("error"))
+        return report.note("verifier", verifier["error"], "keyscribe enrol");
+    const std::string url = verifier["url"];
+    const nlohmann::json& last = verifier["last_visit"];
+    if (last.is_null())
+        return report.note("verifier", url + ": not visited yet",
+                           "systemctl enable --now keyscribe-attest.timer keyscribe-attest.path");
+    if (!last["error"].is_null())
+        return report.note("verifier",
+                           url + ": no verdict since " + last["failing_since"].get<std::string>() +
+                               ": " + last["error"].get<std::string>(),
+                           "keyscribe attest");
+    report.good("verifier", url + ": " + last["verdict"].get<std::string>() + " at " +
+                                last["answered"].get<std::string>());
+}
+
 int doctor(const settings::Config& config, bool as_json) {
     DoctorReport report;
     look_at_kernel(config, report);
@@ -196,6 +218,7 @@ int doctor(const settings::Config& config, bool as_json) {
     look_at_pcr_users(config, report);
     look_at_keyrings(config, report);
     look_at_service(config, report);
+    look_at_verifier(config, report);
     return report.print(as_json);
 }
 

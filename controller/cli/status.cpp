@@ -12,6 +12,7 @@
 
 #include "controller/cli/client.h"
 #include "controller/cli/commands.h"
+#include "controller/cli/verifier_status.h"
 #include "controller/list/json_text.h"
 
 namespace keyscribe::cli {
@@ -74,12 +75,19 @@ void print_status(const json& status) {
 }
 
 int show_status(const settings::Config& config, bool as_json) {
-    const auto status = ask(config.control.socket, "GET", "/v1/status");
-    if (!status) return report(status.error());
-    if (as_json)
+    auto status = ask(config.control.socket, "GET", "/v1/status");
+    const json verifier = verifier_status(config);
+    if (!status) {
+        if (!as_json) print_verifier(verifier);
+        return report(status.error());
+    }
+    if (as_json) {
+        (*status)["verifier"] = verifier;
         fmt::print("{}\n", list::json_text(*status, 2));
-    else
-        print_status(*status);
+        return 0;
+    }
+    print_status(*status);
+    print_verifier(verifier);
     return 0;
 }
 

@@ -56,6 +56,7 @@ TEST(Config, Defaults) {
     EXPECT_EQ(config.journal.files, 4u);
     EXPECT_EQ(config.control.socket, "/run/keyscribe/control.sock");
     EXPECT_EQ(config.control.group, "keyscribe");
+    EXPECT_EQ(config.verifier.directory, "/var/lib/keyscribe/verifier");
     EXPECT_EQ(config.log.level, "info");
 }
 
@@ -100,9 +101,12 @@ files = 9
 [control]
 socket = "/s"
 group = "g"
+[verifier]
+directory = "/v"
 [log]
 level = "debug"
 )");
+    EXPECT_EQ(config.verifier.directory, "/v");
     EXPECT_EQ(config.tpm.tcti, "swtpm:path=/tmp/s");
     EXPECT_EQ(config.tpm.pcr, 16u);
     EXPECT_TRUE(config.tpm.force_resettable_pcr);
@@ -135,7 +139,7 @@ TEST(Config, TheShippedFileTellsTheDefaults) {
         settings += setting;
         text += (setting ? line.substr(2) : line) + '\n';
     }
-    EXPECT_EQ(settings, 23);
+    EXPECT_EQ(settings, 24);
     const settings::Config said = accepted(text), real;
     EXPECT_EQ(said.tpm.tcti, real.tpm.tcti);
     EXPECT_EQ(said.tpm.pcr, real.tpm.pcr);
@@ -147,6 +151,7 @@ TEST(Config, TheShippedFileTellsTheDefaults) {
     EXPECT_EQ(said.capture.detach_on_stop, real.capture.detach_on_stop);
     EXPECT_EQ(said.spool.max_size, real.spool.max_size);
     EXPECT_EQ(said.spool.deadline, real.spool.deadline);
+    EXPECT_EQ(said.verifier.directory, real.verifier.directory);
     EXPECT_EQ(said.policy.directory, real.policy.directory);
     EXPECT_EQ(said.list.directory, real.list.directory);
     EXPECT_EQ(said.journal.enabled, real.journal.enabled);

@@ -242,12 +242,7 @@ void describe_host(Collected& to) {
     ::uname(&about);
     to.software = "keyscribe " KEYSCRIBE_VERSION;
     to.kernel = about.release;
-    if (const UniqueFd fd(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)); fd) {
-        std::array<char, 64> text;
-        const ssize_t got = ::read(fd.get(), text.data(), text.size());
-        if (got > 0) to.boot_id.assign(text.data(), static_cast<std::size_t>(got));
-        while (to.boot_id.ends_with('\n')) to.boot_id.pop_back();
-    }
+    to.boot_id = boot_id();
     // Strings move with their views only where they do not lie in the object itself.
     for (std::string* text : {&to.software, &to.kernel, &to.boot_id}) text->reserve(64);
     to.evidence.software = to.software;
@@ -275,6 +270,15 @@ Result<evidence::List> cut(Bytes list, Algorithm digests, const measure::Covered
 }
 
 }  // namespace
+
+std::string boot_id() {
+    const UniqueFd fd(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+    std::array<char, 64> text;
+    const ssize_t got = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
+    std::string id(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
+    while (id.ends_with('\n')) id.pop_back();
+    return id;
+}
 
 Result<Collected> collect(Tpm& tpm, const Request& request) {
     Collected out;

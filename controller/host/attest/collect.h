@@ -62,6 +62,9 @@ struct Collected {
     Collected& operator=(Collected&&) = default;
 };
 
+/// Of this boot, as evidence has it; "": it cannot be read.
+std::string boot_id();
+
 /// The daemon need not run, and nothing stops while this does: the list is appended before the PCR
 /// is extended, so a quote's PCR is always that of a beginning of the list that is read after it.
 /// Error: no TPM, no attestation key, no list, or `since` beyond what the quote covers.

@@ -168,6 +168,7 @@ std::vector<Table> settings_of(Config& config) {
         {"control",
          {{"socket", path_into(config.control.socket)},
           {"group", text_into(config.control.group)}}},
+        {"verifier", {{"directory", path_into(config.verifier.directory)}}},
         {"log", {{"level", choice_into(config.log.level, {"debug", "info", "warning", "error"})}}},
     };
 }

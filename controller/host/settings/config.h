@@ -64,6 +64,10 @@ struct Config {
         std::string group = "keyscribe";  ///< may read; changing takes root
     } control;
     struct {
+        /// What the host knows of its enrolment and of its last visit.
+        std::filesystem::path directory = "/var/lib/keyscribe/verifier";
+    } verifier;
+    struct {
         std::string level = "info";  ///< "debug", "info", "warning", "error"
     } log;
 };
