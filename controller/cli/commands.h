@@ -32,6 +32,7 @@ void add_export(CLI::App& app, Context& context);
 void add_references(CLI::App& app, Context& context);  ///< references from
 void add_ak(CLI::App& app, Context& context);          ///< ak create, export, check, activate
 void add_evidence(CLI::App& app, Context& context);    ///< evidence, evidence export
+void add_enrol(CLI::App& app, Context& context);
 void add_attest(CLI::App& app, Context& context);
 
 void add_completion(CLI::App& app);  ///< the last one: it tells of those before it

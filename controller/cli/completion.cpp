@@ -49,7 +49,8 @@ Value value_of(const CLI::Option& option, const std::string& name) {
     for (const char* number : {"UINT", "INT", "FLOAT"})
         if (type.starts_with(number)) return Value::kOther;
     // Texts that are no files' names.
-    for (const char* text : {"--nonce", "--pcrs", "--type", "--op", "--desc"})
+    for (const char* text :
+         {"--nonce", "--pcrs", "--type", "--op", "--desc", "--name", "--token", "url"})
         if (name == text) return Value::kOther;
     return Value::kFile;
 }

@@ -24,6 +24,7 @@ int run(int argc, char** argv) {
     keyscribe::cli::add_references(app, context);
     keyscribe::cli::add_ak(app, context);
     keyscribe::cli::add_evidence(app, context);
+    keyscribe::cli::add_enrol(app, context);
     keyscribe::cli::add_attest(app, context);
     keyscribe::cli::add_completion(app);
     CLI11_PARSE(app, argc, argv);
