@@ -5,6 +5,8 @@
 #include <linux/keyctl.h>
 #include <spdlog/spdlog.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -30,6 +32,12 @@ constexpr auto kSettleInterval = std::chrono::milliseconds(50);
 void append(Batch& batch, Batch more) {
     std::ranges::move(more.events, std::back_inserter(batch.events));
     std::ranges::move(more.losses, std::back_inserter(batch.losses));
+}
+
+/// The kernel looks a key up under its own lock, in whichever namespace: ENOKEY alone says that it
+/// is gone.
+bool exists(std::int32_t key) {
+    return ::syscall(SYS_keyctl, KEYCTL_DESCRIBE, key, nullptr, 0) >= 0 || errno != ENOKEY;
 }
 
 }  // namespace
@@ -296,10 +304,11 @@ Result<std::vector<events::KeyEvent>> Capture::keyrings(Batch& batch) {
 }
 
 Result<std::vector<events::KeyEvent>> Capture::members(std::int32_t keyring, Batch& batch) {
-    // A search by number can overlook it while the kernel turns its tree (key_of_serial()).
-    constexpr int kLooks = 3;
+    // A search by number can overlook it while the kernel turns its tree (key_of_serial()). One
+    // that is no keyring any more, and that the daemon may not look at, is not found either.
+    constexpr int kLooks = 50;
     auto found = ask(KS_BASELINE_MEMBERS, keyring, batch);
-    for (int look = 1; look < kLooks && found && found->empty(); ++look)
+    for (int look = 1; look < kLooks && found && found->empty() && exists(keyring); ++look)
         found = ask(KS_BASELINE_MEMBERS, keyring, batch);
     return found;
 }
