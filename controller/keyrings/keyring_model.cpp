@@ -70,6 +70,9 @@ KeyId KeyringModel::new_key(std::int32_t serial, std::string_view type,
     key.description = description;
     key.used = true;
     if (key.is_keyring()) {
+        // One takes 900 bytes of memory for 166 of the list: some 110,000 may be in one.
+        constexpr std::size_t kCostOfKeyring = 100;
+        spend(kCostOfKeyring);
         named_[key.description] = id;
         if (serial == 0) unknown_[key.description] = id;
     }
@@ -227,7 +230,10 @@ void KeyringModel::destroy(KeyId id, Place place) {
     free_keys_.push_back(id);
 }
 
-void KeyringModel::spend(std::size_t links) { credit_ -= std::min(credit_, links); }
+/// The host's own list, which a daemon follows as long as it lives, is made by nobody else.
+void KeyringModel::spend(std::size_t links) {
+    if (history_ == History::kKeep) credit_ -= std::min(credit_, links);
+}
 
 std::size_t KeyringModel::count_holders(KeyId key) const {
     std::size_t count = 0;

@@ -51,9 +51,12 @@ Result<void> KeyringModel::apply(const list::Record& record, const list::Logical
     changes_.key = kNone;
     changes_.began.clear();
     changes_.ended.clear();
-    if (credit_ == 0)
-        return fail("the records before it link and look so often that nobody follows them",
+    const auto followed = [&]() -> Result<void> {
+        if (credit_ != 0) return {};
+        return fail("there are so many keyrings, links and looks at them that nobody follows them",
                     where(source));
+    };
+    if (auto done = followed(); !done) return done;
     const Place place = place_ = {static_cast<std::uint32_t>(source.entry), source.index};
     if (const auto* payload = std::get_if<list::Payload>(&record)) {
         finish();
@@ -81,7 +84,7 @@ Result<void> KeyringModel::apply(const list::Record& record, const list::Logical
     if (const auto* start = std::get_if<list::Start>(&record); start != nullptr && start->kexec)
         end_kernel(place);
     const list::KeyFacts* facts = facts_of(record);
-    if (facts == nullptr) return {};
+    if (facts == nullptr) return followed();
     now_ = facts->time;
     credit_ += kCreditOfRecord;
     Told told{.key = *facts,
@@ -101,7 +104,7 @@ Result<void> KeyringModel::apply(const list::Record& record, const list::Logical
         apply_baseline(std::get<list::Baseline>(record), told);
     // Who hears of the change looks at each place where the key stands.
     if (changes_.key != kNone) spend(count_holders(changes_.key));
-    return {};
+    return followed();
 }
 
 /// Where the list has the payload of a record that says that the entry before it is one.
@@ -410,6 +413,7 @@ void KeyringModel::begin_baseline(const list::BaselineBegin& begin, Place place)
             keyring != kNone && keys_[keyring].is_keyring() && keys_[keyring].time <= begin.time)
             destroy(keyring, place);
     for (const list::KeyringName& each : begin.keyrings) {
+        if (credit_ == 0) return;
         const KeyId keyring = keyring_of(each);
         if (keyring == kNone || keys_[keyring].baselined) continue;
         baseline_.push_back(keyring);

@@ -262,6 +262,35 @@ TEST(Bounds, AKeyInManyKeyrings) {
     looked_at_again_and_again(put_one_key_everywhere, update);
 }
 
+TEST(Bounds, GoodSignaturesBeyondTheirTime) {
+    const std::shared_ptr<EVP_PKEY> key(EVP_EC_gen("P-384"), EVP_PKEY_free);
+    Setting setting;
+    setting.good();
+    const Buffer signer =
+        testing::certificate(key.get(), "Slow", setting.host.builtin_key.get(), "Build key");
+    ASSERT_TRUE(setting.basis.references.add(signer, "slow.der"));
+    setting.host.key(testing::kIma, signer, 301, "Slow: 1");
+    for (int i = 0; i < 1300; ++i) {
+        const std::string name = std::to_string(i);
+        const Digest digest = hash(Algorithm::kSha256, as_bytes(name));
+        setting.host.kernel.signed_file(digest, name, Host::ima_signature(key.get(), digest));
+    }
+    EXPECT_EQ(testing::codes_of(setting.run()), "");
+    setting.basis.policy.ima.verify_seconds = 1;
+    EXPECT_EQ(testing::codes_of(setting.run()), "ima-signature");
+}
+
+TEST(Bounds, ABaselineOfVeryManyKeyrings) {
+    Setting setting;
+    setting.good();
+    json begin = {{"time", 20}, {"reason", "policy"}, {"keyrings", json::array()}};
+    for (std::size_t i = 0; i < kSize / 24; ++i)
+        begin["keyrings"].push_back(
+            {{"serial", 1000 + i}, {"name", Host::bytes(std::to_string(i))}});
+    setting.host.list.record("baseline-begin", begin);
+    appraised_within_bounds(setting);
+}
+
 /// A key has three identifiers; a list of millions takes 16 bytes for each of one byte.
 TEST(Bounds, MillionsOfIdentifiers) {
     Setting setting;

@@ -53,7 +53,7 @@ class ImaJudge {
     /// The signer, the algorithm's number, SHA-256 of signature and digest.
     using GoodSignature = std::tuple<MaterialId, std::uint8_t, Sha256>;
     std::set<GoodSignature> good_;
-    std::uint64_t bad_ = 0;  ///< files whose signatures do not verify
+    std::uint64_t spent_ = 0;  ///< on verifying: see cost_of()
 };
 
 }  // namespace keyscribe::appraise

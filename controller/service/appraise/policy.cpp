@@ -188,6 +188,7 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
           flag("allow_appended", policy.ima.allow_appended),
           flag("allow_unverifiable", policy.ima.allow_unverifiable),
           flag("allow_other_pcrs", policy.ima.allow_other_pcrs),
+          number("verify_seconds", policy.ima.verify_seconds, 3600),
           names("signers", policy.ima.signers, Kind::kKeyrings)}},
         {"firmware",
          {flag("required", policy.firmware.required),

@@ -82,6 +82,8 @@ struct AppraisalPolicy {
         bool allow_appended = false;        ///< the same of modsig
         bool allow_unverifiable = false;    ///< signatures that this OpenSSL cannot verify
         bool allow_other_pcrs = false;      ///< entries of PCRs that are not quoted
+        /// What verifying the signatures of one list may take, of one core; the rest counts as bad.
+        unsigned verify_seconds = 8;
         Names signers{".ima", "._ima", "_ima"};  ///< keyrings whose keys sign files
     } ima;
     struct {
