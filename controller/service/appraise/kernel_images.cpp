@@ -78,7 +78,8 @@ Result<KernelImages> KernelImages::parse(Bytes content, const std::string& file)
         });
         return true;
     });
-    if (!seen) json.refuse("no member kernel_images");
+    if (!seen || (images.images_.empty() && !json.error() && !conflict))
+        json.refuse("no member kernel_images, or no image in it");
     json.finish();
     if (json.error())
         return fail(json.error()->what, file + ": " + json.error()->where,
