@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -50,14 +51,17 @@ class Visitor {
         : config_(config), wanted_(wanted), pcrs_(std::move(pcrs)), enrolment_(enrolment) {}
 
     fleet::Answered<fleet::Visit> visit() {
+        take_mark();
         auto connection = fleet::Connection::open(enrolment_.verifier);
         if (!connection) return fleet::without_answer(connection.error());
         return fleet::visit(*connection, enrolment_, attest::boot_id(),
                             [this](const fleet::Challenged& wanted) { return collect(wanted); });
     }
 
-    /// Whether the list has more by now than what was sent.
+    /// Whether the list has more by now than what was sent. Looked at after the mark was taken
+    /// away: what comes later makes another, and systemd another visit.
     bool is_behind() const {
+        take_mark();
         std::error_code code;
         const auto size =
             std::filesystem::file_size(config_.list.directory / measure::ListFiles::kBinary, code);
@@ -65,6 +69,11 @@ class Visitor {
     }
 
   private:
+    void take_mark() const {
+        std::error_code ignored;
+        std::filesystem::remove(config_.list.directory / measure::ListFiles::kGrown, ignored);
+    }
+
     Result<std::vector<std::uint8_t>> collect(const fleet::Challenged& wanted) {
         if (wanted_.canary)
             if (auto asked = ask_for_canary(config_, wanted.nonce); !asked)
@@ -110,18 +119,31 @@ std::int64_t now() {
         .count();
 }
 
-/// What the verifier says of the enrolment, where it does not know the host: it may wait for a yes.
-void explain(const fleet::Enrolment& enrolment, Error& error) {
+/// Why the verifier takes no evidence of this host: it waits for a yes, or was refused. Nothing: it
+/// is accepted, or the verifier does not say.
+std::optional<Error> not_accepted(const fleet::Enrolment& enrolment) {
     auto connection = fleet::Connection::open(enrolment.verifier);
-    if (!connection) return;
+    if (!connection) return std::nullopt;
     const auto state = fleet::enrolment_state(*connection, enrolment.verifier, enrolment.id);
-    if (!state) return;
-    if (state->state == "waiting")
-        error = {"waiting for an operator's yes: the host is " + state->host,
-                 enrolment.verifier.url(), ""};
-    if (state->state == "refused")
-        error = {"the verifier has refused this host: " + state->reason, enrolment.verifier.url(),
-                 "ask whoever runs it"};
+    if (state && state->state == "waiting")
+        return Error{"waiting for an operator's yes: the host is " + state->host,
+                     enrolment.verifier.url(), ""};
+    if (state && state->state == "refused")
+        return Error{"the verifier has refused this host: " + state->reason,
+                     enrolment.verifier.url(), "ask whoever runs it"};
+    return std::nullopt;
+}
+
+/// As patient_visit(). Who never got a verdict asks first whether it may: a list has up to many MB,
+/// and an operator may sleep.
+fleet::Answered<fleet::Visit> visit_once(Visitor& visitor, const fleet::Enrolment& enrolment,
+                                         bool had_verdict) {
+    if (!had_verdict)
+        if (const auto why = not_accepted(enrolment)) return fleet::without_answer(*why);
+    auto done = patient_visit(visitor);
+    if (!done && done.error().word == "unknown-host")
+        if (const auto why = not_accepted(enrolment)) return fleet::without_answer(*why);
+    return done;
 }
 
 void print(const fleet::Enrolment& enrolment, const LastVisit& last, const fleet::Visit& visit,
@@ -146,19 +168,17 @@ int visit_all(const settings::Config& config, const Wanted& wanted,
     Visitor visitor(config, wanted, std::move(pcrs), enrolment);
     std::this_thread::sleep_for(random_time(milliseconds(wanted.jitter)));
     for (int round = 1;; ++round) {
-        auto done = patient_visit(visitor);
-        if (!done && done.error().word == "unknown-host") explain(enrolment, done.error().error);
+        const auto before = fleet::read_last_visit(folder);
+        const auto done = visit_once(visitor, enrolment, before && before->answered != 0);
         const LastVisit last =
             done ? fleet::after_verdict(now(), std::string(fleet::name_of(done->verdict)))
-                 : fleet::after_failure(now(), fleet::read_last_visit(folder),
-                                        to_string(done.error().error));
+                 : fleet::after_failure(now(), before, to_string(done.error().error));
         const auto kept = fleet::keep_last_visit(folder, last);
         if (!done) {
             (void)report(done.error().error);
             return kNoVerdict;
         }
         if (!kept) (void)report(kept.error());
-        // systemd does not look at the list while this runs.
         if (round < kRounds && visitor.is_behind()) {
             std::this_thread::sleep_for(kCoalescing);
             continue;

@@ -37,6 +37,7 @@ HttpsReply problem(int status, const std::string& word) {
 class FakeVerifier {
   public:
     json kept;                           ///< of the host: "keyscribe" of its session
+    std::string enrolment = "accepted";  ///< its state
     std::string status = "affirming";    ///< of the result
     std::string nonce_in_result;         ///< where it is not the session's
     std::vector<std::string> targets;    ///< what was asked
@@ -50,7 +51,7 @@ class FakeVerifier {
         targets.push_back(request.method + ' ' + request.target);
         if (request.target.starts_with("/challenge-response/v1/newSession")) return new_session();
         if (request.target.starts_with("/v1/enrolments/"))
-            return {.body = json{{"state", "waiting"}, {"host", std::string(32, 'a')}}.dump()};
+            return {.body = json{{"state", enrolment}, {"host", std::string(32, 'a')}}.dump()};
         if (!request.target.starts_with(kSession)) return problem(404, "route");
         EXPECT_EQ(request.content_type, kEvidenceType);
         evidence.push_back(request.body);
@@ -288,12 +289,27 @@ TEST_F(AttestCommand, EvidenceIsOverTheVerifiersNonce) {
     ASSERT_TRUE(document) << to_string(document.error());
     EXPECT_EQ(document->evidence.list.entries, 3u);
     const Bytes quote = document->evidence.quotes.at(0).attest;
-    const auto nonce = from_base64url(verifier_.targets.at(1).substr(5 + kSession.size())).value();
+    const auto nonce = from_base64url(verifier_.targets.at(2).substr(5 + kSession.size())).value();
     EXPECT_NE(as_text(quote).find(as_text(nonce)), std::string_view::npos);
     verifier_.kept = {{"boot_id", attest::boot_id()}, {"since", 2}};
     EXPECT_EQ(keyscribe("attest --pcrs 0-7").status, 0);
     const auto rest = evidence::decode(as_bytes(verifier_.evidence.at(1)));
     EXPECT_EQ(rest->evidence.list.from_entry, 2u);
+}
+
+TEST_F(AttestCommand, AHostThatWaitsForAYesSendsNoEvidence) {
+    ASSERT_TRUE(keep_enrolment(folder_, enrolment_));
+    for (const char* state : {"waiting", "refused"}) {
+        verifier_.enrolment = state;
+        EXPECT_EQ(keyscribe("attest --pcrs 0").status, 3);
+    }
+    EXPECT_EQ(verifier_.targets, std::vector<std::string>(2, "GET /v1/enrolments/e1"));
+    EXPECT_TRUE(verifier_.evidence.empty());
+    verifier_.enrolment = "accepted";
+    EXPECT_EQ(keyscribe("attest --pcrs 0").status, 0);
+    verifier_.targets.clear();
+    EXPECT_EQ(keyscribe("attest --pcrs 0").status, 0);
+    EXPECT_EQ(verifier_.targets.size(), 2u) << "a session, and evidence";
 }
 
 TEST_F(AttestCommand, WhatComesMeanwhileIsSentToo) {
@@ -309,6 +325,29 @@ TEST_F(AttestCommand, WhatComesMeanwhileIsSentToo) {
     more = 100;
     EXPECT_EQ(keyscribe("attest --pcrs 0").status, 0);
     EXPECT_EQ(verifier_.evidence.size(), 8u) << "five visits a run";
+}
+
+TEST_F(AttestCommand, AMarkIsLeftForWhatWasNotSent) {
+    const auto mark = folder_ / measure::ListFiles::kGrown;
+    EXPECT_FALSE(std::filesystem::exists(mark)) << "nobody waits";
+    std::filesystem::create_directory(folder_ / "grown");
+    measure_keys(1);
+    EXPECT_TRUE(std::filesystem::exists(mark));
+    ASSERT_TRUE(keep_enrolment(folder_, enrolment_));
+    unsigned more = 1;
+    verifier_.when_taken = [&] {
+        if (more != 0) measure_keys(1);
+        more -= more != 0;
+    };
+    EXPECT_EQ(keyscribe("attest --pcrs 0").status, 0);
+    EXPECT_FALSE(std::filesystem::exists(mark));
+    more = 100;
+    EXPECT_EQ(keyscribe("attest --pcrs 0").status, 0);
+    EXPECT_TRUE(std::filesystem::exists(mark)) << "the next visit's";
+    // It does not stay where the verifier is away: systemd would visit it without a pause.
+    verifier_.refusals = {problem(500, "internal")};
+    EXPECT_EQ(keyscribe("attest --pcrs 0").status, 3);
+    EXPECT_FALSE(std::filesystem::exists(mark));
 }
 
 TEST_F(AttestCommand, TheExitStatusIsTheVerdict) {
@@ -346,6 +385,7 @@ TEST_F(AttestCommand, StatusSaysSinceWhenThereIsNoAnswer) {
     EXPECT_EQ(keyscribe("attest --pcrs 0").status, 0);
     EXPECT_NE(keyscribe("status").text.find("affirmed at "), std::string::npos);
     verifier_.refusals = {problem(403, "unknown-host")};
+    verifier_.enrolment = "waiting";
     EXPECT_EQ(keyscribe("attest --pcrs 0").status, 3);
     const std::string waiting = keyscribe("status").text;
     EXPECT_NE(waiting.find("! no verdict since "), std::string::npos) << waiting;

@@ -51,6 +51,9 @@ class ListFiles {
     static constexpr const char* kText = "ascii_runtime_measurements";
     /// While this one exists there is no text form; `keyscribe list --format ima` shows it.
     static constexpr const char* kNoText = "ascii_runtime_measurements.off";
+    /// Made after each append where its folder is there: whoever waits for entries makes that, and
+    /// takes the file away before it reads the list (keyscribe-attest.path).
+    static constexpr const char* kGrown = "grown/list";
 
     /// Opens or creates both in `directory`, mode 0640.
     static Result<ListFiles> open(const std::filesystem::path& directory);
@@ -81,6 +84,7 @@ class ListFiles {
   private:
     std::array<timespec, 2> change_times() const;
     Result<void> make_room_for(std::uint64_t binary, std::uint64_t text);
+    void tell_who_waits() const;
 
     std::filesystem::path directory_;
     UniqueFd binary_;
