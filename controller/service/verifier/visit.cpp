@@ -25,7 +25,7 @@ struct Visits::Piece {
 namespace {
 
 /// How often a visit is judged that another one of the same host overtook.
-constexpr int kAttempts = 3;
+constexpr int kVisitAttempts = 3;
 
 TpmClock clock_of(const QuoteClaims& claims) {
     return {claims.reset_count, claims.restart_count, claims.clock};
@@ -108,7 +108,7 @@ Answer<HostRow> Visits::take(Bytes nonce, Bytes encoded) {
     const evidence::Evidence& evidence = document->evidence;
     const auto spki = public_key_der(evidence.ak, "ak");
     const std::string ak = spki ? to_hex(sha256(*spki)) : std::string();
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    for (int attempt = 0; attempt < kVisitAttempts; ++attempt) {
         const auto host = find_host_by_ak(database_, ak);
         if (!host) return std::unexpected(problem_of(host.error()));
         if (!*host) {
