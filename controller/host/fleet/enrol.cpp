@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "controller/base/base64.h"
+#include "controller/host/fleet/json_member.h"
 #include "controller/list/json_text.h"
 
 namespace keyscribe::fleet {
@@ -18,11 +19,6 @@ constexpr std::size_t kHostDigits = 32;
 constexpr std::size_t kLongestReason = 1000;
 /// tpm2-tools, lib/files.c: what begins a file with a credential.
 constexpr std::uint8_t kCredentialHeader[] = {0xba, 0xdc, 0xc0, 0xde, 0, 0, 0, 1};
-
-std::string text_in(const json& object, const char* name) {
-    const auto found = object.find(name);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 bool is_id(std::string_view text) {
     return text.size() <= kLongestId && is_name(text) && text.find('.') == text.npos;

@@ -7,6 +7,7 @@
 
 #include "controller/base/mapped_file.h"
 #include "controller/base/output_file.h"
+#include "controller/host/fleet/json_member.h"
 #include "controller/list/json_text.h"
 
 namespace keyscribe::fleet {
@@ -26,11 +27,6 @@ std::int64_t time_in(const json& object, const char* name) {
         ::strptime(value.get_ref<const std::string&>().c_str(), kTimeFormat, &parts) == nullptr)
         return 0;
     return ::timegm(&parts);
-}
-
-std::string text_in(const json& object, const char* name) {
-    const json value = object.value(name, json());
-    return value.is_string() ? value.get<std::string>() : "";
 }
 
 }  // namespace

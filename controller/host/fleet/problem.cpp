@@ -3,6 +3,8 @@
 
 #include <charconv>
 
+#include "controller/host/fleet/json_member.h"
+
 namespace keyscribe::fleet {
 namespace {
 
@@ -11,12 +13,6 @@ using nlohmann::json;
 constexpr std::string_view kOurs = "urn:keyscribe:problem:";
 constexpr std::size_t kLongestText = 1000;
 constexpr unsigned kLongestPause = 86'400;
-
-std::string text_in(const json& object, const char* name) {
-    const auto found = object.find(name);
-    if (found == object.end() || !found->is_string()) return "";
-    return found->get<std::string>().substr(0, kLongestText);
-}
 
 /// What to do, where word or status says so.
 std::string remedy(const std::string& word, int status) {
@@ -33,7 +29,8 @@ std::string remedy(const std::string& word, int status) {
 void read_problem(const std::string& body, Problem& problem) {
     const json told = json::parse(body, nullptr, false);
     if (!told.is_object()) return;
-    const std::string title = text_in(told, "title"), detail = text_in(told, "detail");
+    const std::string title = text_in(told, "title").substr(0, kLongestText),
+                      detail = text_in(told, "detail").substr(0, kLongestText);
     if (!title.empty() || !detail.empty())
         problem.error.what = "the verifier answers: " + title +
                              (title.empty() || detail.empty() ? "" : ": ") + detail;
