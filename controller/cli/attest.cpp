@@ -32,7 +32,7 @@ constexpr int kRounds = 5;
 constexpr std::chrono::seconds kLongestPause{60};
 constexpr int kPauses = 3;
 
-struct Wanted {
+struct AttestOptions {
     std::string pcrs = "0-10";
     unsigned jitter = 0;  ///< milliseconds
     bool canary = false, json = false;
@@ -46,7 +46,7 @@ milliseconds random_time(milliseconds most) {
 /// Sends evidence, and remembers how much of the list it had.
 class Visitor {
   public:
-    Visitor(const settings::Config& config, const Wanted& wanted, std::vector<unsigned> pcrs,
+    Visitor(const settings::Config& config, const AttestOptions& wanted, std::vector<unsigned> pcrs,
             const fleet::Enrolment& enrolment)
         : config_(config), wanted_(wanted), pcrs_(std::move(pcrs)), enrolment_(enrolment) {}
 
@@ -94,7 +94,7 @@ class Visitor {
     }
 
     const settings::Config& config_;
-    const Wanted& wanted_;
+    const AttestOptions& wanted_;
     std::vector<unsigned> pcrs_;
     const fleet::Enrolment& enrolment_;
     std::uint64_t sent_up_to_ = 0;  // bytes of the list
@@ -146,8 +146,8 @@ fleet::Answered<fleet::Visit> visit_once(Visitor& visitor, const fleet::Enrolmen
     return done;
 }
 
-void print(const fleet::Enrolment& enrolment, const LastVisit& last, const fleet::Visit& visit,
-           bool as_json) {
+void print_visit(const fleet::Enrolment& enrolment, const LastVisit& last,
+                 const fleet::Visit& visit, bool as_json) {
     if (!as_json) {
         fmt::print("{}: {} ({} bytes of evidence, {})\n", printable(enrolment.verifier.url()),
                    last.verdict, visit.sent, visit.whole ? "all" : "what is new");
@@ -162,7 +162,7 @@ void print(const fleet::Enrolment& enrolment, const LastVisit& last, const fleet
     fmt::print("{}\n", list::json_text(told, 2));
 }
 
-int visit_all(const settings::Config& config, const Wanted& wanted,
+int visit_all(const settings::Config& config, const AttestOptions& wanted,
               const fleet::Enrolment& enrolment, std::vector<unsigned> pcrs) {
     const auto& folder = config.verifier.directory;
     Visitor visitor(config, wanted, std::move(pcrs), enrolment);
@@ -183,12 +183,12 @@ int visit_all(const settings::Config& config, const Wanted& wanted,
             std::this_thread::sleep_for(kCoalescing);
             continue;
         }
-        print(enrolment, last, *done, wanted.json);
+        print_visit(enrolment, last, *done, wanted.json);
         return static_cast<int>(done->verdict);
     }
 }
 
-int run_attest(const settings::Config& config, const Wanted& wanted) {
+int run_attest(const settings::Config& config, const AttestOptions& wanted) {
     const auto failed = [](const Error& error) {
         (void)report(error);
         return kNoVerdict;
@@ -213,7 +213,7 @@ void add_attest(CLI::App& app, Context& context) {
         "attest",
         "Visit the verifier with what is new; exit status 0 affirmed, 1 contraindicated, "
         "2 no verdict, 3 no answer");
-    const auto wanted = std::make_shared<Wanted>();
+    const auto wanted = std::make_shared<AttestOptions>();
     command
         ->add_option("--pcrs", wanted->pcrs,
                      "a second quote, over these PCRs; with 10 the kernel's IMA list")

@@ -23,11 +23,11 @@ using fleet::Connection;
 using fleet::EnrolmentState;
 
 /// How often --wait asks: an operator's yes takes longer.
-constexpr std::chrono::seconds kPause{2};
+constexpr std::chrono::seconds kPollInterval{2};
 
 constexpr std::size_t kLongestToken = 1024;
 
-struct Wanted {
+struct EnrolOptions {
     std::string url, token, name, algorithm = "ecc";
     std::filesystem::path token_file, ca;
     bool replace = false, wait = false, no_units = false;
@@ -45,14 +45,14 @@ Result<std::string> read_token(const std::filesystem::path& path) {
     return text;
 }
 
-Result<fleet::Token> token_of(const Wanted& wanted) {
+Result<fleet::Token> token_of(const EnrolOptions& wanted) {
     if (wanted.token_file.empty()) return fleet::parse_token(wanted.token);
     const auto text = read_token(wanted.token_file);
     if (!text) return std::unexpected(text.error());
     return fleet::parse_token(*text);
 }
 
-Result<fleet::Verifier> verifier_of(const Wanted& wanted, const fleet::Token& token) {
+Result<fleet::Verifier> verifier_of(const EnrolOptions& wanted, const fleet::Token& token) {
     auto verifier = fleet::parse_url(wanted.url);
     if (!verifier) return verifier;
     if (wanted.ca.empty()) {
@@ -94,7 +94,7 @@ Result<fleet::Identity> identity_of(tpm::Tpm& tpm, const settings::Config& confi
                            .ek_chain = std::move(*chain)};
 }
 
-int refuse(const EnrolmentState& state) {
+int refused_by_verifier(const EnrolmentState& state) {
     return report({"the verifier refuses this host" +
                        (state.reason.empty() ? std::string() : ": " + state.reason),
                    "host " + state.host, "ask whoever runs the verifier"});
@@ -117,10 +117,10 @@ int wait_for_yes(const fleet::Enrolment& enrolment, unsigned seconds) {
             fmt::print("accepted\n");
             return 0;
         } else if (state->state == "refused") {
-            return refuse(*state);
+            return refused_by_verifier(*state);
         }
-        if (std::chrono::steady_clock::now() + kPause >= deadline) return report(why);
-        std::this_thread::sleep_for(kPause);
+        if (std::chrono::steady_clock::now() + kPollInterval >= deadline) return report(why);
+        std::this_thread::sleep_for(kPollInterval);
     }
 }
 
@@ -130,7 +130,7 @@ struct Proven {
 };
 
 /// Shows the verifier what the TPM is. Connection and TPM are closed again when it returns.
-Result<Proven> prove(const settings::Config& config, const Wanted& wanted,
+Result<Proven> prove(const settings::Config& config, const EnrolOptions& wanted,
                      const fleet::Verifier& verifier, const std::string& token) {
     // Before the TPM is asked, which may take a minute.
     auto connection = Connection::open(verifier);
@@ -152,8 +152,8 @@ Result<Proven> prove(const settings::Config& config, const Wanted& wanted,
 }
 
 /// What follows once the TPM has shown what it is.
-int settle(const settings::Config& config, const Wanted& wanted, const fleet::Enrolment& enrolment,
-           bool accepted) {
+int keep_and_wait(const settings::Config& config, const EnrolOptions& wanted,
+                  const fleet::Enrolment& enrolment, bool accepted) {
     if (auto kept = fleet::keep_enrolment(config.verifier.directory, enrolment); !kept)
         return report(kept.error());
     fmt::print("{}: the host is {}\n", accepted ? "accepted" : "waiting for an operator's yes",
@@ -171,7 +171,7 @@ int settle(const settings::Config& config, const Wanted& wanted, const fleet::En
     return 0;
 }
 
-int enrol(const settings::Config& config, Wanted wanted) {
+int enrol(const settings::Config& config, EnrolOptions wanted) {
     const auto token = token_of(wanted);
     if (!token) return report(token.error());
     const auto verifier = verifier_of(wanted, *token);
@@ -187,14 +187,14 @@ int enrol(const settings::Config& config, Wanted wanted) {
                        config.verifier.directory.string(), "--replace leaves that verifier"});
     const auto proven = prove(config, wanted, *verifier, token->secret);
     if (!proven) return report(proven.error());
-    if (proven->state.state == "refused") return refuse(proven->state);
-    return settle(config, wanted,
-                  {.verifier = *verifier,
-                   .id = proven->id,
-                   .host = proven->state.host,
-                   .name = wanted.name,
-                   .ak_handle = config.attest.ak_handle},
-                  proven->state.state == "accepted");
+    if (proven->state.state == "refused") return refused_by_verifier(proven->state);
+    return keep_and_wait(config, wanted,
+                         {.verifier = *verifier,
+                          .id = proven->id,
+                          .host = proven->state.host,
+                          .name = wanted.name,
+                          .ak_handle = config.attest.ak_handle},
+                         proven->state.state == "accepted");
 }
 
 }  // namespace
@@ -202,7 +202,7 @@ int enrol(const settings::Config& config, Wanted wanted) {
 void add_enrol(CLI::App& app, Context& context) {
     CLI::App* command = app.add_subcommand(
         "enrol", "Make this host one of a verifier's, which it then visits by itself");
-    const auto wanted = std::make_shared<Wanted>();
+    const auto wanted = std::make_shared<EnrolOptions>();
     command->add_option("url", wanted->url, "the verifier's address, https://HOST:PORT")
         ->required();
     auto* token = command->add_option("--token", wanted->token, "what the verifier gave for it");

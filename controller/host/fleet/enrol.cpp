@@ -24,7 +24,7 @@ bool is_id(std::string_view text) {
     return text.size() <= kLongestId && is_name(text) && text.find('.') == text.npos;
 }
 
-bool is_host(std::string_view text) {
+bool is_host_id(std::string_view text) {
     return text.size() == kHostDigits && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
@@ -35,13 +35,13 @@ std::unexpected<Problem> not_understood(const Verifier& verifier, const char* wh
 
 Answered<EnrolmentState> state_of(const Answered<json>& answer, const Verifier& verifier) {
     if (!answer) return std::unexpected(answer.error());
-    EnrolmentState state{.state = text_in(*answer, "state"),
-                         .host = text_in(*answer, "host"),
-                         .reason = text_in(*answer, "reason").substr(0, kLongestReason)};
+    EnrolmentState state{.state = text_member(*answer, "state"),
+                         .host = text_member(*answer, "host"),
+                         .reason = text_member(*answer, "reason").substr(0, kLongestReason)};
     constexpr std::string_view kStates[] = {"challenged", "waiting", "accepted", "refused"};
     if (std::ranges::find(kStates, state.state) == std::end(kStates))
         return not_understood(verifier, "state that is known here");
-    if (!is_host(state.host)) return not_understood(verifier, "host");
+    if (!is_host_id(state.host)) return not_understood(verifier, "host");
     return state;
 }
 
@@ -72,12 +72,12 @@ Answered<Challenge> begin_enrolment(Connection& connection, const Verifier& veri
                              .body = list::json_text(asked)},
                             201, verifier.url());
     if (!answer) return std::unexpected(answer.error());
-    Challenge challenge{.id = text_in(*answer, "id"),
+    Challenge challenge{.id = text_member(*answer, "id"),
                         .credential = {std::begin(kCredentialHeader), std::end(kCredentialHeader)}};
     if (!is_id(challenge.id)) return not_understood(verifier, "id");
     // TPM2B_ID_OBJECT, TPM2B_ENCRYPTED_SECRET
     for (const char* part : {"credential", "secret"}) {
-        const auto bytes = from_base64(text_in(*answer, part));
+        const auto bytes = from_base64(text_member(*answer, part));
         if (!bytes || bytes->empty()) return not_understood(verifier, "credential");
         challenge.credential.insert(challenge.credential.end(), bytes->begin(), bytes->end());
     }

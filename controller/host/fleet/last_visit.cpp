@@ -20,12 +20,9 @@ constexpr const char* kTimeFormat = "%Y-%m-%dT%H:%M:%SZ";
 json time_or_null(std::int64_t time) { return time == 0 ? json() : json(time_text(time)); }
 json text_or_null(const std::string& text) { return text.empty() ? json() : json(text); }
 
-std::int64_t time_in(const json& object, const char* name) {
-    const json value = object.value(name, json());
+std::int64_t time_member(const json& object, const char* name) {
     std::tm parts{};
-    if (!value.is_string() ||
-        ::strptime(value.get_ref<const std::string&>().c_str(), kTimeFormat, &parts) == nullptr)
-        return 0;
+    if (::strptime(text_member(object, name).c_str(), kTimeFormat, &parts) == nullptr) return 0;
     return ::timegm(&parts);
 }
 
@@ -57,11 +54,11 @@ std::optional<LastVisit> read_last_visit(const std::filesystem::path& folder) {
     if (!file) return std::nullopt;
     const json kept = json::parse(as_text(file->bytes()), nullptr, false);
     if (!kept.is_object()) return std::nullopt;
-    const LastVisit visit{.time = time_in(kept, "time"),
-                          .answered = time_in(kept, "answered"),
-                          .verdict = text_in(kept, "verdict"),
-                          .failing_since = time_in(kept, "failing_since"),
-                          .error = text_in(kept, "error")};
+    const LastVisit visit{.time = time_member(kept, "time"),
+                          .answered = time_member(kept, "answered"),
+                          .verdict = text_member(kept, "verdict"),
+                          .failing_since = time_member(kept, "failing_since"),
+                          .error = text_member(kept, "error")};
     const bool is_whole = visit.time != 0 && visit.verdict.empty() == (visit.answered == 0) &&
                           visit.error.empty() == (visit.failing_since == 0) &&
                           (!visit.error.empty() || !visit.verdict.empty());

@@ -29,12 +29,12 @@ std::string remedy(const std::string& word, int status) {
 void read_problem(const std::string& body, Problem& problem) {
     const json told = json::parse(body, nullptr, false);
     if (!told.is_object()) return;
-    const std::string title = text_in(told, "title").substr(0, kLongestText),
-                      detail = text_in(told, "detail").substr(0, kLongestText);
+    const std::string title = text_member(told, "title").substr(0, kLongestText),
+                      detail = text_member(told, "detail").substr(0, kLongestText);
     if (!title.empty() || !detail.empty())
         problem.error.what = "the verifier answers: " + title +
                              (title.empty() || detail.empty() ? "" : ": ") + detail;
-    if (const std::string type = text_in(told, "type"); type.starts_with(kOurs))
+    if (const std::string type = text_member(told, "type"); type.starts_with(kOurs))
         problem.word = type.substr(kOurs.size());
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "controller/base/base64.h"
+#include "controller/host/fleet/json_member.h"
 
 namespace keyscribe::fleet {
 namespace {
@@ -18,11 +19,6 @@ struct Session {
     std::string location;
     Challenged challenged;
 };
-
-std::uint64_t number_in(const json& object, const char* name) {
-    const auto found = object.find(name);
-    return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
-}
 
 /// Where the session is: below the verifier's own address, whatever it says.
 bool is_route(std::string_view location) {
@@ -64,8 +60,8 @@ Answered<Session> new_session(Connection& connection, const Enrolment& enrolment
         return refuse("the verifier does not take Keyscribe's evidence");
     const auto kept = told.find("keyscribe");
     if (kept != told.end() && kept->is_object() && kept->value("boot_id", json()) == boot_id) {
-        session.challenged.since = number_in(*kept, "since");
-        session.challenged.ima_since = number_in(*kept, "ima_since");
+        session.challenged.since = number_member(*kept, "since");
+        session.challenged.ima_since = number_member(*kept, "ima_since");
     }
     return session;
 }
