@@ -16,7 +16,7 @@ TEST(VerifierSettings, ShippedFileHasEverySettingWithItsDefault) {
     const std::string text = testing::read_file(std::string(FIXTURES) +
                                                 "/../../controller/service/verifier/verifier.toml");
     std::string effective;
-    for (std::string line : testing::lines_of(text)) {
+    for (const std::string& line : testing::lines_of(text)) {
         // "# name = value": a setting; "# text": a remark.
         const bool setting = line.starts_with("#") && !line.starts_with("# ");
         effective += (setting ? line.substr(1) : line) + '\n';

@@ -131,7 +131,7 @@ awaitable<void> Server::Impl::accept() {
             ++counters.turned_away;
             continue;
         }
-        socket.set_option(tcp::no_delay(true), error);
+        (void)socket.set_option(tcp::no_delay(true), error);
         const auto executor = socket.get_executor();
         asio::co_spawn(executor, serve(std::move(socket), address), asio::detached);
     }
@@ -359,12 +359,12 @@ Result<unsigned> Server::start() {
         return fail("not an IP address: " + impl_->settings.listen.address, "[listen] address");
     const tcp::endpoint at(address, static_cast<unsigned short>(impl_->settings.listen.port));
     tcp::acceptor& acceptor = impl_->acceptor;
-    acceptor.open(at.protocol(), error);
+    (void)acceptor.open(at.protocol(), error);
     if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
     if (!error && address.is_v6() && address.is_unspecified())
         acceptor.set_option(asio::ip::v6_only(false), error);
-    if (!error) acceptor.bind(at, error);
-    if (!error) acceptor.listen(4096, error);
+    if (!error) (void)acceptor.bind(at, error);
+    if (!error) (void)acceptor.listen(4096, error);
     if (error)
         return fail("cannot listen on " + impl_->settings.listen.address + " port " +
                         std::to_string(impl_->settings.listen.port) + ": " + error.message(),
