@@ -111,6 +111,7 @@ Result<json> list_hosts(Database& database, const HostFilter& filter) {
         const int limit = filter.limit + 1;
         const std::string verdict = filter.verdict == "silent" ? "" : filter.verdict;
         const std::string only_silent = filter.verdict == "silent" ? "1" : "";
+        const std::string only_heard = filter.heard ? "1" : "";
         std::string pattern = "%";
         for (const char letter : filter.name) {
             if (letter == '%' || letter == '_' || letter == '\\') pattern += '\\';
@@ -122,13 +123,14 @@ Result<json> list_hosts(Database& database, const HostFilter& filter) {
                  << "select id, name, grp, verdict, verdict_since, silent, last_seen, deadline "
                     "from hosts where tenant = :tenant and id > :after and (verdict = :verdict or "
                     ":any = '') and (grp = :grp or :any_group = '') and (silent = 1 or "
-                    ":only_silent = '') and name like :pattern escape '\\' order by id limit "
+                    ":only_silent = '') and (silent = 0 or :only_heard = '') and name like "
+                    ":pattern escape '\\' order by id limit "
                     ":limit",
              soci::use(kTenant), soci::use(filter.after), soci::use(verdict), soci::use(verdict),
              soci::use(filter.group), soci::use(filter.group), soci::use(only_silent),
-             soci::use(pattern), soci::use(limit), soci::into(row.id), soci::into(row.name),
-             soci::into(row.group), soci::into(row.verdict), soci::into(since), soci::into(silent),
-             soci::into(seen), soci::into(deadline));
+             soci::use(only_heard), soci::use(pattern), soci::use(limit), soci::into(row.id),
+             soci::into(row.name), soci::into(row.group), soci::into(row.verdict),
+             soci::into(since), soci::into(silent), soci::into(seen), soci::into(deadline));
         for (select.execute(); select.fetch();) {
             more = hosts.size() == static_cast<std::size_t>(filter.limit);
             if (more) break;

@@ -17,6 +17,7 @@ struct HostFilter {
     std::string group, name;  ///< of the name a part
     std::string after;        ///< an id: what comes behind it, for the next page
     int limit = 1000;
+    bool heard = false;  ///< without the silent ones, as count_hosts() counts a verdict
 };
 /// {"hosts": [...], "next": id} in the order of ids; "next" where there are more.
 Result<nlohmann::json> list_hosts(Database& database, const HostFilter& filter);
