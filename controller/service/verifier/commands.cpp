@@ -10,7 +10,6 @@
 
 #include "controller/base/log.h"
 #include "controller/list/json_text.h"
-#include "controller/service/verifier/serve.h"
 
 namespace keyscribe::verifier {
 
@@ -60,7 +59,7 @@ std::string user_name() {
     return user != nullptr ? user->pw_name : std::to_string(::getuid());
 }
 
-int run_verifier(int argc, char** argv) {
+int run_verifier(int argc, char** argv, const MoreRoutes& more) {
     CLI::App app(
         "Keyscribe's verifier: who trusts which keys, in a fleet. Without a command it serves.",
         "keyscribe-verifier");
@@ -84,7 +83,7 @@ int run_verifier(int argc, char** argv) {
         return 78;  // EX_CONFIG
     }
     base::init_log(settings->log.level);
-    return serve(*settings);
+    return serve(*settings, more);
 }
 
 }  // namespace keyscribe::verifier

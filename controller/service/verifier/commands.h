@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <functional>
 
-#include "controller/service/verifier/service.h"
+#include "controller/service/verifier/serve.h"
 
 namespace keyscribe::verifier {
 
@@ -22,8 +22,8 @@ void add_key_commands(CLI::App& app, CommandContext& context);        ///< keys
 void add_enrolment_commands(CLI::App& app, CommandContext& context);  ///< enrolments, tokens
 void add_reference_commands(CLI::App& app, CommandContext& context);  ///< references
 
-/// Runs the program: the command, or the service where there is none.
-int run_verifier(int argc, char** argv);
+/// Runs the program: the command, or the service where there is none, which answers `more` too.
+int run_verifier(int argc, char** argv, const MoreRoutes& more);
 
 /// Prints "keyscribe-verifier: error" and returns 1.
 int report_error(const Error& error);

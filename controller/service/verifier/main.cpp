@@ -7,7 +7,8 @@
 
 int main(int argc, char** argv) {
     try {
-        const int status = keyscribe::verifier::run_verifier(argc, argv);
+        const int status = keyscribe::verifier::run_verifier(
+            argc, argv, [](auto&) { return std::vector<keyscribe::verifier::Route>(); });
         return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 ? status : 2;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "keyscribe-verifier: %s\n", error.what());

@@ -90,7 +90,7 @@ Result<std::string> first_tokens(Service& service) {
         *admin, *enrol, *pin);
 }
 
-int serve(const Settings& settings) {
+int serve(const Settings& settings, const MoreRoutes& more) {
     const sigset_t ends = block_signals();
     raise_file_limit();
     // tss2-mu writes to stderr on its own.
@@ -111,7 +111,11 @@ int serve(const Settings& settings) {
     }
     Server server(service);
     WebhookCounters webhook;
-    server.set_routes(all_routes(service, server, webhook));
+    std::vector<Route> routes = all_routes(service, server, webhook);
+    const auto further = more(service);
+    if (!further) return complain(further.error());
+    routes.insert(routes.end(), further->begin(), further->end());
+    server.set_routes(std::move(routes));
     const auto port = server.start();
     if (!port) return complain(port.error());
     const auto pin = pin_of(service.certificate);

@@ -16,8 +16,12 @@ std::vector<Route> all_routes(Service& service, const Server& server,
 /// what is to be printed, once. Empty: there are.
 Result<std::string> first_tokens(Service& service);
 
+/// Further routes, of what this folder does not know. Error: what they need of the database is not
+/// there.
+using MoreRoutes = std::function<Result<std::vector<Route>>(Service&)>;
+
 /// Runs until it is told to end. Returns the exit status: 78 (EX_CONFIG) for what a restart does
 /// not mend.
-int serve(const Settings& settings);
+int serve(const Settings& settings, const MoreRoutes& more);
 
 }  // namespace keyscribe::verifier
