@@ -20,7 +20,7 @@ FLAGS = [
 class Browser:
     """One tab. Whatever the page says or asks for is in `events`."""
 
-    def __init__(self, deadline=120):
+    def __init__(self, deadline=120, flags=()):
         self.profile = tempfile.mkdtemp(prefix="keyscribe-browser-")
         self.deadline = deadline
         self.events = []
@@ -35,7 +35,7 @@ class Browser:
             os.dup2(copy_out, 4)
 
         self.process = subprocess.Popen(
-            ["chromium", *FLAGS, f"--user-data-dir={self.profile}", "about:blank"],
+            ["chromium", *FLAGS, *flags, f"--user-data-dir={self.profile}", "about:blank"],
             preexec_fn=fds, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={**os.environ, "HOME": self.profile})
         os.close(theirs_in)
