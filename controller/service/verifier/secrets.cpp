@@ -10,12 +10,6 @@
 #include "controller/service/verifier/base64url.h"
 
 namespace keyscribe::verifier {
-namespace {
-
-std::string digest_of(std::string_view token) { return to_hex(sha256(as_bytes(token))); }
-
-}  // namespace
-
 std::array<std::uint8_t, 32> random_bytes() {
     std::array<std::uint8_t, 32> bytes{};
     // Without entropy nothing that this program promises holds.
@@ -24,6 +18,8 @@ std::array<std::uint8_t, 32> random_bytes() {
 }
 
 std::string random_id() { return to_hex(Bytes(random_bytes()).first(16)); }
+
+std::string token_digest(std::string_view token) { return to_hex(sha256(as_bytes(token))); }
 
 Result<SecretText> shared_secret(Database& database, const std::string& name,
                                  const std::function<SecretText()>& make) {
@@ -54,7 +50,7 @@ Result<SecretText> shared_secret(Database& database, const std::string& name,
 
 Result<std::string> create_token(Database& database, const Token& token, std::int64_t expires) {
     std::string text = to_base64url(random_bytes());
-    const std::string digest = digest_of(text);
+    const std::string digest = token_digest(text);
     const long long created = now(), until = expires;
     const auto done = database.write([&](soci::session& session) -> Result<void> {
         session << "insert into tokens (tenant, digest, role, grp, label, created, expires) values "
@@ -68,8 +64,11 @@ Result<std::string> create_token(Database& database, const Token& token, std::in
 }
 
 Result<std::optional<Token>> find_token(Database& database, std::string_view token) {
+    return find_token_by_digest(database, token_digest(token));
+}
+
+Result<std::optional<Token>> find_token_by_digest(Database& database, const std::string& digest) {
     std::optional<Token> found;
-    const std::string digest = digest_of(token);
     const auto done = database.read([&](soci::session& session) -> Result<void> {
         Token row;
         long long expires = 0;

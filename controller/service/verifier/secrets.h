@@ -32,8 +32,11 @@ struct Token {
 
 /// Makes a token and returns it; the database has its digest only. `expires`: 0 for never.
 Result<std::string> create_token(Database& database, const Token& token, std::int64_t expires = 0);
+/// What a token is known by: its SHA-256, hex.
+std::string token_digest(std::string_view token);
 /// Nothing where there is none, or it has expired.
 Result<std::optional<Token>> find_token(Database& database, std::string_view token);
+Result<std::optional<Token>> find_token_by_digest(Database& database, const std::string& digest);
 /// Whether there is any of this role.
 Result<bool> has_token(Database& database, const std::string& role);
 
