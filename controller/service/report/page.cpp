@@ -47,7 +47,7 @@ Html head(const Input& input, const Html& style) {
 
 Html body(const Context& context) {
     const bool told = context.story != nullptr;
-    Html links, sections;
+    Html links = context.input.links, sections;
     links.add(
         R"(<li><a href="#findings">Findings</a></li><li><a href="#checked">What was checked</a></li>)");
     sections.add("{}{}{}", verdict_section(context), findings_section(context),

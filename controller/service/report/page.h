@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "controller/service/appraise/appraise.h"
+#include "controller/service/report/html.h"
 
 namespace keyscribe::report {
 
@@ -28,6 +29,7 @@ struct Input {
     std::string_view version;                      ///< of the program that writes the page
     const evidence::Evidence* evidence = nullptr;  ///< null: it could not be taken apart
     Limits limits{};
+    Html links{};  ///< before those to its sections: <li> elements, where it is a page among others
 };
 
 /// The page, in UTF-8. Never fails: of unusable evidence it says why.
