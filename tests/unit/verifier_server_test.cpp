@@ -5,9 +5,9 @@
 
 #include <set>
 
+#include "controller/base/base64.h"
 #include "controller/list/cbor_stream.h"
 #include "controller/service/appraise/openssl.h"
-#include "controller/service/verifier/base64url.h"
 #include "controller/service/verifier/evidence_record.h"
 #include "controller/service/verifier/serve.h"
 #include "controller/service/verifier/server.h"

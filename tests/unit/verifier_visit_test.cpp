@@ -2,7 +2,7 @@
 // A fleet's hosts enrol and send evidence, on SQLite and on PostgreSQL.
 #include <thread>
 
-#include "controller/service/verifier/base64url.h"
+#include "controller/base/base64.h"
 #include "controller/service/verifier/operator_queries.h"
 #include "controller/service/verifier/rounds.h"
 #include "controller/service/verifier/seen_keys.h"

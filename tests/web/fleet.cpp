@@ -8,7 +8,6 @@
 
 #include "controller/base/base64.h"
 #include "controller/base/log.h"
-#include "controller/service/verifier/base64url.h"
 #include "controller/service/verifier/rounds.h"
 #include "controller/service/verifier/server.h"
 #include "controller/service/web/routes.h"

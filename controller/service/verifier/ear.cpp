@@ -6,8 +6,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "controller/base/base64.h"
 #include "controller/service/appraise/openssl.h"
-#include "controller/service/verifier/base64url.h"
 
 namespace keyscribe::verifier {
 namespace {

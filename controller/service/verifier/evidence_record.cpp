@@ -3,8 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "controller/base/base64.h"
 #include "controller/list/cbor_stream.h"
-#include "controller/service/verifier/base64url.h"
 
 namespace keyscribe::verifier {
 namespace {

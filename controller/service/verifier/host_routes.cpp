@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "controller/base/base64.h"
-#include "controller/service/verifier/base64url.h"
 #include "controller/service/verifier/evidence_record.h"
 
 namespace keyscribe::verifier {

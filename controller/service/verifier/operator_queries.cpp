@@ -6,7 +6,6 @@
 #include <set>
 
 #include "controller/base/base64.h"
-#include "controller/service/verifier/base64url.h"
 #include "controller/service/verifier/fingerprint.h"
 
 namespace keyscribe::verifier {

@@ -6,8 +6,8 @@
 
 #include <cstdlib>
 
+#include "controller/base/base64.h"
 #include "controller/base/digest.h"
-#include "controller/service/verifier/base64url.h"
 
 namespace keyscribe::verifier {
 std::array<std::uint8_t, 32> random_bytes() {

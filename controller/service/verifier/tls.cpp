@@ -8,9 +8,9 @@
 
 #include <array>
 
+#include "controller/base/base64.h"
 #include "controller/base/mapped_file.h"
 #include "controller/service/appraise/openssl.h"
-#include "controller/service/verifier/base64url.h"
 
 namespace keyscribe::verifier {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "controller/service/verifier/base64url.h"
+#include "controller/base/base64.h"
 #include "controller/service/verifier/fingerprint.h"
 #include "controller/service/verifier/seen_keys.h"
 #include "controller/service/verifier/tpm_keys.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The report of a host's last evidence with something new, out of what is kept of it.
+#include "controller/base/base64.h"
 #include "controller/service/report/page.h"
-#include "controller/service/verifier/base64url.h"
 #include "controller/service/verifier/fingerprint.h"
 #include "controller/service/web/pages.h"
 #include "controller/service/web/words.h"
@@ -20,7 +20,7 @@ Result<std::optional<std::string>> report_of(Service& service, const std::string
     const auto basis = service.references->basis(host.group, host.epoch, time);
     if (!basis) return std::unexpected(basis.error());
     const auto shell = evidence::decode((*snapshot)->shell);
-    const auto nonce = verifier::from_base64url((*snapshot)->nonce);
+    const auto nonce = from_base64url((*snapshot)->nonce);
     const auto key = appraise::AttestationKey::parse(as_text(host.ak_key), host.name);
     if (!shell || !nonce || !key)
         return fail("what is kept of host " + id + " is damaged", "database");

@@ -7,7 +7,7 @@
 
 #include <charconv>
 
-#include "controller/service/verifier/base64url.h"
+#include "controller/base/base64.h"
 
 namespace keyscribe::web {
 namespace {
@@ -52,7 +52,7 @@ std::string Sessions::mac(std::string_view purpose, std::string_view text) const
     const Bytes bytes = as_bytes(both);
     ::HMAC(EVP_sha256(), key_.data(), static_cast<int>(key_.size()), bytes.data(), bytes.size(),
            code.data(), &size);
-    return verifier::to_base64url(Bytes(code).first(size));
+    return to_base64url(Bytes(code).first(size));
 }
 
 Result<std::optional<std::string>> Sessions::begin(std::string_view token,
