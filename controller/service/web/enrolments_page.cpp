@@ -11,12 +11,6 @@ using nlohmann::json;
 
 constexpr std::size_t kEnrolments = 100;
 
-Html enrolment_fact(Html::Literal name, const Html& value) {
-    Html html;
-    html.add("<div><dt>{}</dt><dd>{}</dd></div>", name.text, value);
-    return html;
-}
-
 Html decision(const std::string& id, const Visitor& visitor) {
     Html html;
     html.add(
@@ -35,14 +29,13 @@ Html card(const json& enrolment, const Visitor& visitor) {
         R"(<section class="card" aria-labelledby="e-{0}"><h2 id="e-{0}">{1}</h2><dl>{2}{3}{4}{5}{6}</dl>{7}</section>
 )",
         text_of(enrolment, "id"), report::name(text_of(enrolment, "name")),
-        enrolment_fact("Asked", time_of(enrolment, "created")),
-        enrolment_fact("Group, of its token", report::name(text_of(enrolment, "group"))),
-        enrolment_fact("Endorsement key: compare it with what you know of the machine",
-                       report::long_digest(text_of(enrolment, "ek"))),
-        enrolment_fact("Attestation key, proven to be in the same TPM",
-                       report::long_digest(text_of(enrolment, "attestation_key"))),
-        enrolment_fact("Vouched for by",
-                       trust.empty() ? Html::of("<em>nobody</em>") : report::name(trust)),
+        fact("Asked", time_of(enrolment, "created")),
+        fact("Group, of its token", report::name(text_of(enrolment, "group"))),
+        fact("Endorsement key: compare it with what you know of the machine",
+             report::long_digest(text_of(enrolment, "ek"))),
+        fact("Attestation key, proven to be in the same TPM",
+             report::long_digest(text_of(enrolment, "attestation_key"))),
+        fact("Vouched for by", trust.empty() ? Html::of("<em>nobody</em>") : report::name(trust)),
         visitor.may_change() ? decision(text_of(enrolment, "id"), visitor) : Html());
     return html;
 }

@@ -40,12 +40,6 @@ Html banner(const json& host) {
     return html;
 }
 
-Html fact(Html::Literal name, const Html& value) {
-    Html html;
-    html.add("<div><dt>{}</dt><dd>{}</dd></div>", name.text, value);
-    return html;
-}
-
 Html coded(const std::string& text) {
     return text.empty() ? Html::of("<em>none</em>") : report::long_digest(text);
 }

@@ -101,12 +101,6 @@ Result<Html> signer(Service& service, const json& key, Bytes der,
     return html;
 }
 
-Html fact(Html::Literal name, const Html& value) {
-    Html html;
-    html.add("<div><dt>{}</dt><dd>{}</dd></div>", name.text, value);
-    return html;
-}
-
 Html as_code(const std::string& hex) {
     return hex.empty() ? Html::of("<em>none</em>") : report::long_digest(hex);
 }

@@ -66,6 +66,12 @@ Html key_link(const std::string& fingerprint, std::string_view subject) {
     return html;
 }
 
+Html fact(Html::Literal name, const Html& value) {
+    Html html;
+    html.add("<div><dt>{}</dt><dd>{}</dd></div>", name.text, value);
+    return html;
+}
+
 Html field(Html::Literal label, Html::Literal name, std::string_view value) {
     Html html;
     html.add(R"(<label>{} <input type="text" name="{}" value="{}" maxlength="300"></label>)",

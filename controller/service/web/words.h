@@ -30,6 +30,9 @@ std::string url_part(std::string_view text);
 Html host_link(const std::string& id, std::string_view name);
 Html key_link(const std::string& fingerprint, std::string_view subject);
 
+/// A term and its value, of a <dl>.
+Html fact(Html::Literal name, const Html& value);
+
 /// A text input or a search field in its label.
 Html field(report::Html::Literal label, report::Html::Literal name, std::string_view value);
 
