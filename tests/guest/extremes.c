@@ -22,18 +22,34 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const size_t lengths[] = {0,  1,  7,   8,   9,   15,  16,   23,   24,   25,   31,   32,  33,
-                                 63, 64, 127, 128, 255, 256, 257, 1023, 2048, 4094, 4095, 4096, 5000};
-static const size_t payloads[] = {0,    1,     7,     8,     9,     255,     256,     257,      4095,
-                                  4096, 16384, 32766, 32767, 32768, 1 << 20, (1 << 20) - 1, (1 << 20) + 1};
-static const char *const types[] = {"user",      "logon",   "keyring", "big_key",    "asymmetric", "dns_resolver",
-                                    "encrypted", "trusted", "rxrpc",   "asymmetric", "",           ".request_key_auth",
-                                    "a type of thirty-one characters", "one of more than that, far beyond the limit"};
+static const size_t lengths[] = {0,   1,   7,    8,    9,    15,   16,   23,  24,
+                                 25,  31,  32,   33,   63,   64,   127,  128, 255,
+                                 256, 257, 1023, 2048, 4094, 4095, 4096, 5000};
+static const size_t payloads[] = {
+    0,    1,     7,     8,     9,     255,     256,           257,          4095,
+    4096, 16384, 32766, 32767, 32768, 1 << 20, (1 << 20) - 1, (1 << 20) + 1};
+static const char *const types[] = {"user",
+                                    "logon",
+                                    "keyring",
+                                    "big_key",
+                                    "asymmetric",
+                                    "dns_resolver",
+                                    "encrypted",
+                                    "trusted",
+                                    "rxrpc",
+                                    "asymmetric",
+                                    "",
+                                    ".request_key_auth",
+                                    "a type of thirty-one characters",
+                                    "one of more than that, far beyond the limit"};
 static char text[8192];
 static unsigned char blob[(1 << 20) + 16];
 static key_serial_t ring, last;
 
-static unsigned pick(unsigned below) { return (unsigned)random() % below; }
+static unsigned pick(unsigned below)
+{
+    return (unsigned)random() % below;
+}
 
 /* A name of any bytes but NUL, of one of the lengths; sometimes none that can be read. */
 static const char *name(void)
@@ -74,8 +90,8 @@ static long add(void)
     for (size_t i = 0; i < 64; i++) blob[i] = (unsigned char)random();
     /* A certificate's beginning, with a length of its own. */
     if (!pick(4)) memcpy(blob, "\x30\x82\xff\xff\x30\x82\x00\x00", 8);
-    key = syscall(SYS_add_key, types[pick(COUNT(types))], name(), payload, pick(4) ? length % 300 : length,
-                  pick(10) ? ring : serial());
+    key = syscall(SYS_add_key, types[pick(COUNT(types))], name(), payload,
+                  pick(4) ? length % 300 : length, pick(10) ? ring : serial());
     if (key > 0) last = (key_serial_t)key;
     return key;
 }
@@ -90,14 +106,24 @@ static long change(void)
     case 0: return syscall(SYS_keyctl, KEYCTL_LINK, key, to);
     case 1: return syscall(SYS_keyctl, KEYCTL_UNLINK, victim, to);
     case 2: return syscall(SYS_keyctl, KEYCTL_MOVE, victim, ring, to, pick(4));
-    case 3: return syscall(SYS_keyctl, KEYCTL_UPDATE, key, blob, payloads[pick(COUNT(payloads))] % 40000);
+    case 3:
+        return syscall(SYS_keyctl, KEYCTL_UPDATE, key, blob,
+                       payloads[pick(COUNT(payloads))] % 40000);
     case 4: return syscall(SYS_keyctl, KEYCTL_SETPERM, victim, 0x3f000000u | (unsigned)random());
-    case 5: return syscall(SYS_keyctl, KEYCTL_CHOWN, victim, pick(2) ? -1 : random(), pick(2) ? -1 : random());
-    case 6: return syscall(SYS_keyctl, KEYCTL_SET_TIMEOUT, victim, pick(2) ? 1u + pick(3) : (unsigned)random() * 2);
+    case 5:
+        return syscall(SYS_keyctl, KEYCTL_CHOWN, victim, pick(2) ? -1 : random(),
+                       pick(2) ? -1 : random());
+    case 6:
+        return syscall(SYS_keyctl, KEYCTL_SET_TIMEOUT, victim,
+                       pick(2) ? 1u + pick(3) : (unsigned)random() * 2);
     case 7: return syscall(SYS_keyctl, KEYCTL_REVOKE, pick(3) ? last : victim);
     case 8: return syscall(SYS_keyctl, KEYCTL_INVALIDATE, pick(3) ? last : victim);
-    case 9: return syscall(SYS_keyctl, KEYCTL_RESTRICT_KEYRING, victim, types[pick(COUNT(types))], name());
-    case 10: return syscall(SYS_request_key, types[pick(COUNT(types))], name(), pick(2) ? name() : NULL, to);
+    case 9:
+        return syscall(SYS_keyctl, KEYCTL_RESTRICT_KEYRING, victim, types[pick(COUNT(types))],
+                       name());
+    case 10:
+        return syscall(SYS_request_key, types[pick(COUNT(types))], name(), pick(2) ? name() : NULL,
+                       to);
     case 11: return syscall(SYS_keyctl, KEYCTL_INSTANTIATE, key, blob, 4096, to);
     case 12: return syscall(SYS_keyctl, KEYCTL_REJECT, key, pick(100), random(), to);
     default: return syscall(SYS_keyctl, KEYCTL_GET_PERSISTENT, random(), to);
@@ -107,7 +133,8 @@ static long change(void)
 /* Namespaces of each kind, some in each other. */
 static void isolate(void)
 {
-    static const int kinds[] = {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP};
+    static const int kinds[] = {CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWNET,
+                                CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP};
 
     for (unsigned depth = pick(35); depth; depth--) {
         int flags = CLONE_NEWUSER;
