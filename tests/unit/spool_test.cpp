@@ -90,6 +90,20 @@ TEST(Spool, WhatGoesBeyondAUsersBudgetIsOneRecord) {
     EXPECT_TRUE(spool.is_settled());
 }
 
+TEST(Spool, AMoveOutOfRootsKeyringTakesNoUsersBudget) {
+    spool::Spool spool(1 << 20, 0s, 1);
+    events::KeyEvent move = event(1);
+    move.keyring = {5, "theirs"};
+    move.keyring_uid = 1000;
+    move.from = {6, "roots"};
+    move.from_uid = 0;
+    spool.push(move);
+    EXPECT_EQ(spool.totals().waiting, 1u);
+    move.from_uid = 1000;
+    spool.push(move);
+    EXPECT_EQ(spool.totals().untold, 1u);
+}
+
 TEST(Spool, AFullSpoolDropsTheNewcomerAndSaysSo) {
     spool::Spool spool(3 * (sizeof(events::KeyEvent) + 1000), 0s);
     for (std::uint64_t sequence = 1; sequence <= 5; ++sequence) spool.push(event(sequence, 1000));

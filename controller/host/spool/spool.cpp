@@ -18,8 +18,10 @@ std::uint64_t bytes_of(const events::KeyEvent& event) {
            event.keyring.name.size();
 }
 
-/// Whose budget it is: the keyring's owner's, who alone let it be written to.
+/// Whose budget it is: the keyring's owner's, who alone let it be written to. A key that leaves
+/// somebody else's keyring is that one's matter, and takes no budget.
 std::uint32_t owner_of(const events::KeyEvent& event) {
+    if (event.from.serial != 0 && event.from_uid != event.keyring_uid) return 0;
     return event.keyring.serial != 0 ? event.keyring_uid : event.key_uid;
 }
 
