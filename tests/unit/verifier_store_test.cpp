@@ -10,6 +10,7 @@
 #include "controller/service/verifier/nonce.h"
 #include "controller/service/verifier/schema.h"
 #include "controller/service/verifier/secrets.h"
+#include "support.h"
 #include "tests/support/databases.h"
 
 namespace keyscribe::verifier {
@@ -140,6 +141,23 @@ TEST_P(VerifierStore, ATokenIsKeptAsItsDigestAlone) {
         return {};
     }));
     EXPECT_EQ(kept, to_hex(sha256(as_bytes(*token))));
+}
+
+TEST(VerifierStores, NobodyElseReadsTheFiles) {
+    const testing::TempDir directory;
+    const auto path = directory / "v.db";
+    testing::write_file(path, "");
+    std::filesystem::permissions(path, std::filesystem::perms(0644));
+    for (int time = 0; time < 2; ++time) {
+        const auto database = Database::create("sqlite:" + path.string(), 1).value();
+        ASSERT_TRUE(migrate(*database));
+        int files = 0;
+        for (const auto& entry : std::filesystem::directory_iterator(path.parent_path())) {
+            EXPECT_EQ(entry.status().permissions(), std::filesystem::perms(0600)) << entry.path();
+            ++files;
+        }
+        EXPECT_GE(files, 1);
+    }
 }
 
 TEST(VerifierStores, AnUnknownKindIsRefused) {

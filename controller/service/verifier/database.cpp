@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/service/verifier/database.h"
 
+#include <fcntl.h>
 #include <soci/postgresql/soci-postgresql.h>
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>
+#include <sys/stat.h>
 
 #include <ctime>
+
+#include "controller/base/unique_fd.h"
 
 namespace keyscribe::verifier {
 namespace {
@@ -28,6 +32,16 @@ bool is_conflict(const soci::soci_error& error) {
     return state == "40001" || state == "40P01";  // serialization_failure, deadlock_detected
 }
 
+/// Keys of the service lie in it, and SQLite would make it as the umask has it. The two files
+/// beside it get the mode of this one. One that cannot be made is waited for later.
+Result<void> make_private(const std::string& path) {
+    const UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (file && ::fchmod(file.get(), 0600) != 0)
+        return fail_errno("cannot keep others from reading the database", path,
+                          "start keyscribe-verifier as the user whose file it is");
+    return {};
+}
+
 }  // namespace
 
 std::int64_t now() { return std::time(nullptr); }
@@ -43,9 +57,10 @@ std::int64_t next_number(soci::session& session, std::string_view sequence) {
 Result<std::unique_ptr<Database>> Database::create(const std::string& url, unsigned connections) {
     std::unique_ptr<Database> made(new Database);
     made->sqlite_ = url.starts_with("sqlite:");
-    if (made->sqlite_)
+    if (made->sqlite_) {
+        if (auto done = make_private(url.substr(7)); !done) return std::unexpected(done.error());
         made->parameters_ = "dbname=" + url.substr(7) + " timeout=20";
-    else if (url.starts_with("postgresql://") || url.starts_with("postgres://"))
+    } else if (url.starts_with("postgresql://") || url.starts_with("postgres://"))
         made->parameters_ = url;
     else
         return fail("\"" + url + "\" is neither \"sqlite:PATH\" nor \"postgresql://...\"",
