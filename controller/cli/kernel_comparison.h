@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// keyscribe keyrings --verify: what the list says, compared with the kernel's own view.
+#pragma once
+
+#include <vector>
+
+#include "controller/cli/keyring_view.h"
+
+namespace keyscribe::cli {
+
+/// Prints each difference and what could not be compared. Returns how many differences there are.
+std::size_t compare_with_kernel(const KeyringView& view,
+                                const std::vector<keyrings::KeyId>& keyrings);
+
+}  // namespace keyscribe::cli
