@@ -31,22 +31,27 @@ TEST(VerifierSettings, ShippedFileHasEverySettingWithItsDefault) {
 }
 
 TEST(VerifierSettings, AWrongOneIsToldWithFileAndLine) {
-    EXPECT_EQ(refused("[store]\nurl = 5\n"), "v.toml:2: url must be a text in quotes");
-    EXPECT_EQ(refused("[store]\n\nadress = \"x\"\n"),
-              "v.toml:3: no such setting in [store]: adress");
-    EXPECT_EQ(refused("[sotre]\n"), "v.toml:1: no such table: [sotre]");
+    EXPECT_EQ(refused("[store]\nurl = 5\n"),
+              "v.toml:2:7: bad value for 'store.url' (expected a text in quotes)");
+    EXPECT_EQ(refused("[listen]\n\nadress = \"x\"\n"),
+              "v.toml:3:1: unknown setting 'listen.adress' (did you mean 'address'?)");
+    EXPECT_EQ(refused("[sotre]\n"),
+              "v.toml:1:2: unknown section or setting 'sotre' (did you mean 'store'?)");
     EXPECT_EQ(refused("[listen]\nport = 70000\n"),
-              "v.toml:2: port must be a number from 0 to 65535");
-    EXPECT_EQ(refused("[limits]\nbody = \"2 TiB\"\n"),
-              "v.toml:2: body must be a size from 64 KiB to 1024 MiB, as in \"64 MiB\"");
+              "v.toml:2:8: bad value for 'listen.port' (expected a number from 0 to 65535)");
+    EXPECT_EQ(
+        refused("[limits]\nbody = \"2 TiB\"\n"),
+        "v.toml:2:8: bad value for 'limits.body' (expected a size from 64 KiB to 1024 MiB, as "
+        "in \"8 MiB\")");
     EXPECT_EQ(refused("[webhook]\nurls = [\"ftp://x\"]\n"),
-              "v.toml:2: urls must be a list of addresses that begin with https:// or http://");
+              "v.toml:2:8: bad value for 'webhook.urls' (expected a list of addresses that begin "
+              "with https:// or http://)");
     EXPECT_EQ(refused("[attest]\ninterval = 600\nsilent_after = 700\n"),
               "v.toml: [attest]: silent_after must be at least twice the interval: one lost visit "
               "is no silence");
     EXPECT_EQ(refused("[tls]\nkey = \"/k\"\n"),
               "v.toml: [tls]: certificate and key belong together");
-    EXPECT_TRUE(refused("[store\n").starts_with("v.toml:1: "));
+    EXPECT_TRUE(refused("[store\n").find("v.toml:1:") != std::string::npos);
 }
 
 TEST(VerifierSettings, NoFileMeansSqliteInTheStateDirectory) {
