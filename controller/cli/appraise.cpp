@@ -51,7 +51,7 @@ struct Outcome {
     std::optional<OutputFile> state;
 };
 
-void print_text(const Appraisal& appraisal, const std::string& file) {
+void print_text(const Appraisal& appraisal, const std::string& file, const std::string& at) {
     std::string text = fmt::format("{}: {}: {} entries, {} keys", printable(file, kLongestPath),
                                    name_of(appraisal.verdict), appraisal.entries, appraisal.keys);
     if (appraisal.ima_entries != 0)
@@ -60,6 +60,7 @@ void print_text(const Appraisal& appraisal, const std::string& file) {
     if (!appraisal.key.empty())
         text += fmt::format("; signed by {} (SHA-256 {})", printable(appraisal.key_file),
                             appraisal.key);
+    if (!at.empty()) text += "; as of " + at;
     text += '\n';
     for (const appraise::Finding& finding : appraisal.findings) {
         const char* mark = finding.weight == appraise::Weight::kNote ? "note" : "FINDING";
@@ -204,7 +205,7 @@ int run_appraise(const AppraiseCommandOptions& options) {
         if (options.json)
             fmt::print("{}\n", to_json(*outcome.appraisal, outcome.file));
         else
-            print_text(*outcome.appraisal, outcome.file);
+            print_text(*outcome.appraisal, outcome.file, options.at);
         worst = std::max(worst, static_cast<int>(outcome.appraisal->verdict));
     }
     return worst;

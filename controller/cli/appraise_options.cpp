@@ -34,6 +34,16 @@ Result<std::vector<std::uint8_t>> parse_nonce(std::string_view hex, const std::s
     return bytes;
 }
 
+/// RFC 3339's form of UTC, in seconds since 1970; without a text: now.
+Result<std::int64_t> time_of(const std::string& text) {
+    if (text.empty()) return std::time(nullptr);
+    std::tm parts{};
+    const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    if (end == nullptr || *end != '\0')
+        return fail("not a time in UTC", "--at", "write it as 2026-11-29T12:00:00Z");
+    return ::timegm(&parts);
+}
+
 /// `parse(text, file)` of a file that was asked for.
 template <class Parse, class To>
 Result<void> read_into(const std::string& file, Parse parse, To& to) {
@@ -83,9 +93,7 @@ Result<std::vector<std::uint8_t>> load_nonce(const std::string& file) {
 
 }  // namespace
 
-appraise::Request Expected::request() const {
-    return {.nonce = nonce, .keys = keys, .now = std::time(nullptr)};
-}
+appraise::Request Expected::request() const { return {.nonce = nonce, .keys = keys, .now = now}; }
 
 Result<Expected> AppraiseInputs::of(const std::string& file) const {
     Expected of_file = expected;
@@ -105,6 +113,9 @@ Result<Expected> AppraiseInputs::of(const std::string& file) const {
 
 Result<AppraiseInputs> load_inputs(const AppraiseOptions& options) {
     AppraiseInputs inputs;
+    const auto now = time_of(options.at);
+    if (!now) return std::unexpected(now.error());
+    inputs.expected.now = *now;
     if (options.nonce_directory.empty()) {
         auto nonce = parse_nonce(options.nonce, "--nonce");
         if (!nonce) return std::unexpected(nonce.error());
@@ -197,6 +208,9 @@ void add_appraise_options(CLI::App& command, AppraiseOptions& options, int files
     command.add_option("--blocked-files", options.blocked_files,
                        "digests, as sha256sum writes them");
     command.add_option("--policy", options.policy, "appraisal.toml: what is accepted");
+    command.add_option(
+        "--at", options.at,
+        "as of this time in place of now, as 2026-11-29T12:00:00Z: what had expired then");
 }
 
 void require_evidence(const AppraiseOptions& options) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -19,7 +20,7 @@ constexpr int kUnusable = static_cast<int>(appraise::Verdict::kUnusable);
 
 struct AppraiseOptions {
     std::vector<std::string> files;
-    std::string nonce, nonce_directory, references, blocked_keys, blocked_files, policy, state;
+    std::string nonce, nonce_directory, references, blocked_keys, blocked_files, policy, state, at;
     std::vector<std::string> keys;                              ///< files, or one folder
     std::string tpm2_message, tpm2_signature, tpm2_pcrs, list;  ///< in place of files
 };
@@ -34,8 +35,9 @@ void require_evidence(const AppraiseOptions& options);
 struct Expected {
     std::vector<std::uint8_t> nonce;
     std::vector<appraise::AttestationKey> keys;
+    std::int64_t now = 0;  ///< as of which certificates and keys have expired; seconds since 1970
 
-    /// Views into this; of now.
+    /// Views into this.
     appraise::Request request() const;
 };
 

@@ -50,6 +50,7 @@ std::string to_json(const Appraisal& appraisal, std::string_view file) {
     }
     json result = {
         {"verdict", name_of(appraisal.verdict)},
+        {"time", appraisal.time},
         {"file", file},
         {"findings", std::move(findings)},
         {"attestation_key",

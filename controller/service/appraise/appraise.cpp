@@ -36,6 +36,7 @@ class Appraiser {
     }
 
     Appraisal run() {
+        result_.time = request_.now;
         result_.boot_id = evidence_.boot_id;
         result_.kernel = evidence_.kernel;
         result_.software = evidence_.software;

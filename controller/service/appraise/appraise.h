@@ -74,6 +74,8 @@ struct Appraisal {
     Verdict verdict = Verdict::kUnusable;
     std::vector<Finding> findings;
 
+    std::int64_t time = 0;  ///< Request::now
+
     // What follows is told for people; where the verdict is kUnusable it may be missing.
     std::string boot_id, kernel, software;
     std::string kernel_image;           ///< that was booted, by kernel-images.json; may be empty
