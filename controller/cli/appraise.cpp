@@ -13,6 +13,7 @@
 #include "controller/base/output_file.h"
 #include "controller/cli/appraise_options.h"
 #include "controller/cli/commands.h"
+#include "controller/cli/progress.h"
 #include "controller/service/appraise/codes.h"
 
 namespace keyscribe::cli {
@@ -123,9 +124,12 @@ std::vector<Outcome> appraise_all(const AppraiseCommandOptions& options,
     const unsigned workers = static_cast<unsigned>(std::min<std::size_t>(cpus, files.size()));
     std::vector<Outcome> outcomes(files.size());
     std::atomic<std::size_t> next = 0;
+    Progress progress;
     const auto work = [&] {
-        for (std::size_t i; (i = next.fetch_add(1)) < files.size();)
+        for (std::size_t i; (i = next.fetch_add(1)) < files.size();) {
+            if (files.size() > 1) progress.tell(i + 1, files.size(), files[i]);
             outcomes[i] = appraise_one(options, files[i], std::max(1u, cpus / workers), inputs);
+        }
     };
     std::vector<std::jthread> threads;
     for (unsigned i = 1; i < workers; ++i) threads.emplace_back(work);

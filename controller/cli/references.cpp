@@ -8,6 +8,7 @@
 #include "controller/base/mapped_file.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
+#include "controller/cli/progress.h"
 #include "controller/list/json_text.h"
 #include "controller/service/references/corim.h"
 #include "controller/service/references/golden_host.h"
@@ -49,8 +50,15 @@ void tell(const references::Findings& findings, const std::vector<references::Re
 
 Result<void> run_from(const FromOptions& options) {
     references::Findings findings;
-    for (const std::string& source : options.sources)
-        if (auto read = references::read_source(source, findings); !read) return read;
+    {
+        Progress progress;
+        const auto tell_file = [&](std::size_t file, std::size_t files, const std::string& name) {
+            progress.tell(file, files, name);
+        };
+        for (const std::string& source : options.sources)
+            if (auto read = references::read_source(source, findings, tell_file); !read)
+                return read;
+    }
     references::resolve_standing_keys(findings);
     std::vector<references::ReferenceFile> files;
     if (!options.folder.empty()) {

@@ -149,11 +149,13 @@ Result<MappedFile> open(const fs::path& path) {
     return MappedFile::open(path);
 }
 
-Result<void> take_folder(const fs::path& folder, Findings& to) {
+Result<void> take_folder(const fs::path& folder, Findings& to, const OnFile& on_file) {
     const auto files = files_of(folder);
     if (!files) return std::unexpected(files.error());
     std::size_t taken = 0, without_kernel = 0, others = 0;
+    std::size_t number = 0;
     for (const fs::path& path : *files) {
+        if (on_file) on_file(++number, files->size(), path.string());
         const auto file = open(path);
         if (!file) return std::unexpected(file.error());
         if (!is_source(file->bytes(), path)) {
@@ -212,7 +214,7 @@ Result<void> read_file_source(Bytes content, const std::string& file, Findings& 
                 "expected is a kernel, a package with one, efivarfs, a signed file, or evidence");
 }
 
-Result<void> read_source(const std::string& source, Findings& to) {
+Result<void> read_source(const std::string& source, Findings& to, const OnFile& on_file) {
     std::error_code code;
     if (const std::size_t equals = source.find('='); equals != source.npos)
         if (const auto variable = variable_named(std::string_view(source).substr(0, equals))) {
@@ -221,7 +223,7 @@ Result<void> read_source(const std::string& source, Findings& to) {
             return take_variable(file->bytes(), *variable, source.substr(equals + 1), to);
         }
     if (fs::is_directory(source, code))
-        return is_efivarfs(source) ? take_efivarfs(source, to) : take_folder(source, to);
+        return is_efivarfs(source) ? take_efivarfs(source, to) : take_folder(source, to, on_file);
     const auto file = open(source);
     if (!file) return std::unexpected(file.error());
     return read_file_source(file->bytes(), source, to);
