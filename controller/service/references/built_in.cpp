@@ -75,8 +75,13 @@ void look_behind(Bytes image, Run& run) {
             run.has_module_size = true;
 }
 
+/// A distribution's kernel has some ten certificates and a hundred revoked hashes.
+constexpr std::size_t kMostCertificates = 10'000, kMostHashes = 100'000;
+
+/// With more certificates than any kernel has, the first of them alone.
 std::vector<Run> find_runs(Bytes image) {
     std::vector<Run> runs;
+    std::size_t certificates = 0;
     for (std::size_t at = 0; at < image.size();) {
         const void* found = std::memchr(image.data() + at, 0x30, image.size() - at);
         if (found == nullptr) break;
@@ -89,7 +94,7 @@ std::vector<Run> find_runs(Bytes image) {
             continue;
         }
         Run run{{at, {}}};
-        while (!certificate.empty()) {
+        while (!certificate.empty() && certificates++ <= kMostCertificates) {
             run.certificates.certificates.push_back(certificate);
             run.size += certificate.size();
             certificate = certificate_at(image.subspan(at + run.size));
@@ -97,6 +102,7 @@ std::vector<Run> find_runs(Bytes image) {
         at += run.size;
         if (run.certificates.offset % 8 == 0) look_behind(image, run);
         runs.push_back(std::move(run));
+        if (certificates > kMostCertificates) break;
     }
     return runs;
 }
@@ -112,6 +118,7 @@ std::vector<std::string> find_revoked_hashes(Bytes image) {
             const std::size_t end = text.find_first_not_of("0123456789abcdef", begin);
             if (end == text.npos || text[end] != '\0' || (at > 0 && text[at - 1] != '\0')) continue;
             // SHA-1 to SHA-512, as the kernel's mark_hash_blacklisted() takes them.
+            if (hashes.size() > kMostHashes) return hashes;
             if (const std::size_t size = end - begin;
                 size >= 40 && size <= kLongest && size % 2 == 0)
                 hashes.emplace_back(text.substr(at, end - at));
@@ -123,6 +130,11 @@ std::vector<std::string> find_revoked_hashes(Bytes image) {
 
 Result<BuiltIn> find_built_in(Bytes image, const std::string& where) {
     std::vector<Run> runs = find_runs(image);
+    std::size_t certificates = 0;
+    for (const Run& run : runs) certificates += run.certificates.certificates.size();
+    if (certificates > kMostCertificates)
+        return fail("more than " + std::to_string(kMostCertificates) + " certificates are in it",
+                    where, "no kernel has as many");
     std::vector<Run*> trusted, sized;
     for (Run& run : runs) {
         if (run.has_module_size)
@@ -155,6 +167,9 @@ Result<BuiltIn> find_built_in(Bytes image, const std::string& where) {
             found.others.push_back(std::move(run.certificates));
     }
     found.revoked_hashes = find_revoked_hashes(image);
+    if (found.revoked_hashes.size() > kMostHashes)
+        return fail("more than " + std::to_string(kMostHashes) + " revoked hashes are in it", where,
+                    "no kernel has as many");
     return found;
 }
 

@@ -278,19 +278,23 @@ Result<void> take_corim(const Corim& corim, const std::vector<FoundCertificate>&
     if (corim.keys.empty())
         return fail("no keys are in it", where,
                     "expected are reference triples whose measurements have crypto-keys");
+    // A CoRIM may have a million thumbprints, and the folder as many certificates.
+    std::map<Sha256, const FoundCertificate*> by_certificate, by_key;
+    for (const FoundCertificate& found : known)
+        if (const auto view = keyrings::view_certificate(found.der)) {
+            by_certificate.emplace(sha256(view->der), &found);
+            by_key.emplace(sha256(view->spki), &found);
+        }
     for (const CorimKey& key : corim.keys) {
         std::vector<std::uint8_t> der = key.certificate;
         if (key.thumbprint) {
-            const auto is_it = [&](const FoundCertificate& found) {
-                const auto view = keyrings::view_certificate(found.der);
-                return view && sha256(key.of_key ? view->spki : view->der) == *key.thumbprint;
-            };
-            const auto found = std::ranges::find_if(known, is_it);
-            if (found == known.end())
+            const auto& index = key.of_key ? by_key : by_certificate;
+            const auto found = index.find(*key.thumbprint);
+            if (found == index.end())
                 return fail(
                     "a thumbprint of no certificate that is known: " + to_hex(*key.thumbprint),
                     key.where, "name a folder that has it with --certificates");
-            der = found->der;
+            der = found->second->der;
         }
         to.certificates.push_back({std::move(der), {key.keyring}, "CoRIM", key.where});
     }

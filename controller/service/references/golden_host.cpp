@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/service/references/golden_host.h"
 
-#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
 
 #include "controller/base/printable.h"
 #include "controller/evidence/evidence.h"
@@ -87,20 +89,28 @@ Result<void> take_golden_host(Bytes content, const std::string& where, Findings&
 }
 
 void resolve_standing_keys(Findings& findings) {
+    if (findings.standing_keys.empty()) return;
+    // A golden host's evidence may have a hundred thousand keys, and a source as many certificates.
+    std::map<Sha256, std::vector<FoundCertificate*>> by_key;
+    std::set<std::pair<const FoundCertificate*, std::string>> placed;
+    for (FoundCertificate& certificate : findings.certificates) {
+        if (const auto view = keyrings::view_certificate(certificate.der))
+            by_key[sha256(view->public_key)].push_back(&certificate);
+        for (const std::string& keyring : certificate.keyrings)
+            placed.emplace(&certificate, keyring);
+    }
     for (const StandingKey& key : findings.standing_keys) {
-        bool found = false;
-        for (FoundCertificate& certificate : findings.certificates) {
-            const auto view = keyrings::view_certificate(certificate.der);
-            if (!view || sha256(view->public_key) != key.fingerprint) continue;
-            found = true;
-            if (std::ranges::find(certificate.keyrings, key.keyring) == certificate.keyrings.end())
-                certificate.keyrings.push_back(key.keyring);
-        }
-        if (!found)
+        const auto found = by_key.find(key.fingerprint);
+        if (found == by_key.end()) {
             findings.notes.push_back(
                 key.where + ": of a key in " + printable(key.keyring) +
                 " the list has the public key alone, and no source has its certificate: " +
                 key.description + " (sha256 of the key: " + to_hex(key.fingerprint) + ")");
+            continue;
+        }
+        for (FoundCertificate* certificate : found->second)
+            if (placed.emplace(certificate, key.keyring).second)
+                certificate->keyrings.push_back(key.keyring);
     }
 }
 

@@ -95,20 +95,33 @@ std::string place_of(const ReferenceFile& file) {
     return file.keyring.empty() ? file.name : file.keyring + '/' + file.name;
 }
 
-/// The signer's certificate among all that were found.
-const FoundCertificate* certificate_of(const Signer& signer, const Findings& findings) {
-    for (const FoundCertificate& found : findings.certificates) {
-        const auto certificate = keyrings::parse_certificate(found.der);
-        if (!certificate) continue;
-        if (signer.key_id.empty()
-                ? certificate->issuer == signer.issuer && certificate->serial == signer.serial
-                : certificate->subject_key_id == signer.key_id)
-            return &found;
+/// Certificates by what signatures name them by: a file may have a hundred thousand signers.
+class SignersCertificates {
+  public:
+    explicit SignersCertificates(const Findings& findings) {
+        if (findings.signed_files.empty()) return;
+        for (const FoundCertificate& found : findings.certificates)
+            if (const auto certificate = keyrings::parse_certificate(found.der)) {
+                by_serial_.try_emplace({certificate->issuer, certificate->serial}, &found);
+                by_key_id_.try_emplace(certificate->subject_key_id, &found);
+            }
     }
-    return nullptr;
-}
+    /// nullptr: it is not among those that were found.
+    const FoundCertificate* of(const Signer& signer) const {
+        if (!signer.key_id.empty()) {
+            const auto found = by_key_id_.find(signer.key_id);
+            return found == by_key_id_.end() ? nullptr : found->second;
+        }
+        const auto found = by_serial_.find({signer.issuer, signer.serial});
+        return found == by_serial_.end() ? nullptr : found->second;
+    }
 
-std::string text_of(const SignedFile& file, const Findings& findings) {
+  private:
+    std::map<std::pair<std::string, std::string>, const FoundCertificate*> by_serial_;
+    std::map<std::vector<std::uint8_t>, const FoundCertificate*> by_key_id_;
+};
+
+std::string text_of(const SignedFile& file, const SignersCertificates& certificates) {
     std::string text = fmt::format("signed   {} ({}", printable(file.where), file.signature.kind);
     if (file.signature.covers_file)
         text += *file.signature.covers_file ? ", over this file" : ", over OTHER content";
@@ -122,7 +135,7 @@ std::string text_of(const SignedFile& file, const Findings& findings) {
         if (signer.certificate)
             text += fmt::format("         which is {}, as the signature brings it\n",
                                 printable(subject_of(*signer.certificate)));
-        else if (const FoundCertificate* found = certificate_of(signer, findings))
+        else if (const FoundCertificate* found = certificates.of(signer))
             text += fmt::format("         which is {}, of {}\n", printable(subject_of(found->der)),
                                 printable(found->where));
     }
@@ -190,6 +203,8 @@ std::string blocked_keys(const Findings& findings) {
 
 json to_json(const Findings& findings, const std::vector<ReferenceFile>& files) {
     json certificates = json::array(), revocations = json::array(), signed_files = json::array();
+    std::map<std::vector<std::uint8_t>, std::vector<const ReferenceFile*>> written;
+    for (const ReferenceFile& file : files) written[file.certificate->der].push_back(&file);
     for (const FoundCertificate& found : findings.certificates) {
         json told = {{"sha256", to_hex(sha256(found.der))},
                      {"keyrings", found.keyrings},
@@ -199,8 +214,9 @@ json to_json(const Findings& findings, const std::vector<ReferenceFile>& files) 
             told["subject"] = certificate->subject;
             told["fingerprint"] = to_hex(certificate->fingerprint);
         }
-        for (const ReferenceFile& file : files)
-            if (file.certificate->der == found.der) told["files"].push_back(place_of(file));
+        if (const auto of_it = written.find(found.der); of_it != written.end())
+            for (const ReferenceFile* file : of_it->second)
+                told["files"].push_back(place_of(*file));
         certificates.push_back(std::move(told));
     }
     for (const Revocation& one : findings.revocations)
@@ -249,7 +265,8 @@ std::string to_text(const Findings& findings, const std::vector<ReferenceFile>& 
     for (const auto& [source, counts] : revoked)
         text += fmt::format("revoked  {} certificates and {} programs by digest, of {}\n",
                             counts.first, counts.second, source);
-    for (const SignedFile& file : findings.signed_files) text += text_of(file, findings);
+    const SignersCertificates certificates(findings);
+    for (const SignedFile& file : findings.signed_files) text += text_of(file, certificates);
     for (const std::string& note : findings.notes)
         text += fmt::format("note     {}\n", printable(note));
     return text;

@@ -9,9 +9,10 @@
 namespace keyscribe::references {
 namespace {
 
-/// What may come of a package in all: Debian's linux-image has 0.6 GB, one with debug
-/// information 6.
+/// What may come of a package in all: Debian's linux-image has 0.6 GB, one with debug information
+/// 6, both some 6 times the package. Of 2 MB somebody else can have made 16 GB, which take minutes.
 constexpr std::uint64_t kMostOfPackage = std::uint64_t{16} << 30;
+constexpr std::uint64_t kMostOfSmall = std::uint64_t{1} << 30, kMostRatio = 24;
 
 constexpr std::string_view kDeb = "!<arch>\n", kRpm = "\xed\xab\xee\xdb";
 
@@ -22,16 +23,28 @@ bool is_tar(Bytes content) {
 
 using TakeFile = std::function<Result<void>(const PackagedFile&)>;
 
-std::unexpected<Error> too_much(const std::string& where) {
-    return fail("more than 16 GiB come of the package", where);
+/// What is being read.
+struct Package {
+    archive* reader;
+    std::uint64_t most;  ///< bytes that may come of it
+
+    bool is_too_much() const {
+        return static_cast<std::uint64_t>(archive_filter_bytes(reader, 0)) > most;
+    }
+};
+
+std::uint64_t most_of(Bytes package) {
+    return std::clamp(kMostRatio * package.size(), kMostOfSmall, kMostOfPackage);
 }
 
-bool is_too_much(archive* reader) {
-    return static_cast<std::uint64_t>(archive_filter_bytes(reader, 0)) > kMostOfPackage;
+std::unexpected<Error> too_much(const Package& package, const std::string& where) {
+    return fail("more than " + std::to_string(package.most >> 20) + " MiB come of the package",
+                where, "no package with a kernel is packed as tightly");
 }
 
 /// Passes over a file's content, of which a hundred MB may be a TB.
-Result<void> skip_content(archive* reader, const std::string& where) {
+Result<void> skip_content(const Package& package, const std::string& where) {
+    archive* const reader = package.reader;
     for (;;) {
         const void* block = nullptr;
         std::size_t size = 0;
@@ -40,17 +53,18 @@ Result<void> skip_content(archive* reader, const std::string& where) {
         if (status == ARCHIVE_EOF) return {};
         if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
             return archive_failed("a package that is damaged", where, reader);
-        if (is_too_much(reader)) return too_much(where);
+        if (package.is_too_much()) return too_much(package, where);
     }
 }
 
-Result<void> read_content(archive* reader, const std::string& where, PackagedFile& file) {
+Result<void> read_content(const Package& package, const std::string& where, PackagedFile& file) {
+    archive* const reader = package.reader;
     std::vector<std::uint8_t> buffer(std::size_t{1} << 20);
     for (;;) {
         const la_ssize_t got = archive_read_data(reader, buffer.data(), buffer.size());
         if (got < 0) return archive_failed("a package that is damaged", where, reader);
         if (got == 0) return {};
-        if (is_too_much(reader)) return too_much(where);
+        if (package.is_too_much()) return too_much(package, where);
         if (file.content.size() + static_cast<std::size_t>(got) > kMostImage)
             return fail("a file that is larger than any kernel", where + ", " + file.name);
         file.content.insert(file.content.end(), buffer.begin(), buffer.begin() + got);
@@ -58,21 +72,23 @@ Result<void> read_content(archive* reader, const std::string& where, PackagedFil
 }
 
 /// The files of an archive that was opened.
-Result<std::size_t> take_files(archive* reader, const std::string& where, const TakeFile& take) {
+Result<std::size_t> take_files(const Package& package, const std::string& where,
+                               const TakeFile& take) {
+    archive* const reader = package.reader;
     std::size_t taken = 0;
     archive_entry* entry = nullptr;
     for (int status = archive_read_next_header(reader, &entry); status != ARCHIVE_EOF;
          status = archive_read_next_header(reader, &entry)) {
         if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
             return archive_failed("a package that is damaged", where, reader);
-        if (is_too_much(reader)) return too_much(where);
+        if (package.is_too_much()) return too_much(package, where);
         const char* path = archive_entry_pathname(entry);
         std::string name(path != nullptr ? path : "");
         if (name.starts_with("./")) name.erase(0, 2);
         const bool kernel = archive_entry_filetype(entry) == AE_IFREG &&
                             archive_entry_hardlink(entry) == nullptr && is_kernel_name(name);
         PackagedFile file{std::move(name), {}};
-        auto done = kernel ? read_content(reader, where, file) : skip_content(reader, where);
+        auto done = kernel ? read_content(package, where, file) : skip_content(package, where);
         if (done && kernel) done = take(file);
         if (!done) return std::unexpected(done.error());
         taken += kernel;
@@ -96,7 +112,9 @@ la_ssize_t read_member(archive* inner, void* context, const void** bytes) {
 }
 
 /// deb(5): an ar archive with debian-binary, control.tar*, data.tar*.
-Result<std::size_t> take_deb(archive* outer, const std::string& where, const TakeFile& take) {
+Result<std::size_t> take_deb(const Package& package, const std::string& where,
+                             const TakeFile& take) {
+    archive* const outer = package.reader;
     archive_entry* entry = nullptr;
     for (;;) {
         const int status = archive_read_next_header(outer, &entry);
@@ -112,7 +130,7 @@ Result<std::size_t> take_deb(archive* outer, const std::string& where, const Tak
     Member member{outer};
     if (archive_read_open(inner.get(), &member, nullptr, read_member, nullptr) != ARCHIVE_OK)
         return archive_failed("a package that is damaged", where, inner.get());
-    return take_files(inner.get(), where, take);
+    return take_files({inner.get(), package.most}, where, take);
 }
 
 }  // namespace
@@ -145,7 +163,8 @@ Result<std::size_t> for_each_kernel(Bytes content, const std::string& where,
     }
     if (archive_read_open_memory(reader.get(), content.data(), content.size()) != ARCHIVE_OK)
         return archive_failed("a package that is damaged", where, reader.get());
-    return deb ? take_deb(reader.get(), where, take) : take_files(reader.get(), where, take);
+    const Package package{reader.get(), most_of(content)};
+    return deb ? take_deb(package, where, take) : take_files(package, where, take);
 }
 
 }  // namespace keyscribe::references

@@ -28,6 +28,9 @@ constexpr std::string_view kNamedHint =
 /// Files of this size at most are read: a package of a kernel with debug information has 1 GB.
 constexpr std::uintmax_t kMostFile = std::uintmax_t{4} << 30;
 
+/// The kernels of one package, unpacked: a hundred KB can have been made of each 512 MiB.
+constexpr std::size_t kMostImages = std::size_t{1} << 30;
+
 void take_run(const CertificateRun& run, const std::vector<std::string>& keyrings,
               const char* source, const std::string& where, Findings& to) {
     std::size_t at = run.offset;
@@ -59,9 +62,15 @@ Result<void> take_signatures(Bytes content, const std::string& where, Findings& 
     return {};
 }
 
-Result<void> take_kernel(Bytes content, const std::string& where, Findings& to) {
+/// `left`: how many bytes of images may still be unpacked of the source.
+Result<void> take_kernel(Bytes content, const std::string& where, std::size_t& left, Findings& to) {
     const auto kernel = unpack_kernel(content, where);
     if (!kernel) return std::unexpected(kernel.error());
+    if (kernel->image.size() > left)
+        return fail(
+            "kernels of more than " + std::to_string(kMostImages >> 20) + " MiB come of one source",
+            where);
+    left -= kernel->image.size();
     const auto built_in = find_built_in(kernel->image, where);
     if (!built_in) return std::unexpected(built_in.error());
     take_run(built_in->trusted, {".builtin_trusted_keys"}, "kernel, built in", where, to);
@@ -78,10 +87,16 @@ Result<void> take_kernel(Bytes content, const std::string& where, Findings& to) 
     return is_pe_file(content) ? take_signatures(content, where, to) : Result<void>();
 }
 
+Result<void> take_kernel(Bytes content, const std::string& where, Findings& to) {
+    std::size_t left = kMostImages;
+    return take_kernel(content, where, left, to);
+}
+
 /// False: no kernel is in it.
 Result<bool> take_package(Bytes content, const std::string& file, Findings& to) {
+    std::size_t left = kMostImages;
     const auto kernels = for_each_kernel(content, file, [&](const PackagedFile& kernel) {
-        return take_kernel(kernel.content, file + ", " + kernel.name, to);
+        return take_kernel(kernel.content, file + ", " + kernel.name, left, to);
     });
     if (!kernels) return std::unexpected(kernels.error());
     return *kernels != 0;
