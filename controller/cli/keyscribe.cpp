@@ -27,8 +27,7 @@ int run(int argc, char** argv) {
     keyscribe::cli::add_enrol(app, context);
     keyscribe::cli::add_attest(app, context);
     keyscribe::cli::add_completion(app);
-    CLI11_PARSE(app, argc, argv);
-    return context.exit_status;
+    return keyscribe::cli::parse_command_line(app, argc, argv).value_or(context.exit_status);
 }
 
 }  // namespace

@@ -15,8 +15,7 @@ int run(int argc, char** argv) {
     keyscribe::cli::add_report(app, context);
     keyscribe::cli::add_export(app, context);
     keyscribe::cli::add_references(app, context);
-    CLI11_PARSE(app, argc, argv);
-    return context.exit_status;
+    return keyscribe::cli::parse_command_line(app, argc, argv).value_or(context.exit_status);
 }
 
 }  // namespace
