@@ -10,16 +10,6 @@
 namespace keyscribe::appraise {
 namespace {
 
-/// What it takes to verify a signature, in microseconds of one core (OpenSSL 3.0, 2.6 GHz), rounded
-/// up. Counted and not measured: a verdict does not depend on how busy the service is.
-std::uint64_t cost_of(EVP_PKEY* key) {
-    if (key == nullptr) return 0;
-    const int bits = EVP_PKEY_get_bits(key);
-    if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA) return bits <= 2048 ? 15 : 50;
-    if (bits <= 256) return 70;
-    return bits <= 384 ? 850 : 2'000;
-}
-
 std::string key_id_text(std::uint32_t id) {
     const std::uint8_t bytes[] = {
         static_cast<std::uint8_t>(id >> 24), static_cast<std::uint8_t>(id >> 16),
@@ -190,12 +180,12 @@ SignatureCheck ImaJudge::check_by(const Signer& signer, const ImaSignature& sign
     std::ranges::copy(Bytes(both), std::get<Sha256>(one).begin());
     if (good_.contains(one)) return SignatureCheck::kGood;
     EVP_PKEY* key = keys_.get(signer.material);
-    const std::uint64_t cost = cost_of(key), most = policy_.ima.verify_seconds * 1'000'000ull;
-    if (spent_ + cost > most) {
+    const std::uint64_t price = price_of(key), most = policy_.ima.verify_seconds * 1'000'000ull;
+    if (spent_ + price > most) {
         spent_ = most;
         return SignatureCheck::kBad;
     }
-    spent_ += cost;
+    spent_ += price;
     const SignatureCheck check = check_signature(key, signature, digest);
     if (check == SignatureCheck::kGood) good_.insert(one);
     return check;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/service/appraise/ima_signature.h"
 
+#include <openssl/core_names.h>
+
 #include <algorithm>
 
 #include "controller/base/little_endian.h"
@@ -80,6 +82,33 @@ SignatureCheck check_signature(EVP_PKEY* key, const ImaSignature& signature, Byt
     ERR_clear_error();
     if (!possible) return SignatureCheck::kNotPossible;
     return good ? SignatureCheck::kGood : SignatureCheck::kBad;
+}
+
+std::uint64_t price_of(EVP_PKEY* key) {
+    if (key == nullptr) return 0;
+    const auto bits = static_cast<std::uint64_t>(std::max(EVP_PKEY_get_bits(key), 0));
+    if (EVP_PKEY_is_a(key, "RSA")) {
+        // Each bit of the exponent takes a squaring, and the usual one has 17.
+        BIGNUM* found = nullptr;
+        EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &found);
+        const Owned<BIGNUM> exponent(found);
+        const int length = exponent ? BN_num_bits(exponent.get()) : 0;
+        return 8 + bits * bits / 250'000 * static_cast<std::uint64_t>(std::max(length, 17)) / 17;
+    }
+    struct Price {
+        std::string_view curve;
+        std::uint64_t price;
+    };
+    // OpenSSL has code of its own for each of the first three.
+    constexpr Price kPrices[] = {{"secp224r1", 100},       {"prime256v1", 90},
+                                 {"secp521r1", 600},       {"secp384r1", 850},
+                                 {"secp256k1", 400},       {"brainpoolP256r1", 400},
+                                 {"brainpoolP384r1", 850}, {"brainpoolP512r1", 1'300}};
+    constexpr std::uint64_t kOfOthers = 4'000;
+    char curve[64] = {};
+    EVP_PKEY_get_group_name(key, curve, sizeof curve, nullptr);
+    const auto known = std::ranges::find(kPrices, std::string_view(curve), &Price::curve);
+    return known != std::end(kPrices) ? known->price : kOfOthers;
 }
 
 std::string key_algorithm(Bytes certificate, EVP_PKEY* key) {

@@ -42,6 +42,11 @@ enum class SignatureCheck { kGood, kBad, kNotPossible };
 /// kNotPossible: this OpenSSL has no such key or digest, or not both together. `key` may be null.
 SignatureCheck check_signature(EVP_PKEY* key, const ImaSignature& signature, Bytes digest);
 
+/// What check_signature() takes with this key, in microseconds of one core, rounded up
+/// (tests/bench/signature_prices.cpp measures it). Counted and not measured anew: a verdict does
+/// not depend on how busy the service is. `key` may be null.
+std::uint64_t price_of(EVP_PKEY* key);
+
 /// What a key's algorithm is called: "RSA", "ML-DSA-65"; or its object identifier. `certificate`
 /// may be empty.
 std::string key_algorithm(Bytes certificate, EVP_PKEY* key);
