@@ -173,6 +173,17 @@ TEST(BlockedFiles, WhatIsNotReadWholeIsRefusedWithItsLine) {
     EXPECT_EQ(where("# nothing"), "f");
     EXPECT_EQ(where(digest + "  a\n" + digest.substr(2) + "  b"), "f:2");
     EXPECT_EQ(where("sha384:" + digest), "f:1");
+    // What stands behind a digest hides another one: `sha256sum -z`, a comment, a table.
+    const std::string other(64, 'b');
+    const std::string nul(1, '\0');
+    for (const std::string& second :
+         {nul + other + "  b" + nul, " sha256:" + other, " (" + other + ")", " x," + other,
+          " \"" + other + "\"", " SHA256 (b) = " + other})
+        EXPECT_EQ(where(digest + "  a" + second), "f:1") << second;
+    EXPECT_EQ(where("SHA256 (a) = " + digest + nul + "SHA256 (b) = " + other), "f:1");
+    EXPECT_EQ(where("SHA256 (a) = " + digest + " SHA256 (b) = " + other), "f:1");
+    EXPECT_EQ(where(digest + "  /layers/" + other + "/bin/a"), "read") << "a name";
+    EXPECT_EQ(where(digest + "  sha256:" + digest), "read") << "the same again";
     EXPECT_EQ(where("sha999:" + digest), "f:1");
     EXPECT_EQ(where("SHA384 (a) = " + digest), "f:1");
     EXPECT_EQ(where(digest + "  " + std::string(64, 'b')), "f:1") << "two in a line";

@@ -33,13 +33,23 @@ FirstWord split(std::string_view line) {
 }
 
 /// Behind a digest may stand a file's name, or a comment, but not another digest: that would be
-/// passed over.
+/// passed over. Nor a NUL: `sha256sum -z` ends its lines so.
 bool hides_a_digest(std::string_view word, std::string_view rest) {
+    const auto is_another = [&](std::string_view text) {
+        const auto bytes = bytes_of_text(text);
+        return bytes && bytes->size() >= 20 && bytes != bytes_of_text(word);
+    };
+    if (rest.contains('\0')) return true;
     for (; !rest.empty(); rest = split(rest).rest) {
-        std::string_view next = split(rest).word;
-        if (next.starts_with('*')) next.remove_prefix(1);
-        const auto bytes = bytes_of_text(next);
-        if (bytes && bytes->size() >= 20 && bytes != bytes_of_text(word)) return true;
+        const std::string_view next = split(rest).word;
+        if (is_another(next)) return true;
+        // "sha256:HEX", "(HEX)", "HEX,HEX"; a path may have a digest in it.
+        constexpr std::string_view kMarks = ",;|()[]{}<>\"'=:*";
+        for (std::size_t at = 0; at < next.size();) {
+            const std::size_t end = std::min(next.find_first_of(kMarks, at), next.size());
+            if (is_another(next.substr(at, end - at))) return true;
+            at = end + 1;
+        }
     }
     return false;
 }
@@ -76,8 +86,12 @@ std::optional<NamedDigest> digest_of(std::string_view algorithm, std::string_vie
 std::optional<NamedDigest> digest_of_tag(std::string_view line) {
     const std::size_t open = line.find(" ("), close = line.rfind(") = ");
     if (open == line.npos || close == line.npos || close < open) return std::nullopt;
-    return digest_of(line.substr(0, open), line.substr(close + 4),
-                     line.substr(open + 2, close - open - 2));
+    // Another such line that a NUL or a blank ended.
+    const std::string_view name = line.substr(open + 2, close - open - 2);
+    if (hides_a_digest(line.substr(close + 4),
+                       name.substr(std::min(name.find(") = "), name.size()))))
+        return std::nullopt;
+    return digest_of(line.substr(0, open), line.substr(close + 4), name);
 }
 
 std::optional<NamedDigest> digest_of_line(std::string_view line) {
