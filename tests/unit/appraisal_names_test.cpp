@@ -38,6 +38,7 @@ TEST(AppraisalNames, ThatCanMatchNothingAreRefusedWithASuggestion) {
          "did you mean '.builtin_trusted_keys'?"},
         {"[keyrings]\nwatched = [\".IMA\"]", "p:2:12", "known are"},
         {"[keyrings]\nwatched = [\".imx*\"]", "p:2:12", "did you mean '.ima'?"},
+        {"[keyrings]\nwatched = [\".ima\"]\nexempt = [\".i*\"]", "p:2:12", "one of the two"},
         {"[keyrings]\nexempt = [\".blaklist\"]", "p:2:11", "did you mean '.blacklist'?"},
         {"[keyrings]\ntypes = [\"asymetric\"]", "p:2:10", "did you mean 'asymmetric'?"},
         {"[keyrings]\ntypes = [\"asymmetric \"]", "p:2:10", "did you mean 'asymmetric'?"},

@@ -108,8 +108,8 @@ Setting banks(std::string_view name, std::vector<Algorithm>& to) {
             }};
 }
 
-Setting number(std::string_view name, unsigned& to, unsigned high) {
-    return {name, "a number from 0 to 23", [&to, high](const toml::node& node) {
+Setting number(std::string_view name, unsigned& to, unsigned high, std::string_view expected) {
+    return {name, expected, [&to, high](const toml::node& node) {
                 const auto value = node.value_exact<std::int64_t>();
                 if (!value || *value < 0 || *value > high) return false;
                 to = static_cast<unsigned>(*value);
@@ -154,7 +154,8 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
     using Kind = WrittenName::Kind;
     return {
         {"evidence",
-         {number("pcr", policy.evidence.pcr, 23), banks("banks", policy.evidence.banks),
+         {number("pcr", policy.evidence.pcr, 23, "a number from 0 to 23"),
+          banks("banks", policy.evidence.banks),
           flag("require_boot_aggregate", policy.evidence.require_boot_aggregate)}},
         {"keyrings",
          {names("watched", policy.keyrings.watched, Kind::kKeyrings, false),
@@ -188,7 +189,7 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
           flag("allow_appended", policy.ima.allow_appended),
           flag("allow_unverifiable", policy.ima.allow_unverifiable),
           flag("allow_other_pcrs", policy.ima.allow_other_pcrs),
-          number("verify_seconds", policy.ima.verify_seconds, 3600),
+          number("verify_seconds", policy.ima.verify_seconds, 3600, "a number from 0 to 3600"),
           names("signers", policy.ima.signers, Kind::kKeyrings)}},
         {"firmware",
          {flag("required", policy.firmware.required),
@@ -203,6 +204,8 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
           signatures("db", policy.firmware.db), signatures("dbx", policy.firmware.dbx)}},
     };
 }
+
+constexpr std::string_view kWatched = "keyrings.watched", kExempt = "keyrings.exempt";
 
 std::string at(const std::string& file, const toml::source_region& source) {
     return file + ':' + std::to_string(source.begin.line) + ':' +
@@ -313,6 +316,13 @@ Result<void> check_names(const AppraisalPolicy& policy, const ReferenceValues& r
                      return is_named(reference, one.name);
                  }))
             problem = {"no reference value has this name or digest", suggestion(one.name, files)};
+        const auto takes_it_out = [&](const WrittenName& other) {
+            return other.setting == kExempt && matches_any({other.name}, one.name);
+        };
+        if (!problem && one.setting == kWatched && !is_glob(one.name) &&
+            std::ranges::any_of(policy.written, takes_it_out))
+            problem = {"a keyring that 'keyrings.exempt' takes out again",
+                       "leave it out of one of the two"};
         if (problem)
             return fail("'" + printable(one.name) + "' in '" + one.setting + "': " + problem->what,
                         one.where, problem->hint);
