@@ -68,12 +68,13 @@ struct Key {
     std::uint64_t time = 0;       ///< of the last record about it
     std::uint64_t seen = 0;       ///< of the last baseline's record about it
     std::uint64_t looked_at = 0;  ///< of a keyring: when the last baseline of what it holds began
-    Place died;                   ///< where it was revoked, invalidated, ...; kNone: it lives
-    std::uint64_t sequence = 0;   ///< of the last event about it
-    Extent payload;               ///< in the list
-    Extent public_key;   ///< subjectPublicKey's bytes, in the list, where a record has them
-    Interned algorithm;  ///< of public_key
-    Interned withheld;   ///< why there is no payload
+    std::optional<std::uint32_t> former_uid;  ///< of a keyring: its first owner, who gave it away
+    Place died;                  ///< where it was revoked, invalidated, ...; kNone: it lives
+    std::uint64_t sequence = 0;  ///< of the last event about it
+    Extent payload;              ///< in the list
+    Extent public_key;           ///< subjectPublicKey's bytes, in the list, where a record has them
+    Interned algorithm;          ///< of public_key
+    Interned withheld;           ///< why there is no payload
     std::optional<Sha256> sha256;                    ///< of the payload
     std::unique_ptr<const Sha256> fingerprint;       ///< SHA-256 of public_key
     std::unique_ptr<const std::string> restriction;  ///< of a keyring

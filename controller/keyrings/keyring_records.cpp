@@ -31,6 +31,12 @@ constexpr std::uint8_t kDeadMarks =
 /// The owner is told, and is not root.
 bool is_of_user(const Key& keyring) { return keyring.owner_known && keyring.uid != 0; }
 
+/// Before `uid` takes the place of another owner (KEYCTL_CHOWN).
+void note_owner(Key& keyring, std::uint32_t uid) {
+    if (keyring.owner_known && keyring.uid != uid && !keyring.former_uid)
+        keyring.former_uid = keyring.uid;
+}
+
 }  // namespace
 
 Result<void> KeyringModel::feed(const list::LogicalRecord& source) {
@@ -140,6 +146,7 @@ KeyId KeyringModel::keyring_named(std::string_view name) {
 
 void KeyringModel::set_owner(KeyId id, std::uint32_t uid) {
     Key& keyring = keys_[id];
+    note_owner(keyring, uid);
     keyring.uid = uid;
     keyring.owner_known = true;
     if (!is_of_user(keyring)) return;
@@ -156,6 +163,8 @@ KeyId KeyringModel::keyring_of(const list::KeyringName& told) {
         if (told.uid) set_owner(id, *told.uid);
         return id;
     };
+    // Another owner: another keyring, or this one was given to somebody (KEYCTL_CHOWN).
+    std::optional<std::uint32_t> former_uid;
     if (const KeyId known = find(told.serial); known != kNone) {
         const Key& key = keys_[known];
         const bool same_name = told.name.empty() || key.description == told.name;
@@ -166,12 +175,16 @@ KeyId KeyringModel::keyring_of(const list::KeyringName& told) {
         if (told.name.starts_with('.'))
             if (const auto named = named_.find(told.name); named != named_.end())
                 return named->second;
+        if (key.is_keyring() && same_name) former_uid = key.former_uid.value_or(key.uid);
         destroy(known, place_);
     }
     const auto found = unknown_.find(told.name);
     const bool is_of_user = told.uid && *told.uid != 0;
-    if (found == unknown_.end() || is_of_user)
-        return owned(new_key(told.serial, "keyring", told.name));
+    if (found == unknown_.end() || is_of_user) {
+        const KeyId id = owned(new_key(told.serial, "keyring", told.name));
+        keys_[id].former_uid = former_uid;
+        return id;
+    }
     const KeyId id = found->second;
     unknown_.erase(found);
     keys_[id].serial = told.serial;
@@ -245,6 +258,7 @@ KeyId KeyringModel::renewed(KeyId former, const Told& told) {
 void KeyringModel::describe(Key& key, const Told& told) {
     key.told = true;
     key.time = told.key.time;
+    if (key.is_keyring()) note_owner(key, told.key.uid);
     key.uid = told.key.uid;
     key.gid = told.key.gid;
     key.perm = told.key.perm;

@@ -75,10 +75,14 @@ bool KeyJudge::is_watched(std::string_view ring) const {
 }
 
 /// Names without a dot can be made by everybody: the list says whose the keyring is. Where it does
-/// not, it is judged.
+/// not, it is judged. One that was given to a user may be trusted as before.
 bool KeyJudge::is_of_user(const Key& ring) const {
-    return ring.owner_known &&
-           std::ranges::find(policy_.keyrings.owners, ring.uid) == policy_.keyrings.owners.end();
+    const auto& owners = policy_.keyrings.owners;
+    const auto is_judged = [&](std::uint32_t uid) {
+        return std::ranges::find(owners, uid) != owners.end();
+    };
+    return ring.owner_known && !ring.description.starts_with('.') && !is_judged(ring.uid) &&
+           !(ring.former_uid && is_judged(*ring.former_uid));
 }
 
 std::set<std::uint32_t> KeyJudge::judged_users(const KeyringModel& model,
@@ -153,6 +157,7 @@ void KeyJudge::changed(const KeyringModel& model, const list::KeyFacts* facts,
                        std::uint64_t entry) {
     const auto& changes = model.changes();
     if (changes.key != kNone) {
+        tell_given_away(model.key(changes.key), entry);
         find_material(model, changes.key, facts);
         if (facts != nullptr && facts->expiry != 0) timeouts_[changes.key] = entry;
         // It may have become judgeable without coming anew.
@@ -168,6 +173,19 @@ void KeyJudge::changed(const KeyringModel& model, const list::KeyFacts* facts,
         find_material(model, key, facts);
         evaluate(model, link, model.link(link).since.entry);
     }
+}
+
+/// The host's rules about root's keyrings measure it no more, and who made it trusts it as before.
+void KeyJudge::tell_given_away(const Key& ring, std::uint64_t entry) {
+    const auto& owners = policy_.keyrings.owners;
+    if (!ring.former_uid || ring.description.starts_with('.') || is_of_user(ring) ||
+        !is_watched(ring.description) || std::ranges::find(owners, ring.uid) != owners.end())
+        return;
+    findings_.add(codes::kKeyringUnmeasured,
+                  "the keyring \"" + printable(ring.description) + "\" was given to the user " +
+                      std::to_string(ring.uid) +
+                      ": rules about root's keyrings do not measure it any more",
+                  in_list(entry));
 }
 
 void KeyJudge::give_reason(LinkId link, const Code& code, bool allowed) {

@@ -83,6 +83,7 @@ class KeyJudge {
     bool is_watched(std::string_view ring) const;
     bool is_of_user(const keyrings::Key& ring) const;
     bool is_named(const keyrings::KeyringModel& model, keyrings::KeyId ring) const;
+    void tell_given_away(const keyrings::Key& ring, std::uint64_t entry);
     void give_reason(keyrings::LinkId link, const Code& code, bool allowed);
     void add(keyrings::LinkId link, const Code& code, bool allowed, std::string sentence,
              std::uint64_t entry);
