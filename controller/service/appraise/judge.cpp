@@ -95,6 +95,8 @@ void Judge::take_dropped(list::Record& record) {
 void Judge::say(const list::Start& start) {
     if (!start.again && claims_.started) tell(codes::kListStart, "the list begins a second time");
     if (start.kexec) {
+        if (start.boot_id == claims_.boot_id)
+            tell(codes::kListStart, "another kernel by kexec that has the former one's boot_id");
         ++claims_.kexecs;
         claims_.begins_elsewhere = true;
         claims_.former_boot_ids.push_back(claims_.boot_id);

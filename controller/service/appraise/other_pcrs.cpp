@@ -35,7 +35,7 @@ OtherPcrs::OtherPcrs(const evidence::Evidence& evidence, const std::vector<Algor
                 return std::ranges::find(quoted, bank, &PcrBanks::value_type::first) !=
                        quoted.end();
             });
-            if (pcr == list.pcr || quoted.empty() || !enough) continue;
+            if (pcr == list.pcr || is_resettable(pcr) || quoted.empty() || !enough) continue;
             Replayed& replayed = pcrs_[pcr];
             replayed.values = zeros(quoted);
             replayed.quoted = std::move(quoted);

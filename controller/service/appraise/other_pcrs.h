@@ -17,6 +17,11 @@ std::string text_of(const PcrBanks& values);
 /// As many zeros.
 PcrBanks zeros(const PcrBanks& like);
 
+/// Whether the PCR can be set back while the system runs. TCG PC Client Platform TPM
+/// Profile, 4.6.2: 16 (debug) and 23 (application support) from any locality, 17 to 22 by a dynamic
+/// launch.
+constexpr bool is_resettable(unsigned pcr) { return pcr >= 16; }
+
 class OtherPcrs {
   public:
     /// A list: the PCR that is not looked at here, the algorithm of the digests that stand in it,
@@ -26,7 +31,8 @@ class OtherPcrs {
         Algorithm stored = Algorithm::kSha1;
         Bytes first, rest{};
     };
-    /// Replays each PCR but that one that the evidence quotes in all of `banks`, from zeros.
+    /// Replays each PCR but that one that the evidence quotes in all of `banks`, from zeros. What
+    /// can be reset proves nothing: somebody may have extended it anew with some of the entries.
     OtherPcrs(const evidence::Evidence& evidence, const std::vector<Algorithm>& banks,
               const List& list);
 

@@ -7,13 +7,7 @@
 #include "controller/service/appraise/other_pcrs.h"
 
 namespace keyscribe::appraise {
-namespace {
-
-/// TCG PC Client Platform TPM Profile, 4.6.2: PCR 16 (debug) and 23 (application support) are reset
-/// from any locality.
-bool is_resettable(unsigned pcr) { return pcr == 16 || pcr == 23; }
-
-}  // namespace
+namespace {}  // namespace
 
 bool QuoteCheck::run(Appraisal& result) { return check_key(result) && check_quotes(result); }
 
@@ -25,9 +19,10 @@ bool QuoteCheck::check_key(Appraisal& result) {
         return false;
     }
     if (is_resettable(evidence_.pcr)) {
-        findings_.add(codes::kEvidencePcr,
-                      "PCR " + std::to_string(evidence_.pcr) +
-                          " can be reset at any time, so nothing in it can be relied upon");
+        findings_.add(
+            codes::kEvidencePcr,
+            "PCR " + std::to_string(evidence_.pcr) +
+                " can be reset while the system runs, so nothing in it can be relied upon");
         return false;
     }
     if (request_.nonce.empty()) {
