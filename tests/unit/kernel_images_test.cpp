@@ -6,9 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <vector>
 
 #include "controller/keyrings/certificate_view.h"
 #include "controller/keyrings/keyring_model.h"
+#include "controller/service/appraise/firmware_check.h"
 #include "guest_evidence.h"
 
 namespace keyscribe::appraise {
@@ -64,14 +66,55 @@ TEST(KernelImages, ExplainTheBuiltInKeysOfAHost) {
                                        "\"sha256_file\": \"" + kDebianFile + '"'}) {
         Known guest("uefi-7.x", image("another", "\"sha256_file\": \"" + kOther + '"', "") + ',' +
                                     image("vmlinuz-7.x", digests, own));
-        EXPECT_EQ(guest.codes(), "") << digests;
+        // By its file alone PCR 9 tells that it was read, and not that it was booted.
+        const bool started = digests.contains("authenticode");
+        EXPECT_EQ(guest.codes(), started ? "" : "[kernel-unknown]") << digests;
         EXPECT_EQ(guest.built_in(), (std::map<KeySource, int>{{KeySource::kKernelImage, 1}}));
         const std::string json = to_json(guest.run(), "");
         EXPECT_NE(json.find(R"("kernel_image":"vmlinuz-7.x")"), std::string::npos) << json;
         EXPECT_NE(json.find("kernel image that was booted (PCR 4, 9 or 11)"), std::string::npos);
         guest.basis.policy.firmware.require_known_kernel = true;
-        EXPECT_EQ(guest.codes(), "");
+        EXPECT_EQ(guest.codes(), started ? "" : "kernel-unknown");
     }
+}
+
+/// Digests of PCR 4 of this guest: shim, GRUB, the kernel twice.
+std::vector<Sha256> started_programs(const std::string& name) {
+    const Guest guest(name);
+    const AppraisalPolicy policy;
+    Findings untold;
+    return FirmwareCheck(guest.document.evidence, policy, untold).measured(4);
+}
+
+TEST(KernelImages, BehindWhichAnotherProgramWasStarted) {
+    // GRUB stands for a kernel that is known, and is started before one that is not.
+    const std::vector<Sha256> programs = started_programs("uefi-7.x");
+    ASSERT_GE(programs.size(), 4u);
+    const Sha256 loader = programs[programs.size() - 3];
+    Known guest("uefi-7.x", image("old", "\"sha256_authenticode\": \"" + to_hex(loader) + '"',
+                                  own_certificate("uefi-7.x")));
+    EXPECT_EQ(guest.codes(), "[kernel-unknown]");
+    guest.basis.policy.firmware.require_known_kernel = true;
+    EXPECT_EQ(guest.codes(), "kernel-unknown");
+}
+
+TEST(KernelImages, OfWhichSecureBootHadToShowTheStart) {
+    // GRUB read this one: PCR 9 has it, and PCR 4 something else.
+    Known guest("uefi-7.x", image("read alone",
+                                  "\"sha256_file\": \"" + kDebianFile +
+                                      "\", \"sha256_authenticode\": \"" + kOther + '"',
+                                  own_certificate("uefi-7.x")));
+    EXPECT_EQ(guest.run().kernel_image, "");
+    EXPECT_EQ(guest.codes(), "[kernel-unknown]");
+}
+
+TEST(KernelImages, WithoutTheKernelsListNothingShowsThatNoOtherWasStarted) {
+    Known guest("uefi-7.x", image("vmlinuz-7.x", "\"sha256_authenticode\": \"" + kDebian + '"',
+                                  own_certificate("uefi-7.x")));
+    guest.basis.policy.firmware.require_known_kernel = true;
+    EXPECT_EQ(guest.codes(), "");
+    guest.document.evidence.ima.reset();
+    EXPECT_EQ(guest.codes(), "kernel-unknown");
 }
 
 TEST(KernelImages, OfAUkiByItsSection) {
@@ -82,6 +125,8 @@ TEST(KernelImages, OfAUkiByItsSection) {
                       "\"62a5635487f61a7a56f1a0055c402b837e0eaabcf3f058dae26f81fe675d3e4e\"",
                       own_certificate("uki-6.12")));
     EXPECT_EQ(guest.built_in(), (std::map<KeySource, int>{{KeySource::kKernelImage, 1}}));
+    // Root can extend PCR 11 as systemd-stub does, and Secure Boot is off.
+    EXPECT_NE(guest.codes().find("[kernel-unknown]"), std::string::npos) << guest.codes();
 }
 
 TEST(KernelImages, AKeyThatTheKernelCannotHave) {

@@ -42,21 +42,24 @@ class Appraiser {
         result_.software = evidence_.software;
         if (quotes_.run(result_) && check_state() && check_list()) {
             check_variables(*firmware_, basis_.policy, content_);
-            const KernelImage* kernel =
-                find_running_kernel(*firmware_, basis_.references.kernel_images(), basis_.policy,
-                                    is_after_kexec(), content_);
-            if (kernel != nullptr) result_.kernel_image = kernel->name;
-            const FirmwareKeys firmware_keys(*firmware_, basis_.policy, kernel, content_);
+            const evidence::Evidence whole =
+                with_kept_ima(evidence_, kept_.state(), ima_, findings_);
+            const std::size_t kernels = count_kernels(whole);
+            const KernelImages& images = basis_.references.kernel_images();
+            const BootedKernel kernel =
+                booted_kernel(*firmware_, images, is_after_kexec() || kernels > 1);
+            if (kernel.image != nullptr) result_.kernel_image = kernel.image->name;
+            const FirmwareKeys firmware_keys(*firmware_, basis_.policy, kernel.image, content_);
             judge_.finish(firmware_keys);
             wholeness_.finish(*result_.claims, quotes_.quoted(), !evidence_.ak.empty());
             const BootAggregate aggregate(evidence_, basis_.policy, *firmware_, content_);
             check_boot(aggregate);
             check_other_pcrs();
-            const evidence::Evidence whole =
-                with_kept_ima(evidence_, kept_.state(), ima_, findings_);
             ImaCheck ima(whole, basis_, judge_.keys(), aggregate, request_.threads, findings_,
                          content_);
             ima.run(result_, is_after_kexec());
+            tell_kernel(kernel, kernels == 1 && ima.shows_boot(), images.size(), basis_.policy,
+                        content_);
             count_keys();
             keep(whole, ima.covered());
         }

@@ -26,22 +26,30 @@ std::optional<Digest> of_quote(const evidence::Quote& quote, Algorithm bank) {
 
 }  // namespace
 
-bool BootAggregate::check(std::string_view algorithm, Bytes aggregate, Place place) const {
+std::vector<Digest> BootAggregate::right_ones(std::string_view algorithm) const {
     const auto bank = algorithm_named(algorithm);
-    std::vector<Digest> right;
-    if (bank) right = firmware_.aggregates(*bank);
+    if (!bank) return {};
+    std::vector<Digest> right = firmware_.aggregates(*bank);
     for (const evidence::Quote& quote : evidence_.quotes)
-        if (const auto quoted = bank ? of_quote(quote, *bank) : std::nullopt)
-            right.push_back(*quoted);
-    if (right.empty()) {
+        if (const auto quoted = of_quote(quote, *bank)) right.push_back(*quoted);
+    return right;
+}
+
+bool BootAggregate::agrees(std::string_view algorithm, Bytes aggregate) const {
+    return std::ranges::any_of(right_ones(algorithm), [&](const Digest& one) {
+        return std::ranges::equal(Bytes(one), aggregate);
+    });
+}
+
+bool BootAggregate::check(std::string_view algorithm, Bytes aggregate, Place place) const {
+    if (right_ones(algorithm).empty()) {
         const bool required = policy_.evidence.require_boot_aggregate;
         if (required)
             findings_.add(codes::kBootAggregate,
                           "boot_aggregate cannot be compared: its PCRs are not quoted", place);
         return required;
     }
-    if (std::ranges::none_of(
-            right, [&](const Digest& one) { return std::ranges::equal(Bytes(one), aggregate); }))
+    if (!agrees(algorithm, aggregate))
         findings_.add(codes::kBootAggregate,
                       "boot_aggregate is not that of the quoted PCRs of the firmware", place);
     return true;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "controller/evidence/evidence.h"
 #include "controller/service/appraise/finding.h"
@@ -22,8 +23,12 @@ class BootAggregate {
     /// the system extends any, or as they are quoted. Returns whether there was anything to compare
     /// it with, or had to be.
     bool check(std::string_view algorithm, Bytes aggregate, Place place) const;
+    /// Whether it is that of the PCRs as the log gives them, or as they are quoted.
+    bool agrees(std::string_view algorithm, Bytes aggregate) const;
 
   private:
+    std::vector<Digest> right_ones(std::string_view algorithm) const;
+
     const evidence::Evidence& evidence_;
     const AppraisalPolicy& policy_;
     const FirmwareCheck& firmware_;

@@ -13,6 +13,17 @@ constexpr unsigned kImaPcr = 10;
 
 }  // namespace
 
+std::size_t count_kernels(const evidence::Evidence& evidence) {
+    if (!evidence.ima) return 0;
+    list::ListReader reader(evidence.ima->data, evidence.ima->algorithm);
+    std::size_t count = 0;
+    for (auto entry = reader.next(); entry && *entry; entry = reader.next()) {
+        const auto fields = list::decode_fields((*entry)->template_name, (*entry)->template_data);
+        count += fields && fields->name == "boot_aggregate";
+    }
+    return count;
+}
+
 void ImaCheck::run(Appraisal& result, bool after_kexec) {
     if (!evidence_.ima || evidence_.ima->entries == 0) {
         const char* why = evidence_.ima ? "the kernel's list in the evidence is empty"
@@ -148,6 +159,13 @@ void ImaCheck::visit(const HashedEntry& hashed, const OtherPcrs& others, ImaJudg
         !hashed.violation && hashed.fields && hashed.fields->name == "boot_aggregate";
     if (hashed.number == 0 && !begins)
         content_.add(codes::kImaStart, "the kernel's list does not begin with boot_aggregate",
+                     place);
+    if (begins && hashed.number == 0)
+        agrees_ = aggregate_.agrees(hashed.fields->algorithm, hashed.fields->digest);
+    else if (begins)
+        content_.add(codes::kKexec, basis_.policy.host.allow_kexec,
+                     "the kernel's list has another boot_aggregate: another kernel was started by "
+                     "kexec, and goes on with the list",
                      place);
     judge.entry(hashed,
                 begins && aggregate_.check(hashed.fields->algorithm, hashed.fields->digest, place));

@@ -10,6 +10,9 @@
 
 namespace keyscribe::appraise {
 
+/// How many kernels wrote the list: each begins with boot_aggregate.
+std::size_t count_kernels(const evidence::Evidence& evidence);
+
 class ImaCheck {
   public:
     /// `findings`: of the evidence itself; `content`: of what it says. `keys`: after finish().
@@ -30,6 +33,8 @@ class ImaCheck {
     void run(Appraisal& result, bool after_kexec);
     /// Bytes of the list that the quote covers; 0: it does not replay.
     std::size_t covered() const { return covered_; }
+    /// Whether it begins with a boot_aggregate that agrees with the firmware's PCRs.
+    bool shows_boot() const { return covered_ != 0 && agrees_; }
 
   private:
     static bool replays(const ListPass& pass);
@@ -47,6 +52,7 @@ class ImaCheck {
     Findings& findings_;
     Findings& content_;
     std::size_t covered_ = 0;
+    bool agrees_ = false;  // its boot_aggregate
 };
 
 }  // namespace keyscribe::appraise
