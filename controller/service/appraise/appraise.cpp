@@ -60,7 +60,7 @@ class Appraiser {
             ima.run(result_, is_after_kexec());
             tell_kernel(kernel, kernels == 1 && ima.shows_boot(), images.size(), basis_.policy,
                         content_);
-            count_keys();
+            look_at_presences();
             keep(whole, ima.covered());
         }
         conclude();
@@ -299,10 +299,13 @@ class Appraiser {
         aggregate.check(claims.aggregate_algorithm, claims.aggregate, in_list(0));
     }
 
-    void count_keys() {
+    void look_at_presences() {
         std::vector<bool> seen(judge_.keys().materials().size());
         for (const Presence& presence : judge_.keys().presences()) {
-            if (!presence.judged || seen[presence.material]) continue;
+            if (!presence.judged) continue;
+            wholeness_.policies().keyring(presence.ring, presence.since.entry,
+                                          presence.until.entry);
+            if (seen[presence.material]) continue;
             seen[presence.material] = true;
             ++result_.keys;
         }

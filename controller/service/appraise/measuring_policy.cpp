@@ -2,11 +2,13 @@
 #include "controller/service/appraise/measuring_policy.h"
 
 #include <algorithm>
+#include <span>
 
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/coverage.h"
 
 namespace keyscribe::appraise {
+
 void MeasuringPolicies::record(const list::LogicalRecord& record) {
     const auto kind = list::record_kind(record.name);
     if (kind != "policy" && kind != "policy-part" && kind != "baseline-begin" && kind != "start" &&
@@ -37,8 +39,8 @@ void MeasuringPolicies::in_force(std::uint64_t number, const list::Policy& polic
 }
 
 void MeasuringPolicies::read_rules(std::uint64_t number, const list::Policy& record) {
-    const auto parsed = ++read_ <= kMaxPolicies ? parse_measuring_policy(record)
-                                                : Result<policy::Policy>(fail("too many policies"));
+    auto parsed = ++read_ <= kMaxPolicies ? parse_measuring_policy(record)
+                                          : Result<policy::Policy>(fail("too many policies"));
     if (!parsed) {
         rules_known_ = false;
         findings_.add(
@@ -56,6 +58,47 @@ void MeasuringPolicies::read_rules(std::uint64_t number, const list::Policy& rec
     // One that was in force for a moment is enough for a key to come and go unmeasured.
     for (const std::string& name : policy_.keyrings.watched)
         if (!covers_keyring(*parsed, name, policy_)) unmeasured_.insert(name);
+    in_force_.push_back({number, std::move(*parsed)});
+}
+
+/// Entries of policies that do not measure the keyring, as the one before did.
+std::vector<std::uint64_t> MeasuringPolicies::leaving(std::string_view keyring) const {
+    std::vector<std::uint64_t> entries;
+    bool measured = covers_keyring(in_force_.front().rules, keyring, policy_);
+    for (const InForce& next : std::span(in_force_).subspan(1)) {
+        const bool measures = covers_keyring(next.rules, keyring, policy_);
+        if (measured && !measures) entries.push_back(next.entry);
+        measured = measures;
+    }
+    return entries;
+}
+
+void MeasuringPolicies::keyring(std::string_view judged, std::uint64_t since, std::uint64_t until) {
+    // A host has some ten of which keys are judged.
+    constexpr std::size_t kMostKeyrings = 1000;
+    // Where policies are named, each of them is accepted as it is. finish() tells named keyrings.
+    if (in_force_.size() < 2 || !policy_.host.policies.empty()) return;
+    const auto& watched = policy_.keyrings.watched;
+    if (std::ranges::find(watched, judged) != watched.end()) return;
+    const bool told = left_.size() > kMostKeyrings;
+    const auto [found, fresh] = left_.try_emplace(judged);
+    if (told) {
+        if (fresh) left_.erase(found);
+        return;
+    }
+    if (fresh && left_.size() > kMostKeyrings)
+        return findings_.add(codes::kKeyringUnmeasured,
+                             "there are so many keyrings that nobody looks at whether each policy "
+                             "measures each of them");
+    if (fresh) found->second = leaving(judged);
+    std::vector<std::uint64_t>& entries = found->second;
+    const auto entry = std::ranges::lower_bound(entries, since);
+    if (entry == entries.end() || *entry >= until) return;
+    findings_.add(codes::kKeyringUnmeasured,
+                  "keys of the keyring \"" + printable(judged) +
+                      "\" are judged, and from this policy on no rule measures them any more",
+                  in_list(*entry));
+    entries.clear();
 }
 
 /// Where a policy's text is not there, its baselines name the keyrings that it watches.

@@ -3,6 +3,7 @@
 // files, and whether their rules measure what the service wants judged, and where.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "controller/list/unfold.h"
 #include "controller/service/appraise/finding.h"
 #include "controller/service/appraise/policy.h"
+#include "policy/rule.h"
 
 namespace keyscribe::appraise {
 
@@ -24,6 +26,9 @@ class MeasuringPolicies {
     void record(const list::LogicalRecord& record);
     /// After the last entry: keyrings that the service names and nobody measures.
     void finish();
+    /// `judged`: a keyring whose keys are judged, and the entries between which one stood in it.
+    /// Tells the first policy that came meanwhile and does not measure it, as the one before did.
+    void keyring(std::string_view judged, std::uint64_t since, std::uint64_t until);
 
     /// PCRs other than the list's own that a rule of one of the policies puts entries into, and the
     /// entry of that policy.
@@ -34,13 +39,21 @@ class MeasuringPolicies {
     void baseline(const list::BaselineBegin& begin);
     void read_rules(std::uint64_t number, const list::Policy& record);
     bool measures(std::string_view keyring) const;
+    std::vector<std::uint64_t> leaving(std::string_view keyring) const;
 
     const AppraisalPolicy& policy_;
     Findings& findings_;
     list::PolicyParts parts_;
     std::uint64_t last_ = 0;  // entry of the last policy
     bool seen_ = false;
-    std::size_t read_ = 0;                   // policies whose rules were read
+    std::size_t read_ = 0;  // policies whose rules were read
+    struct InForce {
+        std::uint64_t entry;
+        policy::Policy rules;
+    };
+    std::vector<InForce> in_force_;  // those of which the rules are known
+    // Of each judged keyring, the entries of the policies that do not go on to measure it.
+    std::map<std::string_view, std::vector<std::uint64_t>> left_;
     std::set<std::string_view> unmeasured_;  // named keyrings that a policy leaves out
     bool rules_known_ = false;               // of the last policy
     std::set<std::string_view> told_;  // named keyrings that baselines of the last policy tell

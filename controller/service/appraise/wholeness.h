@@ -23,7 +23,7 @@ class Wholeness {
     /// After the last entry. `all_banks`: the host quotes every bank that it extends.
     void finish(const QuoteClaims& claims, const PcrBanks& quoted, bool all_banks);
 
-    const MeasuringPolicies& policies() const { return policies_; }
+    MeasuringPolicies& policies() { return policies_; }
 
   private:
     /// The TPM that is extended, as the last record about it says.
