@@ -9,12 +9,14 @@ packages=$1
 export DEBIAN_FRONTEND=noninteractive
 
 # apt would fetch what is missing; the image has what the packages depend on.
-# All but the verifier's, which is of another machine: its libraries are not in the image.
 install_packages() {
     local files
-    mapfile -t files < <(find "$packages/$1" -name '*.deb' ! -name 'keyscribe-verifier_*')
+    mapfile -t files < <(find "$packages/$1" -name '*.deb')
     dpkg --force-confold -i "${files[@]}"
 }
+# The profile that confines a service's main process, as "NAME (enforce)"; "unconfined".
+confined() { cat "/proc/$(systemctl show -P MainPID "$1")/attr/current"; }
+denied() { dmesg | grep -F 'apparmor="DENIED"'; }
 installed() { dpkg-query -W -f '${db:Status-Status} ${Version}' "$1"; }
 pins() { find /sys/fs/bpf/keyscribe -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
 # What stands in the file systems that outlive a boot, without dpkg's own.
@@ -36,6 +38,7 @@ equal "status" "$(installed keyscribe | cut -d' ' -f1)" installed
 check "the group is there" getent group keyscribe
 equal "the service is enabled" "$(systemctl is-enabled keyscribed)" enabled
 equal "and started" "$(systemctl is-active keyscribed)" active
+equal "AppArmor confines it" "$(confined keyscribed)" "keyscribed (enforce)"
 equal "it waits for a policy" "$(status '.state + " " + .waiting_for[0]')" "waiting policy"
 check "the initramfs is made anew" grep -qx -- -u "$work/initramfs-calls"
 # By dpkg's list: the image leaves out what stands in /usr/share/doc and man.
@@ -53,6 +56,14 @@ check "ready" keyscribe wait ready --timeout 60
 check "our policy" policy 10-load 'measure func=KEY_CHECK keyrings=load key_type=user op=create|update payload=full'
 echo '# ours' >>/etc/keyscribe/keyscribe.toml
 sha256=$(sha256 /etc/keyscribe/keyscribe.toml)
+
+echo "# the verifier"
+refute "nobody starts it unasked" systemctl is-active keyscribe-verifier
+check "it starts without a configuration" systemctl start keyscribe-verifier
+equal "AppArmor confines it" "$(confined keyscribe-verifier)" "keyscribe-verifier (enforce)"
+check "it serves" wait_for 60 curl -skf https://127.0.0.1:8443/healthz
+check "its database is its own" test "$(stat -c %a /var/lib/private/keyscribe-verifier/*.sqlite | sort -u)" = 600
+check "it stops" systemctl stop keyscribe-verifier
 
 echo "# upgrade while keys pour in"
 daemon=$(sha256 /usr/sbin/keyscribed)
@@ -87,6 +98,8 @@ check "the new one lies beside it" test -e /etc/keyscribe/keyscribe.toml.dpkg-di
 check "the policy is kept" test -e $policy_dir/10-load.policy
 check "the initramfs is made anew" grep -qx -- -u "$work/initramfs-calls"
 
+equal "AppArmor confines the new one" "$(confined keyscribed)" "keyscribed (enforce)"
+
 echo "# remove"
 : >"$work/initramfs-calls"
 check "the package goes" sh -c "dpkg -r keyscribe >$work/removed 2>&1"
@@ -108,12 +121,12 @@ check "the key is told" told again
 equal "the PCR agrees with the list" "$(replay sha256)" "$(pcr sha256)"
 
 echo "# purge"
-check "the packages go" dpkg -P keyscribe keyscribe-tools libkeyscribe-appraise-dev libkeyscribe-appraise1
+check "the packages go" dpkg -P keyscribe keyscribe-tools keyscribe-verifier libkeyscribe-appraise-dev libkeyscribe-appraise1
 equal "the programs too" "$(pins)" 0
 everything >"$work/after"
-# dpkg removes no group: the journal's files are its. The linker's cache is libc's.
+# dpkg removes no group: the journal's files are its. The caches are libc's and AppArmor's.
 equal "nothing is left" "$(diff "$work/before" "$work/after" |
-    grep '^[<>]' | grep -vE '/etc/(group|gshadow)-?$|/var/cache/ldconfig/aux-cache$')" ""
+    grep '^[<>]' | grep -vE '/etc/(group|gshadow)-?$|/var/cache/(ldconfig/aux-cache|apparmor/.*)$')" ""
 equal "nor in the BPF file system" "$(ls -d /sys/fs/bpf/keyscribe 2>/dev/null)" ""
 check "but the journal" sh -c 'ls /var/log/keyscribe/*/events.jsonl'
 check "and, until the next boot, the list" test -e $list
@@ -141,5 +154,6 @@ check "it is stopped" systemctl stop keyscribed
 check "the programs are detached" keyscribe detach
 check "it is taken away" systemd-sysext unmerge
 refute "nothing is left in /usr" test -e /usr/bin/keyscribe
+equal "AppArmor denied nothing" "$(denied)" ""
 # finish asks the daemon where something failed; there is none.
 finish
