@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/service/appraise/appraise.h"
+#include "controller/service/appraise/list_extract.h"
 
 namespace keyscribe::appraise {
 
@@ -12,7 +13,27 @@ Verdict verdict_of(Weight worst) {
                                                : Verdict::kAffirmed;
 }
 
-std::string Appraisal::Next::header() const { return state_header(state, kept, added); }
+std::string Appraisal::Next::header() const {
+    return extract.empty() ? state_header(state, kept, added) : state_header(state);
+}
+
+std::optional<std::vector<std::uint8_t>> Appraisal::Next::snapshot(Bytes nonce) const {
+    std::vector<std::uint8_t> list;
+    if (extract.empty()) {
+        list.assign(kept.begin(), kept.end());
+        list.insert(list.end(), added.begin(), added.end());
+    }
+    const auto made = make_extract({.former = extract,
+                                    .list = extract.empty() ? Bytes(list) : added,
+                                    .first_entry = before,
+                                    .pcr = state.pcr,
+                                    .nonce = nonce});
+    if (!made) return std::nullopt;
+    const std::string header = snapshot_header(state, *made);
+    std::vector<std::uint8_t> bytes(header.begin(), header.end());
+    bytes.insert(bytes.end(), made->begin(), made->end());
+    return bytes;
+}
 
 std::string_view name_of(Verdict verdict) {
     switch (verdict) {

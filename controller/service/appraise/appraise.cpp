@@ -11,6 +11,7 @@
 #include "controller/service/appraise/ima_check.h"
 #include "controller/service/appraise/judge.h"
 #include "controller/service/appraise/kept_ima.h"
+#include "controller/service/appraise/list_extract.h"
 #include "controller/service/appraise/list_pass.h"
 #include "controller/service/appraise/list_start.h"
 #include "controller/service/appraise/other_pcrs.h"
@@ -21,6 +22,8 @@
 namespace keyscribe::appraise {
 namespace {
 
+constexpr std::string_view kFormerlyVerified = "1";
+
 /// One appraisal, step by step. A step that is false leaves nothing for the next one to stand on.
 class Appraiser {
   public:
@@ -30,7 +33,8 @@ class Appraiser {
           basis_(basis),
           quotes_(evidence, request, basis.policy, findings_),
           kept_(evidence, basis.policy, findings_, content_),
-          judge_(basis.policy, basis.references, basis.blocked_keys, request.now, content_),
+          judge_(basis.policy, basis.references, basis.blocked_keys, request.now,
+                 request.signatures, content_),
           wholeness_(basis.policy, content_) {
         judge_.set_list({}, evidence.list.data);
     }
@@ -79,7 +83,7 @@ class Appraiser {
                  .start = zeros(quotes_.quoted()),
                  .quoted = quotes_.quoted(),
                  .threads = request_.threads};
-        if (!kept_.run(request_.state, result_, quotes_.digest())) return false;
+        if (!kept_.run(request_, result_, quotes_.digest())) return false;
         auto starts = firmware_->starts(evidence_.pcr, quotes_.quoted());
         // The PCR has gone on since, and nothing else explains it.
         if (!kept_.before_kexec().empty()) starts = {kept_.before_kexec()};
@@ -95,8 +99,7 @@ class Appraiser {
                 "the evidence has only what is new, and nothing is kept of what was before");
             return false;
         }
-        if (list.from_entry != kept_.state()->entries ||
-            list.offset != kept_.state()->list.size()) {
+        if (list.from_entry != kept_.state()->entries || list.offset != kept_.state()->bytes) {
             findings_.add(codes::kStateGap, "the evidence begins at entry " +
                                                 std::to_string(list.from_entry) +
                                                 ", and what is kept ends before entry " +
@@ -113,11 +116,46 @@ class Appraiser {
             }
             value = kept->second;
         }
+        const KeptState& kept = *kept_.state();
         others_.emplace(
             evidence_, basis_.policy.evidence.banks,
-            OtherPcrs::List{.pcr = evidence_.pcr, .first = kept_.state()->list, .rest = list.data});
+            kept.extract
+                ? OtherPcrs::List{.pcr = evidence_.pcr, .first = list.data, .before = kept.entries}
+                : OtherPcrs::List{.pcr = evidence_.pcr, .first = kept.list, .rest = list.data});
+        if (kept.extract) return tell_extract(*kept.extract);
         tell_kept();
         return true;
+    }
+
+    /// The same of what a snapshot has of it.
+    bool tell_extract(Bytes extract) {
+        judge_.set_list(extract, evidence_.list.data);
+        kept_bytes_ = extract.size();
+        PcrBanks values = zeros(quotes_.quoted());
+        ExtractReader reader(extract);
+        while (const auto item = reader.next()) {
+            const list::LogicalRecord& record = item->record;
+            if (!item->whole_entry) {
+                judge_.record(record);
+                wholeness_.record(record);
+                continue;
+            }
+            // Its template data ends where Unfolded counts it from the extract's beginning. Only
+            // whether its digest is all zeros is asked, and an extract has no violation.
+            const list::Entry entry{.pcr = evidence_.pcr,
+                                    .stored_digest = as_bytes(kFormerlyVerified),
+                                    .template_name = record.name,
+                                    .template_data = record.buf,
+                                    .offset = record.offset,
+                                    .size = record.buf.size()};
+            if (const auto fields = list::decode_fields(entry.template_name, entry.template_data)) {
+                follow(record.entry, entry, *fields, values);
+                hear(record.entry, entry, *fields, 0);
+            }
+        }
+        if (!reader.at_end())
+            findings_.add(codes::kStateUnreadable, "an extract that is malformed");
+        return reader.at_end();
     }
 
     /// The judge hears the kept part of the list first. Its digests were verified when it came.
@@ -320,6 +358,10 @@ class Appraiser {
         const bool goes_on = evidence_.list.from_entry != 0;
         Appraisal::Next next{.kept = goes_on ? kept_.state()->list : Bytes(),
                              .added = evidence_.list.data.first(covered_bytes_)};
+        if (goes_on && kept_.state()->extract) {
+            next.extract = *kept_.state()->extract;
+            next.before = kept_.state()->entries;
+        }
         const QuoteClaims& claims = *result_.claims;
         next.state = {.ak = result_.key,
                       .boot_id = std::string(judge_.claims().boot_id),
@@ -329,7 +371,8 @@ class Appraiser {
                       .clock = claims.clock,
                       .entries = result_.entries,
                       .quote = quotes_.digest(),
-                      .values = quotes_.quoted()};
+                      .values = quotes_.quoted(),
+                      .bytes = (goes_on ? kept_.state()->bytes : 0) + covered_bytes_};
         if (covered_ima != 0) {
             next.state.ima = whole.ima->data.first(covered_ima);
             next.state.ima_entries = result_.ima_entries;

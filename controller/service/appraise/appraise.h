@@ -37,6 +37,8 @@ class KeyringModel;
 
 namespace keyscribe::appraise {
 
+class SignatureCache;
+
 /// The attestation result. The numbers are the CLI's exit status.
 enum class Verdict {
     kAffirmed = 0,
@@ -67,7 +69,9 @@ struct Request {
     std::span<const AttestationKey> keys;  ///< one of them must have signed
     std::int64_t now = 0;                  ///< seconds since 1970: when certificates have expired
     Bytes state{};                         ///< a kept state's file of this host, or empty
+    const KeptState* snapshot = nullptr;   ///< in its place, of this host: parse_snapshot()
     unsigned threads = 1;                  ///< for a long list
+    SignatureCache* signatures = nullptr;  ///< of all hosts, or none
 };
 
 struct Appraisal {
@@ -94,14 +98,20 @@ struct Appraisal {
     std::shared_ptr<const keyrings::KeyringModel> model;
     std::vector<KeyVerdict> verdicts;  ///< of each key in each keyring: by the model's links
 
-    /// To be kept, in place of the state that was given, unless that is newer: state_header(next),
-    /// then `kept`, `added` and `state.ima`. Nothing where the evidence is unusable. The views last
-    /// as long as the request's evidence and state, and `document`.
+    /// To be kept, in place of the state that was given, unless that is newer: header(), then
+    /// `kept`, `added` and `state.ima`; `kept` is empty where a snapshot was given. Nothing where
+    /// the evidence is unusable. The views last as long as the request's evidence and state, and
+    /// `document`.
     struct Next {
         KeptState state;
         Bytes kept, added;
         std::shared_ptr<const std::vector<std::uint8_t>> ima;  ///< what state.ima may lie in
         std::string header() const;
+        /// For parse_snapshot(), of all of the list that was judged. `nonce`: the evidence's.
+        /// Nothing: of this list only the whole will do.
+        std::optional<std::vector<std::uint8_t>> snapshot(Bytes nonce) const;
+        Bytes extract;             ///< of the snapshot that was given
+        std::uint64_t before = 0;  ///< entries before `added`
     };
     std::optional<Next> next;
     std::shared_ptr<const evidence::Document> document;

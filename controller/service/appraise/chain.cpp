@@ -2,6 +2,7 @@
 #include "controller/service/appraise/chain.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <utility>
@@ -44,10 +45,11 @@ struct Signer {
 class Chains {
   public:
     Chains(const AppraisalPolicy& policy, const std::vector<Presence>& presences,
-           const Materials& materials, const TellChain& tell)
+           const Materials& materials, SignatureCache* known, const TellChain& tell)
         : policy_(policy),
           presences_(presences),
           materials_(materials),
+          known_(known),
           tell_(tell),
           keys_(materials) {}
 
@@ -150,8 +152,28 @@ class Chains {
 
     const std::string& why_unverifiable(Bytes der) {
         const auto [known, fresh] = unverifiable_.try_emplace(der.data());
-        if (fresh) known->second = is_exhausted() ? kTooMany : keyrings::why_unverifiable(der);
+        if (!fresh) return known->second;
+        const auto make = [&] { return keyrings::why_unverifiable(der); };
+        known->second = is_exhausted()      ? kTooMany
+                        : known_ != nullptr ? known_->why_unverifiable(digest_of(der), make)
+                                            : make();
         return known->second;
+    }
+
+    const Sha256& digest_of(Bytes der) {
+        const auto [known, fresh] = digests_.try_emplace(der.data());
+        if (fresh) known->second = sha256(der);
+        return known->second;
+    }
+
+    /// Of the certificate and the key that may have signed it.
+    Sha256 pair_of(Bytes der, MaterialId signer) {
+        const auto [known, fresh] = signer_digests_.try_emplace(signer);
+        if (fresh) known->second = sha256(keys_.info(signer));
+        std::array<std::uint8_t, 2 * std::tuple_size_v<Sha256>> both;
+        std::ranges::copy(digest_of(der), both.begin());
+        std::ranges::copy(known->second, both.begin() + std::tuple_size_v<Sha256>);
+        return sha256(both);
     }
 
     bool is_exhausted() const { return verified_.size() >= kMostVerified; }
@@ -161,10 +183,14 @@ class Chains {
         if (const auto known = verified_.find({der.data(), signer}); known != verified_.end())
             return known->second;
         if (is_exhausted()) return false;
-        const unsigned char* at = der.data();
-        const Owned<X509> certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
-        EVP_PKEY* key = keys_.get(signer);
-        const bool good = certificate && key != nullptr && X509_verify(certificate.get(), key) == 1;
+        const auto make = [&] {
+            const unsigned char* at = der.data();
+            const Owned<X509> certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+            EVP_PKEY* key = keys_.get(signer);
+            return certificate && key != nullptr && X509_verify(certificate.get(), key) == 1;
+        };
+        const bool good =
+            known_ != nullptr ? known_->is_signed(pair_of(der, signer), make) : make();
         verified_.emplace(std::pair(der.data(), signer), good);
         return good;
     }
@@ -182,6 +208,7 @@ class Chains {
     const AppraisalPolicy& policy_;
     const std::vector<Presence>& presences_;
     const Materials& materials_;
+    SignatureCache* known_;
     const TellChain& tell_;
     PublicKeys keys_;
     std::map<std::pair<MaterialId, std::string_view>, Signer> signers_;
@@ -190,6 +217,8 @@ class Chains {
     // By the certificate's first byte, and the signer.
     std::map<std::pair<const std::uint8_t*, MaterialId>, bool> verified_;
     std::map<const std::uint8_t*, std::string> unverifiable_;
+    std::map<const std::uint8_t*, Sha256> digests_;
+    std::map<MaterialId, Sha256> signer_digests_;
 };
 
 }  // namespace
@@ -197,17 +226,20 @@ class Chains {
 EVP_PKEY* PublicKeys::get(MaterialId id) {
     const auto [found, fresh] = keys_.try_emplace(id);
     if (!fresh) return found->second.get();
-    const Material& material = materials_[id];
-    const auto view = keyrings::view_certificate(material.certificate);
-    found->second = keyrings::read_public_key(
-        view ? view->spki
-             : Bytes(keyrings::public_key_info(material.algorithm, material.public_key)));
+    found->second = keyrings::read_public_key(info(id));
     return found->second.get();
 }
 
+std::vector<std::uint8_t> PublicKeys::info(MaterialId id) const {
+    const Material& material = materials_[id];
+    if (const auto view = keyrings::view_certificate(material.certificate))
+        return {view->spki.begin(), view->spki.end()};
+    return keyrings::public_key_info(material.algorithm, material.public_key);
+}
+
 void check_chains(const AppraisalPolicy& policy, const std::vector<Presence>& presences,
-                  const Materials& materials, const TellChain& tell) {
-    Chains(policy, presences, materials, tell).check();
+                  const Materials& materials, SignatureCache* known, const TellChain& tell) {
+    Chains(policy, presences, materials, known, tell).check();
     ERR_clear_error();
 }
 

@@ -10,6 +10,7 @@
 #include "controller/service/appraise/key_judge.h"
 #include "controller/service/appraise/openssl.h"
 #include "controller/service/appraise/policy.h"
+#include "controller/service/appraise/signature_cache.h"
 
 namespace keyscribe::appraise {
 
@@ -19,6 +20,8 @@ class PublicKeys {
     explicit PublicKeys(const Materials& materials) : materials_(materials) {}
     /// Returns the material's key; null where read_public_key() returns none.
     EVP_PKEY* get(MaterialId id);
+    /// Its SubjectPublicKeyInfo, DER; empty: it cannot be made.
+    std::vector<std::uint8_t> info(MaterialId id) const;
 
   private:
     const Materials& materials_;
@@ -30,7 +33,8 @@ using TellChain = std::function<void(keyrings::LinkId link, const Code& code, st
 
 /// Each key of a keyring that the policy names signers for must be signed by a key that vouches
 /// and stood in one of the signers' keyrings when it came.
+/// `known`: of other appraisals; or null.
 void check_chains(const AppraisalPolicy& policy, const std::vector<Presence>& presences,
-                  const Materials& materials, const TellChain& tell);
+                  const Materials& materials, SignatureCache* known, const TellChain& tell);
 
 }  // namespace keyscribe::appraise

@@ -36,11 +36,12 @@ struct HostClaims {
 class Judge {
   public:
     Judge(const AppraisalPolicy& policy, const ReferenceValues& references,
-          const BlockedKeys& blocked, std::int64_t now, Findings& findings)
+          const BlockedKeys& blocked, std::int64_t now, SignatureCache* signatures,
+          Findings& findings)
         : policy_(policy),
           findings_(findings),
           model_(std::make_shared<keyrings::KeyringModel>()),
-          keys_(policy, references, blocked, now, findings) {}
+          keys_(policy, references, blocked, now, signatures, findings) {}
 
     /// The list in two parts: what was kept of it, if anything, and what is new.
     void set_list(Bytes kept, Bytes added) { keys_.set_list(kept, added); }
@@ -48,6 +49,11 @@ class Judge {
     /// begins in the whole.
     void entry(std::uint64_t number, const list::Entry& entry, const list::TemplateFields& fields,
                std::size_t base);
+    /// A record of an extract, which lies in the first part of the list.
+    void record(const list::LogicalRecord& source) {
+        number_ = source.entry;
+        record(source, std::nullopt);
+    }
     /// The evidence's, which a canary's record has: capture worked after the service chose it.
     void expect_canary(Bytes nonce) { nonce_ = nonce; }
     /// Before entry `number`, which tells of a foreign extend: the firmware's log explains it.

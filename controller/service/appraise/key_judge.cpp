@@ -412,7 +412,7 @@ void KeyJudge::finish(const KeyringModel& model, const FirmwareKeys& firmware) {
     collect_presences(model);
     tell_missing(model);
     find_sources(model, firmware);
-    check_chains(policy_, presences_, materials_,
+    check_chains(policy_, presences_, materials_, signatures_,
                  [this](LinkId link, const Code& code, std::string sentence, std::uint64_t entry) {
                      add(link, code, false, std::move(sentence), entry);
                  });

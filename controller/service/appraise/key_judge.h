@@ -15,6 +15,7 @@
 #include "controller/service/appraise/key_verdict.h"
 #include "controller/service/appraise/materials.h"
 #include "controller/service/appraise/policy.h"
+#include "controller/service/appraise/signature_cache.h"
 #include "policy/rule.h"
 
 namespace keyscribe::appraise {
@@ -33,11 +34,13 @@ struct Presence {
 class KeyJudge {
   public:
     KeyJudge(const AppraisalPolicy& policy, const ReferenceValues& references,
-             const BlockedKeys& blocked, std::int64_t now, Findings& findings)
+             const BlockedKeys& blocked, std::int64_t now, SignatureCache* signatures,
+             Findings& findings)
         : policy_(policy),
           references_(references),
           blocked_(blocked),
           now_(now),
+          signatures_(signatures),
           findings_(findings),
           materials_(references) {}
 
@@ -100,6 +103,7 @@ class KeyJudge {
     const ReferenceValues& references_;
     const BlockedKeys& blocked_;
     std::int64_t now_;
+    SignatureCache* signatures_;
     Findings& findings_;
     Materials materials_;
     Bytes kept_, added_;

@@ -41,7 +41,7 @@ OtherPcrs::OtherPcrs(const evidence::Evidence& evidence, const std::vector<Algor
             replayed.quoted = std::move(quoted);
             replayed.reached = replayed.values == replayed.quoted;
         }
-    std::uint64_t number = 0;
+    std::uint64_t number = list.before;
     if (pcrs_.empty()) return;
     replay(list.first, list.stored, number);
     replay(list.rest, list.stored, number);

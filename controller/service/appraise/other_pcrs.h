@@ -30,6 +30,7 @@ class OtherPcrs {
         unsigned pcr;
         Algorithm stored = Algorithm::kSha1;
         Bytes first, rest{};
+        std::uint64_t before = 0;  ///< entries before `first`, none of another PCR
     };
     /// Replays each PCR but that one that the evidence quotes in all of `banks`, from zeros. What
     /// can be reset proves nothing: somebody may have extended it anew with some of the entries.

@@ -9,7 +9,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFormat = "keyscribe-appraisal-state";
+constexpr std::string_view kFormat = "keyscribe-appraisal-state";
+constexpr std::string_view kSnapshotFormat = "keyscribe-appraisal-snapshot";
+// Of an extract: it goes up where one that was made before would be judged otherwise now.
+constexpr unsigned kSnapshotVersion = 1;
 constexpr std::size_t kMaxHeader = 8192;
 
 std::optional<Digest> digest_of(const std::string& hex, Algorithm bank) {
@@ -24,42 +27,43 @@ std::optional<Digest> digest_of(const std::string& hex, Algorithm bank) {
     return digest;
 }
 
-bool has_shape(const json& header) {
+bool has_shape(const json& header, std::string_view format, unsigned version) {
     for (const char* text : {"format", "ak", "boot_id"})
         if (!header.contains(text) || !header[text].is_string()) return false;
     for (const char* number :
          {"version", "pcr", "reset_count", "restart_count", "clock", "entries", "bytes"})
         if (!header.contains(number) || !header[number].is_number_unsigned()) return false;
-    return header.contains("values") && header["values"].is_object() && header["version"] == 1 &&
-           header["format"] == kFormat;
+    return header.contains("values") && header["values"].is_object() &&
+           header["version"] == version && header["format"] == format;
 }
 
-/// What the header says of the kernel's list, whose bytes `state` has already.
-Result<void> read_ima(const json& header, KeptState& state) {
+/// What the header says of the kernel's list, whose bytes `state` has already. Returns its digest,
+/// where the header has it.
+Result<json> read_ima(const json& header, KeptState& state) {
     const auto ima = header.find("ima");
     if (ima == header.end()) {
         if (!state.ima.empty()) return fail("something behind the kept list", "state");
-        return {};
+        return json();
     }
     const bool shaped = ima->is_object() && ima->contains("entries") &&
                         (*ima)["entries"].is_number_unsigned() && ima->contains("algorithm") &&
-                        (*ima)["algorithm"].is_string() && ima->contains("sha256");
+                        (*ima)["algorithm"].is_string();
     const auto algorithm =
         shaped ? algorithm_named((*ima)["algorithm"].get<std::string>()) : std::nullopt;
-    if (!algorithm || (*ima)["sha256"] != to_hex(sha256(state.ima)))
+    if (!algorithm || state.ima.empty())
         return fail("a kernel's list that is not the one that was kept", "state");
     state.ima_entries = (*ima)["entries"];
     state.ima_algorithm = *algorithm;
-    return {};
+    return ima->value("sha256", json());
 }
 
-}  // namespace
-
-Result<KeptState> parse_state(Bytes file) {
+/// `state.list`: all that is behind the header.
+Result<std::pair<KeptState, json>> parse_header(Bytes file, std::string_view format,
+                                                unsigned version) {
     const auto newline = std::ranges::find(file.first(std::min(file.size(), kMaxHeader)), '\n');
     const auto size = static_cast<std::size_t>(newline - file.begin());
     const json header = json::parse(file.begin(), newline, nullptr, false);
-    if (!header.is_object() || !has_shape(header) || size >= file.size())
+    if (!header.is_object() || !has_shape(header, format, version) || size >= file.size())
         return fail("not a kept state of an appraisal", "state",
                     "take it away to begin anew, with evidence that has the whole list");
     KeptState state{.ak = header["ak"],
@@ -69,6 +73,7 @@ Result<KeptState> parse_state(Bytes file) {
                     .restart_count = header["restart_count"],
                     .clock = header["clock"],
                     .entries = header["entries"],
+                    .bytes = header["bytes"],
                     .list = file.subspan(size + 1)};
     if (header.contains("quote")) {
         const auto quote = header["quote"].is_string()
@@ -85,22 +90,15 @@ Result<KeptState> parse_state(Bytes file) {
         state.values.emplace_back(*bank, *digest);
     }
     std::ranges::sort(state.values, {}, &PcrBanks::value_type::first);
-    const std::uint64_t bytes = header["bytes"];
-    if (state.list.size() < bytes) return fail("a kept list that was cut short", "state");
-    state.ima = state.list.subspan(bytes);
-    state.list = state.list.first(bytes);
-    if (auto read = read_ima(header, state); !read) return std::unexpected(read.error());
-    if (header.contains("sha256") && header["sha256"] != to_hex(sha256(state.list)))
-        return fail("a kept list that is not the one that was kept", "state");
-    return state;
+    return std::pair(std::move(state), header);
 }
 
-std::string state_header(const KeptState& state, Bytes kept, Bytes added) {
+json header_of(const KeptState& state, std::string_view format, unsigned version) {
     json values = json::object();
     for (const auto& [bank, value] : state.values)
         values[std::string(name_of(bank))] = to_hex(value);
-    json header{{"format", kFormat},
-                {"version", 1},
+    json header{{"format", format},
+                {"version", version},
                 {"ak", state.ak},
                 {"boot_id", state.boot_id},
                 {"pcr", state.pcr},
@@ -108,14 +106,65 @@ std::string state_header(const KeptState& state, Bytes kept, Bytes added) {
                 {"restart_count", state.restart_count},
                 {"clock", state.clock},
                 {"entries", state.entries},
-                {"bytes", kept.size() + added.size()},
-                {"sha256", to_hex(hash(Algorithm::kSha256, kept, added))},
                 {"values", values}};
     if (!state.ima.empty())
         header["ima"] = {{"algorithm", name_of(state.ima_algorithm)},
-                         {"entries", state.ima_entries},
-                         {"sha256", to_hex(sha256(state.ima))}};
+                         {"entries", state.ima_entries}};
     if (state.quote) header["quote"] = to_hex(*state.quote);
+    return header;
+}
+
+}  // namespace
+
+Result<KeptState> parse_state(Bytes file) {
+    auto parsed = parse_header(file, kFormat, 1);
+    if (!parsed) return std::unexpected(parsed.error());
+    auto& [state, header] = *parsed;
+    if (state.list.size() < state.bytes) return fail("a kept list that was cut short", "state");
+    state.ima = state.list.subspan(state.bytes);
+    state.list = state.list.first(state.bytes);
+    const auto digest = read_ima(header, state);
+    if (!digest) return std::unexpected(digest.error());
+    if (!state.ima.empty() && *digest != to_hex(sha256(state.ima)))
+        return fail("a kernel's list that is not the one that was kept", "state");
+    if (header.contains("sha256") && header["sha256"] != to_hex(sha256(state.list)))
+        return fail("a kept list that is not the one that was kept", "state");
+    return std::move(state);
+}
+
+Result<KeptState> parse_snapshot(Bytes file, Bytes ima) {
+    auto parsed = parse_header(file, kSnapshotFormat, kSnapshotVersion);
+    if (!parsed) return std::unexpected(parsed.error());
+    auto& [state, header] = *parsed;
+    state.extract = std::exchange(state.list, {});
+    if (header.value("sha256", json()) != to_hex(sha256(*state.extract)))
+        return fail("an extract that is not the one that was kept", "state");
+    state.ima = ima;
+    if (const auto read = read_ima(header, state); !read) return std::unexpected(read.error());
+    return std::move(state);
+}
+
+std::string state_header(const KeptState& state, Bytes kept, Bytes added) {
+    json header = header_of(state, kFormat, 1);
+    header["bytes"] = kept.size() + added.size();
+    header["sha256"] = to_hex(hash(Algorithm::kSha256, kept, added));
+    if (!state.ima.empty()) header["ima"]["sha256"] = to_hex(sha256(state.ima));
+    return header.dump() + '\n';
+}
+
+std::string state_header(const KeptState& state) {
+    json header = header_of(state, kFormat, 1);
+    header["bytes"] = state.bytes;
+    if (!state.ima.empty()) header["ima"]["sha256"] = to_hex(sha256(state.ima));
+    return header.dump() + '\n';
+}
+
+std::string snapshot_header(const KeptState& state, Bytes extract) {
+    json header = header_of(state, kSnapshotFormat, kSnapshotVersion);
+    // The evidence that it is of is judged again by it.
+    header.erase("quote");
+    header["bytes"] = state.bytes;
+    header["sha256"] = to_hex(sha256(extract));
     return header.dump() + '\n';
 }
 

@@ -25,7 +25,10 @@ struct KeptState {
     std::uint64_t entries = 0;    ///< in `list`
     std::optional<Sha256> quote;  ///< of the TPMS_ATTEST that covered it
     PcrBanks values;              ///< of the PCR after them
+    std::uint64_t bytes = 0;      ///< of the list
     Bytes list;                   ///< view
+    /// Of a snapshot, which has it in the list's place: list_extract.h.
+    std::optional<Bytes> extract;
     /// The kernel's list as far as it was covered, for evidence with only what is new of it, too.
     Bytes ima;                                   ///< view; empty: none is kept
     std::uint64_t ima_entries = 0;               ///< in `ima`
@@ -34,7 +37,15 @@ struct KeptState {
 
 Result<KeptState> parse_state(Bytes file);
 
+/// The same with an extract of the list in its place, for a service that keeps the lists elsewhere:
+/// one line of JSON, and the extract. `ima`: the kernel's list, as far as it is kept. Error: also
+/// one of another version, in the place of which the whole list is judged.
+Result<KeptState> parse_snapshot(Bytes file, Bytes ima = {});
+
 /// The first line, newline included; the list follows it, here in two parts.
 std::string state_header(const KeptState& state, Bytes kept, Bytes added);
+/// The same where the list is elsewhere: without its digest.
+std::string state_header(const KeptState& state);
+std::string snapshot_header(const KeptState& state, Bytes extract);
 
 }  // namespace keyscribe::appraise

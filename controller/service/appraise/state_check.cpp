@@ -7,14 +7,18 @@
 
 namespace keyscribe::appraise {
 
-bool StateCheck::run(Bytes kept, const Appraisal& result, const Sha256& quote) {
-    if (kept.empty()) return true;
-    auto state = parse_state(kept);
-    if (!state) {
-        findings_.add(codes::kStateUnreadable, to_string(state.error()));
-        return false;
+bool StateCheck::run(const Request& request, const Appraisal& result, const Sha256& quote) {
+    if (request.snapshot != nullptr) {
+        state_ = *request.snapshot;
+    } else {
+        if (request.state.empty()) return true;
+        auto state = parse_state(request.state);
+        if (!state) {
+            findings_.add(codes::kStateUnreadable, to_string(state.error()));
+            return false;
+        }
+        state_ = std::move(*state);
     }
-    state_ = std::move(*state);
     if (!compare_boots(result)) return false;
     if (state_ && state_->quote && *state_->quote == quote) {
         findings_.add(codes::kQuoteRepeated, "the quote is the one of which the state is kept");
@@ -75,6 +79,8 @@ void StateCheck::begin_after_kexec() {
 bool StateCheck::continues() const {
     const evidence::List& list = evidence_.list;
     if (list.from_entry != 0) return list.from_entry == state_->entries;
+    // A snapshot does not say how the list began: whoever has it asks with the whole one.
+    if (state_->extract) return false;
     return list.data.size() >= state_->list.size() &&
            std::ranges::equal(list.data.first(state_->list.size()), state_->list);
 }

@@ -15,9 +15,9 @@ class StateCheck {
                Findings& findings, Findings& content)
         : evidence_(evidence), policy_(policy), findings_(findings), content_(content) {}
 
-    /// `kept`: a kept state's file, or empty. `quote`: SHA-256 of the quote over the list's PCR.
-    /// False: the evidence does not go on from there, and a finding says why.
-    bool run(Bytes kept, const Appraisal& result, const Sha256& quote);
+    /// Of the request its kept state, or snapshot, or neither. `quote`: SHA-256 of the quote over
+    /// the list's PCR. False: the evidence does not go on from there, and a finding says why.
+    bool run(const Request& request, const Appraisal& result, const Sha256& quote);
 
     /// Of this boot; nothing where none is kept, or of an earlier boot.
     const std::optional<KeptState>& state() const { return state_; }

@@ -19,6 +19,8 @@ class Wholeness {
 
     /// An entry of the list, in order, whose digests are right.
     void entry(std::uint64_t number, const list::Entry& entry, const TemplateFields& fields);
+    /// A record of an extract.
+    void record(const list::LogicalRecord& record);
 
     /// After the last entry. `all_banks`: the host quotes every bank that it extends.
     void finish(const QuoteClaims& claims, const PcrBanks& quoted, bool all_banks);
@@ -31,7 +33,6 @@ class Wholeness {
         std::uint64_t entry = 0, resets = 0;
         std::vector<Algorithm> banks;
     };
-    void record(const list::LogicalRecord& record);
     void read_tpm(const list::LogicalRecord& record);
 
     Findings& findings_;
