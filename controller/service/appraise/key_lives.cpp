@@ -85,6 +85,14 @@ void KeyLives::disturb_named(const KeyringModel& model, const list::KeyringName&
     if (ring.serial != own || own == 0) disturb(model.find(ring.serial));
 }
 
+/// Before the model takes what says that the keyring of this serial is that user's.
+void KeyLives::note_owner(const KeyringModel& model, std::int32_t serial,
+                          std::optional<std::uint32_t> uid) {
+    const KeyId id = uid ? model.find(serial) : kNone;
+    if (id == kNone || !model.key(id).is_keyring()) return;
+    if (model.key(id).owner_known && model.key(id).uid != *uid) ++owners_;
+}
+
 /// Whether to name the keyring so changes nothing of what is known of it.
 bool KeyLives::is_settled(const KeyringModel& model, const list::KeyringName& ring) {
     if (ring.serial == 0) return true;  // one that is not known by its name becomes a key more
@@ -101,18 +109,26 @@ void KeyLives::before(const KeyringModel& model, const list::Record& record) {
     stood_ = standing();
     settled_ = false;
     if (const auto* begin = std::get_if<list::BaselineBegin>(&record))
-        for (const list::KeyringName& ring : begin->keyrings) disturb_named(model, ring, 0);
+        for (const list::KeyringName& ring : begin->keyrings) {
+            disturb_named(model, ring, 0);
+            note_owner(model, ring.serial, ring.uid);
+        }
     const list::KeyFacts* facts = facts_of(record);
     if (facts == nullptr) return;
     known_ = model.find(facts->serial);
     // A record of a key that says that it holds itself names no keyring.
     const std::int32_t own = facts->type == "keyring" ? 0 : facts->serial;
     disturb_named(model, facts->keyring, own);
+    note_owner(model, facts->keyring.serial, facts->keyring.uid);
+    note_owner(model, facts->serial, facts->uid);
     settled_ = facts->keyring.serial == facts->serial || is_settled(model, facts->keyring);
     const auto* event = std::get_if<list::Event>(&record);
     if (event == nullptr) return disturb(known_);
     disturb_named(model, event->from, own);
-    if (event->operation == Operation::kClear) disturb(known_);
+    note_owner(model, event->from.serial, event->from.uid);
+    if (event->operation != Operation::kClear) return;
+    disturb(known_);
+    note_owner(model, facts->keyring.serial, facts->uid);
 }
 
 /// What began and ended, of whichever key: what stands, and whose life was disturbed.
@@ -152,7 +168,9 @@ void KeyLives::sign(const KeyringModel& model, const list::Event& event, Life& l
         const Key& ring = model.key(id);
         joined.add(ring.owner_known ? 1 : 0).add(ring.uid).add(ring.marks);
     };
-    joined.add(facts.keyring.name).add(facts.keyring.uid ? *facts.keyring.uid + 1ull : 0);
+    joined.add(owners_)
+        .add(facts.keyring.name)
+        .add(facts.keyring.uid ? *facts.keyring.uid + 1ull : 0);
     add_ring(model.find(facts.keyring.serial));
     for (const auto* links : {&model.changes().began, &model.changes().ended}) {
         joined.add(links->size());
@@ -173,7 +191,8 @@ std::vector<std::size_t> KeyLives::close(const Key& key, Life& life) {
 }
 
 std::vector<std::size_t> KeyLives::after(const KeyringModel& model, const list::Record& record,
-                                         const std::vector<std::size_t>& items, bool alone) {
+                                         std::uint64_t entry, const std::vector<std::size_t>& items,
+                                         bool alone) {
     const KeyringModel::Changes& changes = model.changes();
     const auto* event = std::get_if<list::Event>(&record);
     const bool begins = event != nullptr && known_ == kNone && changes.key == keys_ &&
@@ -184,6 +203,10 @@ std::vector<std::size_t> KeyLives::after(const KeyringModel& model, const list::
     if (may_mark(record)) ++epoch_;
     if (std::holds_alternative<list::BaselineBegin>(record)) in_baseline_ = true, ++epoch_;
     if (std::holds_alternative<list::BaselineEnd>(record)) in_baseline_ = false, ++epoch_;
+    if (std::holds_alternative<list::Policy>(record)) {
+        policy_entry_ = entry;
+        for (auto& [key, life] : lives_) life.whole = false;
+    }
     if (event == nullptr || own == kNone) return {};
     if (begins)
         lives_[own] = {
@@ -200,9 +223,10 @@ std::vector<std::size_t> KeyLives::after(const KeyringModel& model, const list::
         std::ranges::any_of(changes.ended, [&](LinkId id) { return model.link(id).key != own; });
     const Key& key = model.key(own);
     const bool ends = !key.is_live();
-    if (!alone || in_baseline_ || !settled_ || others || !is_of_a_life(event->operation) ||
-        model.keys() != keys_ + (begins ? 1 : 0) || (begins && changes.began.size() != 1) ||
-        (!ends && changes.key != own) || (ends && event->operation != Operation::kDestroy))
+    if (!alone || in_baseline_ || policy_entry_ == entry || !settled_ || others ||
+        !is_of_a_life(event->operation) || model.keys() != keys_ + (begins ? 1 : 0) ||
+        (begins && changes.began.size() != 1) || (!ends && changes.key != own) ||
+        (ends && event->operation != Operation::kDestroy))
         life.whole = false;
     if (!changes.ended.empty()) life.ended = began_;
     if (life.whole) sign(model, *event, life);

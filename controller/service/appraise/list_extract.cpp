@@ -124,7 +124,8 @@ class Extractor {
         before_payload_ = before.has_value();
         std::vector<std::size_t> own{item};
         if (with_payload) own.insert(own.begin(), *before);
-        for (const std::size_t each : lives_.after(model_, *parsed, own, alone && droppable))
+        for (const std::size_t each :
+             lives_.after(model_, *parsed, source.entry, own, alone && droppable))
             dropped_[each] = true;
         return true;
     }
