@@ -100,26 +100,31 @@ Result<std::optional<HostRow>> find_host(Database& database, const std::string& 
     return find(database, "id = :id", id);
 }
 
-Result<std::optional<Snapshot>> load_snapshot(Database& database, const HostRow& host) {
+Result<std::optional<Snapshot>> load_snapshot(Database& database, const HostRow& host, Load load) {
     std::optional<Snapshot> found;
     if (host.generation == 0) return found;
     const auto done = database.read([&](soci::session& session) -> Result<void> {
         Snapshot snapshot;
-        std::string shell;
+        std::string shell, records;
         long long taken = 0;
-        session << "select state, shell, nonce, taken, summary from snapshots where tenant = "
-                   ":tenant and host = :host",
+        session << "select state, shell, nonce, taken, summary, records from snapshots where "
+                   "tenant = :tenant and host = :host",
             soci::use(kTenant), soci::use(host.id), soci::into(snapshot.state), soci::into(shell),
-            soci::into(snapshot.nonce), soci::into(taken), soci::into(snapshot.summary);
+            soci::into(snapshot.nonce), soci::into(taken), soci::into(snapshot.summary),
+            soci::into(records);
         if (!session.got_data()) return {};
         snapshot.taken = taken;
-        if (!decompress(shell, snapshot.shell))
+        if (!decompress(shell, snapshot.shell) ||
+            (load == Load::kRecords && !records.empty() && !decompress(records, snapshot.records)))
             return fail("the kept evidence of host " + host.id + " is damaged", "database");
-        for (const auto& [kind, to] :
-             {std::pair{"list", &snapshot.list}, std::pair{"ima", &snapshot.ima}})
-            if (auto read = read_chunks(session, host, kind, *to); !read) return read;
+        const bool whole = load == Load::kWhole;
+        if (whole)
+            if (auto read = read_chunks(session, host, "list", snapshot.list); !read) return read;
+        if (host.ima_bytes != 0)
+            if (auto read = read_chunks(session, host, "ima", snapshot.ima); !read) return read;
         // Another process wrote between the row and these: what was read is of two visits.
-        if (snapshot.list.size() == host.list_bytes && snapshot.ima.size() == host.ima_bytes)
+        if ((!whole || snapshot.list.size() == host.list_bytes) &&
+            snapshot.ima.size() == host.ima_bytes)
             found = std::move(snapshot);
         return {};
     });
@@ -163,14 +168,18 @@ bool replace_host(soci::session& session, const HostRow& former, const HostRow& 
 
 void write_snapshot(soci::session& session, const HostRow& former, const HostRow& next,
                     const Snapshot& snapshot, const ListPieces& added) {
-    const std::string shell = compressed(snapshot.shell);
+    const std::string shell = compressed(snapshot.shell),
+                      records =
+                          snapshot.records.empty() ? std::string() : compressed(snapshot.records);
     const long long taken = snapshot.taken, generation = next.generation;
-    session << "insert into snapshots (tenant, host, state, shell, nonce, taken, summary) values "
-               "(:tenant, :host, :state, :shell, :nonce, :taken, :summary) on conflict (tenant, "
-               "host) do update set state = excluded.state, shell = excluded.shell, nonce = "
-               "excluded.nonce, taken = excluded.taken, summary = excluded.summary",
+    session << "insert into snapshots (tenant, host, state, shell, nonce, taken, summary, records) "
+               "values (:tenant, :host, :state, :shell, :nonce, :taken, :summary, :records) on "
+               "conflict (tenant, host) do update set state = excluded.state, shell = "
+               "excluded.shell, nonce = excluded.nonce, taken = excluded.taken, summary = "
+               "excluded.summary, records = excluded.records",
         soci::use(kTenant), soci::use(next.id), soci::use(snapshot.state), soci::use(shell),
-        soci::use(snapshot.nonce), soci::use(taken), soci::use(snapshot.summary);
+        soci::use(snapshot.nonce), soci::use(taken), soci::use(snapshot.summary),
+        soci::use(records);
     const bool anew = next.generation != former.generation;
     if (anew)
         session << "delete from list_chunks where tenant = :tenant and host = :host and generation "

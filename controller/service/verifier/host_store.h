@@ -47,14 +47,19 @@ struct Snapshot {
     std::string nonce;                ///< that its quotes are over, Base64url
     std::int64_t taken = 0;
     std::string summary;  ///< the appraisal as JSON
+    /// What an appraisal needs of the list (appraise/list_extract.h); empty: the list itself.
+    std::vector<std::uint8_t> records;
     std::vector<std::uint8_t> list, ima;
 };
 
 Result<std::optional<HostRow>> find_host_by_ak(Database& database, const std::string& ak);
 Result<std::optional<HostRow>> find_host(Database& database, const std::string& id);
 
+/// kRecords: `list` is empty, whose cost would be the list's length.
+enum class Load { kWhole, kRecords };
 /// Nothing where the host's list is another by now.
-Result<std::optional<Snapshot>> load_snapshot(Database& database, const HostRow& host);
+Result<std::optional<Snapshot>> load_snapshot(Database& database, const HostRow& host,
+                                              Load load = Load::kWhole);
 
 /// Pieces of a list that a visit adds; all of it, where `generation` is a new one.
 struct ListPieces {

@@ -4,6 +4,10 @@
 #include <soci/soci.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <atomic>
+#include <span>
+
 namespace keyscribe::verifier {
 namespace {
 
@@ -38,6 +42,34 @@ Result<std::vector<std::string>> stale_hosts(Database& database, const std::stri
     });
     if (!done) return std::unexpected(done.error());
     return ids;
+}
+
+/// On as many threads as there are CPUs, and some hosts in a transaction: each commit waits for the
+/// disk.
+Result<int> judge_all(Service& service, std::span<const std::string> hosts) {
+    constexpr std::size_t kInTransaction = 25;
+    std::atomic<std::size_t> taken = 0;
+    std::mutex mutex;
+    Result<int> judged = 0;
+    const auto work = [&] {
+        for (;;) {
+            const std::size_t from = taken.fetch_add(kInTransaction);
+            if (from >= hosts.size()) return;
+            const auto done = service.visits->judge_again(
+                hosts.subspan(from, std::min(kInTransaction, hosts.size() - from)));
+            const std::lock_guard lock(mutex);
+            if (!done) taken = hosts.size();
+            if (!done)
+                judged = std::unexpected(done.error());
+            else if (judged)
+                *judged += *done;
+        }
+    };
+    std::vector<std::jthread> threads;
+    for (unsigned i = 1; i < std::thread::hardware_concurrency(); ++i) threads.emplace_back(work);
+    work();
+    threads.clear();
+    return judged;
 }
 
 }  // namespace
@@ -95,16 +127,12 @@ Result<int> judge_stale(Service& service) {
         for (;;) {
             const auto stale = stale_hosts(*service.database, group, (*basis)->id);
             if (!stale) return std::unexpected(stale.error());
-            int done_now = 0;
-            for (const std::string& id : *stale) {
-                const auto done = service.visits->judge_again(id);
-                if (!done && is_of_store(done.error())) return std::unexpected(done.error());
-                if (!done) spdlog::error("host {}: {}", id, to_string(done.error()));
-                if (done && *done) ++done_now;
-            }
-            judged += done_now;
+            const auto done = judge_all(service, *stale);
+            if (!done && is_of_store(done.error())) return std::unexpected(done.error());
+            if (!done) spdlog::error("group {}: {}", group, to_string(done.error()));
+            judged += done.value_or(0);
             // None of them could be: they wait for a visit.
-            if (stale->size() < kAtOnce || done_now == 0) break;
+            if (stale->size() < kAtOnce || done.value_or(0) == 0) break;
         }
     }
     return judged;

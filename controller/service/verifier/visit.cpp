@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "controller/base/base64.h"
+#include "controller/service/verifier/appraised.h"
 #include "controller/service/verifier/fingerprint.h"
 #include "controller/service/verifier/seen_keys.h"
 #include "controller/service/verifier/tpm_keys.h"
@@ -42,21 +43,6 @@ Problem replayed() {
     return {.status = 409,
             .word = "replayed",
             .title = "The quote is not later than the last one of this host"};
-}
-
-/// What a person is told of an appraisal: the findings that count, and the figures.
-nlohmann::json summary_of(const Appraisal& appraisal, const std::string& name) {
-    return nlohmann::json::parse(to_json(appraisal, name), nullptr, false);
-}
-
-nlohmann::json reasons_of(const Appraisal& appraisal) {
-    constexpr std::size_t kMost = 20;
-    nlohmann::json reasons = nlohmann::json::array();
-    for (const appraise::Finding& finding : appraisal.findings) {
-        if (finding.weight == appraise::Weight::kNote || reasons.size() == kMost) continue;
-        reasons.push_back({{"code", finding.code}, {"sentence", finding.sentence}});
-    }
-    return reasons;
 }
 
 bool has_code(const Appraisal& appraisal, std::initializer_list<std::string_view> codes) {
@@ -186,36 +172,69 @@ Answer<HostRow> Visits::take_unchanged(const Piece& piece, const HostRow& host) 
 Answer<HostRow> Visits::take_changed(const Piece& piece, const HostRow& host) {
     // After a new attestation key was proven nothing of before counts.
     const bool kept = host.list_bytes != 0;
+    const auto key = appraise::AttestationKey::parse(as_text(host.ak_key), host.name);
+    if (!key) return std::unexpected(problem_of(key.error()));
+    // Where the host sends what is new, the records that matter of what was before are enough.
+    if (kept && piece.evidence.list.from_entry != 0) {
+        const auto loaded = load_snapshot(database_, host, Load::kRecords);
+        if (!loaded) return std::unexpected(problem_of(loaded.error()));
+        if (!*loaded) return std::unexpected(Problem{.word = "overtaken"});
+        const Snapshot& snapshot = **loaded;
+        if (const auto state = state_of(snapshot, host)) {
+            const Appraisal appraisal = appraise::appraise(piece.evidence,
+                                                           {.nonce = piece.nonce,
+                                                            .keys = {&*key, 1},
+                                                            .now = piece.time,
+                                                            .snapshot = &*state,
+                                                            .signatures = &signatures_},
+                                                           piece.basis->basis);
+            if (!appraisal.next || starts_with(appraisal.next->state.ima, snapshot.ima))
+                return take_appraised(piece, host, appraisal, snapshot.ima.size());
+        }
+    }
     const auto snapshot = kept ? load_snapshot(database_, host) : std::optional<Snapshot>();
     if (!snapshot) return std::unexpected(problem_of(snapshot.error()));
     if (kept && !*snapshot) return std::unexpected(Problem{.word = "overtaken"});
     const Buffer state = kept ? state_file(**snapshot) : Buffer();
-    const auto key = appraise::AttestationKey::parse(as_text(host.ak_key), host.name);
-    if (!key) return std::unexpected(problem_of(key.error()));
-    const Appraisal appraisal = appraise::appraise(
-        piece.evidence,
-        {.nonce = piece.nonce, .keys = {&*key, 1}, .now = piece.time, .state = state},
-        piece.basis->basis);
+    const Appraisal appraisal = appraise::appraise(piece.evidence,
+                                                   {.nonce = piece.nonce,
+                                                    .keys = {&*key, 1},
+                                                    .now = piece.time,
+                                                    .state = state,
+                                                    .signatures = &signatures_},
+                                                   piece.basis->basis);
+    std::optional<std::size_t> appended;
+    // Appended where the lists go on from what is kept; else they begin anew.
+    if (kept && appraisal.next && starts_with(appraisal.next->state.ima, (*snapshot)->ima) &&
+        (!appraisal.next->kept.empty() || starts_with(appraisal.next->added, (*snapshot)->list)))
+        appended = (*snapshot)->ima.size();
+    return take_appraised(piece, host, appraisal, appended);
+}
+
+/// `appended`: bytes of the kernel's list that are kept, of a host whose lists go on from there;
+/// nothing: they begin anew.
+Answer<HostRow> Visits::take_appraised(const Piece& piece, const HostRow& host,
+                                       const Appraisal& appraisal,
+                                       std::optional<std::size_t> appended) {
     if (appraisal.claims && clock_of(*appraisal.claims) <= host.clock)
         return refuse(host, replayed());
     if (appraisal.verdict == appraise::Verdict::kUnusable || !appraisal.next)
         return refuse(host, unusable(appraisal));
 
     const Appraisal::Next& new_state = *appraisal.next;
-    Buffer list(new_state.kept.begin(), new_state.kept.end());
-    list.insert(list.end(), new_state.added.begin(), new_state.added.end());
     const Bytes ima = new_state.state.ima;
-    // Appended where the list goes on from what is kept; else it begins anew.
-    const bool appends =
-        kept && starts_with(list, (*snapshot)->list) && starts_with(ima, (*snapshot)->ima);
-    const ListPieces added{.list = Bytes(list).subspan(appends ? (*snapshot)->list.size() : 0),
-                           .ima = ima.subspan(appends ? (*snapshot)->ima.size() : 0)};
+    // The whole list came again, and what is kept of it lies in the database already.
+    const std::size_t again = appended && new_state.before == 0 && new_state.kept.empty()
+                                  ? static_cast<std::size_t>(host.list_bytes)
+                                  : 0;
+    const ListPieces added{.list = new_state.added.subspan(again),
+                           .ima = ima.subspan(appended.value_or(0))};
     HostRow next = host;
-    if (!appends) ++next.generation;
+    if (!appended) ++next.generation;
     next.clock = clock_of(*appraisal.claims);
     next.boot_id = new_state.state.boot_id;
     next.entries = new_state.state.entries;
-    next.list_bytes = list.size();
+    next.list_bytes = new_state.state.bytes;
     next.ima_entries = new_state.state.ima_entries;
     next.ima_bytes = ima.size();
     next.basis = piece.basis->id;
@@ -231,7 +250,12 @@ Answer<HostRow> Visits::take_changed(const Piece& piece, const HostRow& host) {
                          .shell = shell_of(piece.evidence),
                          .nonce = next.last_nonce,
                          .taken = piece.time,
-                         .summary = summary_of(appraisal, host.name).dump()};
+                         .summary = summary_of(appraisal, host.name),
+                         .records = new_state.snapshot(piece.nonce).value_or(Buffer())};
+    // What the model's offsets count in.
+    const Bytes before = new_state.before == 0 ? new_state.kept : new_state.extract;
+    Buffer list(before.begin(), before.end());
+    list.insert(list.end(), new_state.added.begin(), new_state.added.end());
     const std::vector<SeenKey> keys = seen_keys(appraisal, list);
     const std::string verdict(name_of(appraisal.verdict));
     const nlohmann::json reasons = reasons_of(appraisal);
@@ -283,63 +307,6 @@ std::unexpected<Problem> Visits::refuse(const HostRow& host, Problem problem) {
     // A counter that cannot be written is no reason to answer something else.
     (void)count_refusal(database_, host.id);
     return std::unexpected(std::move(problem));
-}
-
-Result<std::optional<Visits::Trial>> Visits::try_basis(const std::string& id,
-                                                       const GroupBasis& basis) {
-    auto host = find_host(database_, id);
-    if (!host) return std::unexpected(host.error());
-    if (!*host || (*host)->generation == 0 || (*host)->list_bytes == 0) return std::nullopt;
-    const auto snapshot = load_snapshot(database_, **host);
-    if (!snapshot) return std::unexpected(snapshot.error());
-    if (!*snapshot) return std::nullopt;
-    const auto shell = evidence::decode((*snapshot)->shell);
-    const auto nonce = from_base64url((*snapshot)->nonce);
-    const auto key = appraise::AttestationKey::parse(as_text((*host)->ak_key), (*host)->name);
-    if (!shell || !nonce || !key)
-        return fail("what is kept of host " + id + " is damaged", "database");
-    const evidence::Evidence whole =
-        whole_evidence(shell->evidence, (*snapshot)->list, (*host)->entries, (*snapshot)->ima,
-                       (*host)->ima_entries);
-    Trial trial{.host = std::move(**host)};
-    trial.appraisal =
-        appraise::appraise(whole, {.nonce = *nonce, .keys = {&*key, 1}, .now = now()}, basis.basis);
-    // Views into what ends here.
-    trial.appraisal.next.reset();
-    return trial;
-}
-
-Result<bool> Visits::judge_again(const std::string& id) {
-    const auto epoch = references_.epoch();
-    if (!epoch) return std::unexpected(epoch.error());
-    auto host = find_host(database_, id);
-    if (!host) return std::unexpected(host.error());
-    if (!*host) return false;
-    const std::int64_t time = now();
-    const auto basis = references_.basis((*host)->group, *epoch, time);
-    if (!basis) return std::unexpected(basis.error());
-    const auto trial = try_basis(id, **basis);
-    if (!trial) return std::unexpected(trial.error());
-    if (!*trial || (*trial)->appraisal.verdict == appraise::Verdict::kUnusable) return false;
-    const Appraisal& appraisal = (*trial)->appraisal;
-    const HostRow& former = (*trial)->host;
-    HostRow next = former;
-    next.basis = (*basis)->id;
-    next.judge_again = std::min(time + settings_.attest.judge_again, (*basis)->until);
-    next.verdict = name_of(appraisal.verdict);
-    if (next.verdict != former.verdict) next.verdict_since = time;
-    bool written = false;
-    const auto done = database_.write([&](soci::session& session) -> Result<void> {
-        written = replace_host(session, former, next);
-        if (!written) return {};
-        write_summary(session, former.id, summary_of(appraisal, former.name).dump());
-        tell_verdict(session, former, next.verdict,
-                     {{"reasons", reasons_of(appraisal)}, {"by", "references"}});
-        return {};
-    });
-    if (!done) return std::unexpected(done.error());
-    if (written) ++counters_.judged_again;
-    return written;
 }
 
 }  // namespace keyscribe::verifier

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/verifier/appraised.h"
+
+namespace keyscribe::verifier {
+
+std::string summary_of(const appraise::Appraisal& appraisal, const std::string& name) {
+    return to_json(appraisal, name);
+}
+
+nlohmann::json reasons_of(const appraise::Appraisal& appraisal) {
+    constexpr std::size_t kMost = 20;
+    nlohmann::json reasons = nlohmann::json::array();
+    for (const appraise::Finding& finding : appraisal.findings) {
+        if (finding.weight == appraise::Weight::kNote || reasons.size() == kMost) continue;
+        reasons.push_back({{"code", finding.code}, {"sentence", finding.sentence}});
+    }
+    return reasons;
+}
+
+std::optional<appraise::KeptState> state_of(const Snapshot& snapshot, const HostRow& host) {
+    if (snapshot.records.empty()) return std::nullopt;
+    auto state = appraise::parse_snapshot(snapshot.records, snapshot.ima);
+    if (!state || state->entries != host.entries || state->bytes != host.list_bytes)
+        return std::nullopt;
+    return std::move(*state);
+}
+
+}  // namespace keyscribe::verifier

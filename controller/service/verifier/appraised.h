@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is kept of an appraisal, and told.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "controller/service/verifier/host_store.h"
+
+namespace keyscribe::verifier {
+
+/// The findings that count, and the figures.
+std::string summary_of(const appraise::Appraisal& appraisal, const std::string& name);
+/// The first of the findings that count.
+nlohmann::json reasons_of(const appraise::Appraisal& appraisal);
+
+/// The records that are kept of the host's list, views into the snapshot. Nothing: there are none
+/// that this program reads, or they are of another visit than the row.
+std::optional<appraise::KeptState> state_of(const Snapshot& snapshot, const HostRow& host);
+
+}  // namespace keyscribe::verifier
