@@ -8,7 +8,6 @@
 // visit or on one that is kept. Prints what was done a second, and how long it took; the first
 // visit of each host, with its whole list, is not counted.
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,99 +19,32 @@
 #include <fstream>
 #include <thread>
 
-#include "controller/base/base64.h"
 #include "tests/support/databases.h"
-#include "tests/support/fleet_host.h"
-#include "tests/support/https_client.h"
+#include "tests/support/verifier_process.h"
 
 namespace {
 
 using keyscribe::testing::FleetHost;
 using keyscribe::testing::HttpsClient;
-using nlohmann::json;
+using keyscribe::testing::VerifierProcess;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kType = "application/vnd.keyscribe.evidence+cbor";
 constexpr unsigned kPort = 18600;
 constexpr unsigned kThreads = 8;
-
-std::vector<std::uint8_t> from_base64url(std::string text) {
-    std::ranges::replace(text, '-', '+');
-    std::ranges::replace(text, '_', '/');
-    while (text.size() % 4 != 0) text += '=';
-    return *keyscribe::from_base64(text);
-}
 
 [[noreturn]] void fail(const std::string& what) {
     std::fprintf(stderr, "fleet-load: %s\n", what.c_str());
     std::exit(1);
 }
 
-/// A verifier's process and what it printed.
-struct Verifier {
-    pid_t process = 0;
-    std::filesystem::path output;
-};
-
-Verifier start(const std::string& program, const std::filesystem::path& folder, unsigned number,
-               const std::string& url) {
-    const auto settings = folder / (std::to_string(number) + ".toml");
-    std::ofstream(settings) << "[store]\nurl = \"" << url
-                            << "\"\n[listen]\nport = " << kPort + number
-                            << "\n[limits]\nconnections_for_address = 12000\n[enrol]\n"
-                               "known_by_token = true\n";
-    Verifier made{.output = folder / (std::to_string(number) + ".out")};
-    made.process = ::fork();
-    if (made.process == 0) {
-        if (std::freopen(made.output.c_str(), "w", stdout) == nullptr) ::_exit(1);
-        ::setenv("STATE_DIRECTORY", folder.c_str(), 1);
-        ::execl(program.c_str(), program.c_str(), "--config", settings.c_str(), nullptr);
-        ::_exit(127);
-    }
-    for (;;) {
-        try {
-            if (HttpsClient(kPort + number).send("GET", "/healthz").status == 200) return made;
-        } catch (const std::exception&) {
-            if (::waitpid(made.process, nullptr, WNOHANG) != 0) fail("the verifier ended");
-        }
-    }
-}
-
-std::string enrolment_token(const std::filesystem::path& output) {
-    std::ifstream file(output);
-    std::string line, token;
-    while (std::getline(file, line))
-        if (line.starts_with("enrolment")) token = line.substr(line.rfind(' ') + 1);
-    return token.substr(0, token.find('.'));
-}
-
 struct Simulated {
     FleetHost host;
     std::string id;
-    std::uint64_t since = 0;
 };
 
-void enrol(Simulated& one, HttpsClient& client, const std::string& token) {
-    const auto begun = client.send("POST", "/v1/enrolments", one.host.enrolment(token).dump());
-    if (begun.status != 201) fail(begun.body);
-    const json answer = json::parse(begun.body);
-    const auto done = client.send("POST", begun.fields.at("location") + "/activation",
-                                  one.host.activation(answer).dump());
-    if (done.status != 200) fail(done.body);
-    one.id = json::parse(done.body)["host"];
-}
-
 void visit(Simulated& one, HttpsClient& client) {
-    const auto session = client.send("POST", "/challenge-response/v1/newSession?host=" + one.id);
-    if (session.status != 201) fail(session.body);
-    const json answer = json::parse(session.body);
-    const auto nonce = from_base64url(answer["nonce"]);
-    const std::uint64_t since =
-        answer.contains("keyscribe") ? answer["keyscribe"]["since"].get<std::uint64_t>() : 0;
-    const auto evidence = one.host.evidence(nonce, since);
-    const auto done = client.send("POST", session.fields.at("location"),
-                                  std::string(evidence.begin(), evidence.end()), kType);
-    if (done.status != 200) fail(done.body);
+    const auto done = keyscribe::testing::visit_by_http(one.host, one.id, client);
+    if (done.answer.status != 200) fail(done.answer.body);
 }
 
 /// Runs `work(thread)` on all threads.
@@ -128,10 +60,10 @@ double since(Clock::time_point begin) {
 
 /// Seconds of CPU that the processes have had: what else the machine does falsifies them less than
 /// the time.
-double cpu_of(const std::vector<Verifier>& verifiers) {
+double cpu_of(const std::deque<VerifierProcess>& verifiers) {
     double ticks = 0;
-    for (const Verifier& verifier : verifiers) {
-        std::ifstream file("/proc/" + std::to_string(verifier.process) + "/stat");
+    for (const VerifierProcess& verifier : verifiers) {
+        std::ifstream file("/proc/" + std::to_string(verifier.id()) + "/stat");
         std::string word;
         // proc(5): utime and stime are the fields 14 and 15.
         for (int field = 1; field <= 15 && file >> word; ++field)
@@ -153,9 +85,16 @@ int main(int argc, char** argv) {
     using keyscribe::testing::Engine;
     const std::string url =
         keyscribe::testing::new_database(postgres ? Engine::kPostgres : Engine::kSqlite);
-    std::vector<Verifier> verifiers;
-    for (unsigned i = 0; i < processes; ++i) verifiers.push_back(start(argv[1], folder, i, url));
-    const std::string token = enrolment_token(verifiers[0].output);
+    const std::string settings = "store.url = \"" + url +
+                                 "\"\nlimits.connections_for_address = 12000\n"
+                                 "enrol.known_by_token = true\n";
+    std::deque<VerifierProcess> verifiers;
+    for (unsigned i = 0; i < processes; ++i) {
+        verifiers.emplace_back(argv[1], folder, kPort + i, settings);
+        verifiers.back().start();
+        verifiers.back().wait_until_it_serves();
+    }
+    const std::string token = verifiers[0].enrolment_token();
 
     std::deque<Simulated> hosts;
     for (unsigned i = 0; i < count; ++i) {
@@ -166,7 +105,7 @@ int main(int argc, char** argv) {
     on_threads([&](unsigned thread) {
         HttpsClient client(kPort + thread % processes);
         for (std::size_t i = thread; i < hosts.size(); i += kThreads)
-            enrol(hosts[i], client, token);
+            hosts[i].id = keyscribe::testing::enrol_by_http(hosts[i].host, client, token);
     });
     std::printf("enrolments: %.0f a second\n", count / since(begin));
     begin = Clock::now();
@@ -198,12 +137,11 @@ int main(int argc, char** argv) {
         1e3 * all[all.size() * 99 / 100]);
     std::printf("CPU of the verifiers a visit: %.2f ms\n",
                 1e3 * cpu / static_cast<double>(all.size()));
-    for (const Verifier& verifier : verifiers) {
-        std::ifstream status("/proc/" + std::to_string(verifier.process) + "/status");
+    for (VerifierProcess& verifier : verifiers) {
+        std::ifstream status("/proc/" + std::to_string(verifier.id()) + "/status");
         for (std::string line; std::getline(status, line);)
             if (line.starts_with("VmHWM")) std::printf("%s\n", line.c_str());
-        ::kill(verifier.process, SIGTERM);
-        ::waitpid(verifier.process, nullptr, 0);
+        verifier.kill(SIGTERM);
     }
     std::filesystem::remove_all(folder);
     return 0;

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -31,24 +32,55 @@ fs::path programs() {
 }
 
 /// PostgreSQL does not run as root: its own user takes root's place.
-pid_t spawn(const std::vector<std::string>& command) {
-    const pid_t child = ::fork();
-    if (child != 0) return child;
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getuid() == 0) {
-        const passwd* user = ::getpwnam("postgres");
-        if (user == nullptr || ::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 ||
-            ::setuid(user->pw_uid) != 0)
-            ::_exit(126);
-    }
-    const int log = ::open("log", O_WRONLY | O_CREAT | O_APPEND, 0600);
-    ::dup2(log, 1);
-    ::dup2(log, 2);
+pid_t spawn(const fs::path& folder, const std::vector<std::string>& command) {
+    // All that takes memory comes before fork(): other threads may hold the allocator's lock.
     std::vector<char*> arguments;
     for (const std::string& one : command) arguments.push_back(const_cast<char*>(one.c_str()));
     arguments.push_back(nullptr);
+    const bool is_root = ::getuid() == 0;
+    const passwd* user = is_root ? ::getpwnam("postgres") : nullptr;
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (is_root && (user == nullptr || ::setgroups(0, nullptr) != 0 ||
+                    ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0))
+        ::_exit(126);
+    if (::chdir(folder.c_str()) != 0) ::_exit(125);
+    const int log = ::open("log", O_WRONLY | O_CREAT | O_APPEND, 0600);
+    ::dup2(log, 1);
+    ::dup2(log, 2);
     ::execv(arguments[0], arguments.data());
     ::_exit(127);
+}
+
+struct ProcessState {
+    char state = 0;  ///< 0: it is gone
+    pid_t parent = 0;
+};
+
+ProcessState state_of(const fs::path& process) {
+    std::ifstream file(process / "stat");
+    std::string text;
+    ProcessState found;
+    // proc(5): behind the name in parentheses.
+    if (std::getline(file, text))
+        std::istringstream(text.substr(text.rfind(')') + 1)) >> found.state >> found.parent;
+    return found;
+}
+
+std::vector<pid_t> children_of(pid_t parent) {
+    std::vector<pid_t> children;
+    for (const auto& entry : fs::directory_iterator("/proc"))
+        if (const pid_t id = std::atoi(entry.path().filename().c_str());
+            id > 0 && state_of(entry.path()).parent == parent)
+            children.push_back(id);
+    return children;
+}
+
+/// Gone, or a zombie that nobody waited for.
+bool has_ended(pid_t process) {
+    const char state = state_of("/proc/" + std::to_string(process)).state;
+    return state == 0 || state == 'Z';
 }
 
 int finish(pid_t child) {
@@ -71,21 +103,28 @@ class Postgres {
     }
 
     void start() {
-        const fs::path here = fs::current_path();
-        fs::current_path(folder_);
         // Without fsync: what kill -9 leaves in the page cache is as good as on the disk.
-        process_ = spawn({(programs() / "postgres").string(), "-D", (folder_ / "data").string(),
-                          "-k", folder_.string(), "-c", "listen_addresses=", "-c", "fsync=off",
-                          "-c", "max_connections=200"});
-        fs::current_path(here);
+        process_ =
+            spawn(folder_, {(programs() / "postgres").string(), "-D", (folder_ / "data").string(),
+                            "-k", folder_.string(), "-c", "listen_addresses=", "-c", "fsync=off",
+                            "-c", "max_connections=200"});
         while (run("pg_isready", {"-q", "-h", folder_}) != 0)
             ASSERT_EQ(::waitpid(process_, nullptr, WNOHANG), 0) << "postgres ended: see its log";
     }
 
-    void kill() {
-        ::kill(process_, SIGKILL);
+    void kill(int signal) {
+        std::vector<pid_t> children;
+        if (signal == SIGKILL) {
+            // It starts none while it stands still.
+            ::kill(process_, SIGSTOP);
+            children = children_of(process_);
+        }
+        ::kill(process_, signal);
+        for (const pid_t child : children) ::kill(child, SIGKILL);
         finish(process_);
-        // Its children notice, and end by themselves; the next one starts when they are gone.
+        // The next one does not start before the last of them is gone.
+        for (const pid_t child : children)
+            while (!has_ended(child)) std::this_thread::yield();
     }
 
   private:
@@ -114,10 +153,7 @@ class Postgres {
 
     int run(const std::string& program, std::vector<std::string> arguments) {
         arguments.insert(arguments.begin(), (programs() / program).string());
-        const fs::path here = fs::current_path();
-        fs::current_path(folder_);
-        const int status = finish(spawn(arguments));
-        fs::current_path(here);
+        const int status = finish(spawn(folder_, arguments));
         EXPECT_TRUE(status == 0 || program == "pg_isready")
             << program << ": " << std::ifstream(folder_ / "log").rdbuf();
         return status;
@@ -148,7 +184,7 @@ std::string new_database(Engine engine) {
     return "sqlite:" + (folder / (std::to_string(++count) + ".db")).string();
 }
 
-void kill_postgres() { Postgres::instance().kill(); }
+void kill_postgres(int signal) { Postgres::instance().kill(signal); }
 void start_postgres() { Postgres::instance().start(); }
 
 }  // namespace keyscribe::testing

@@ -3,6 +3,8 @@
 // once for the test's process, from Debian's package, in a temporary folder.
 #pragma once
 
+#include <signal.h>
+
 #include <string>
 
 namespace keyscribe::testing {
@@ -13,8 +15,9 @@ std::string name_of(Engine engine);
 /// As `[store] url` has it.
 std::string new_database(Engine engine);
 
-/// kill -9 of all of PostgreSQL's processes, and its start anew with the same data.
-void kill_postgres();
+/// kill -9 of all of PostgreSQL's processes, or, by SIGQUIT, its immediate end; and its start anew
+/// with the same data.
+void kill_postgres(int signal = SIGKILL);
 void start_postgres();
 
 }  // namespace keyscribe::testing

@@ -22,7 +22,16 @@ struct HttpsClient::Impl {
     boost::beast::flat_buffer buffer;
 };
 
-HttpsClient::HttpsClient(unsigned port) : impl_(std::make_unique<Impl>()) {
+HttpsClient::HttpsClient(unsigned port) : impl_(std::make_unique<Impl>()) { connect(port); }
+
+HttpsClient::HttpsClient(unsigned port, const std::string& certificate, const std::string& key)
+    : impl_(std::make_unique<Impl>()) {
+    SSL_use_certificate_file(impl_->stream.native_handle(), certificate.c_str(), SSL_FILETYPE_PEM);
+    SSL_use_PrivateKey_file(impl_->stream.native_handle(), key.c_str(), SSL_FILETYPE_PEM);
+    connect(port);
+}
+
+void HttpsClient::connect(unsigned port) {
     auto& socket = impl_->stream.next_layer();
     socket.connect({asio::ip::address_v4::loopback(), static_cast<unsigned short>(port)});
     socket.set_option(asio::ip::tcp::no_delay(true));
@@ -50,6 +59,10 @@ HttpAnswer HttpsClient::send(const std::string& method, const std::string& targe
         answer.fields[name] = std::string(field.value());
     }
     return answer;
+}
+
+void HttpsClient::write(const std::string& bytes) {
+    asio::write(impl_->stream, asio::buffer(bytes));
 }
 
 std::string HttpsClient::raw(const std::string& bytes) {

@@ -19,17 +19,22 @@ class HttpsClient {
   public:
     /// Throws what Boost throws where nobody answers. The certificate is looked at by nobody.
     explicit HttpsClient(unsigned port);
+    /// With a certificate of its own: PEM files.
+    HttpsClient(unsigned port, const std::string& certificate, const std::string& key);
     ~HttpsClient();
 
     HttpAnswer send(const std::string& method, const std::string& target,
                     const std::string& body = {}, const std::string& type = {},
                     const std::string& token = {});
-    /// Bytes as they are; then what comes back until the server ends the connection.
+    /// Bytes as they are.
+    void write(const std::string& bytes);
+    /// The same; then what comes back until the server ends the connection.
     std::string raw(const std::string& bytes);
     /// SHA-256 of the SubjectPublicKeyInfo of the server's certificate, hex.
     std::string pin() const;
 
   private:
+    void connect(unsigned port);
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
