@@ -3,6 +3,8 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include <boost/asio.hpp>
+#include <regex>
 #include <set>
 
 #include "controller/base/base64.h"
@@ -151,6 +153,22 @@ TEST_P(FleetServer, AHostEnrolsAttestsAndIsAskedAbout) {
     EXPECT_EQ(ear["submods"]["keyscribe"]["ear_status"], "affirming");
     EXPECT_EQ(ear["submods"]["keyscribe"]["keyscribe_host"], id);
 
+    // The session can be asked for what came of it, with and without a name in it.
+    const std::string nonce = session["nonce"];
+    for (const std::string& path : {nonce, nonce + '.' + id}) {
+        const HttpAnswer again = ask("GET", "/challenge-response/v1/session/" + path);
+        const json shown = json::parse(again.body);
+        EXPECT_EQ(shown["status"], path == nonce ? "waiting" : "complete");
+        if (path != nonce) {
+            EXPECT_EQ(claims(shown["result"])["submods"], ear["submods"]);
+        }
+    }
+    const std::string unnamed = json::parse(attest(host, "").body)["nonce"];
+    const std::string path = "/challenge-response/v1/session/" + unnamed;
+    EXPECT_EQ(json::parse(ask("GET", path).body)["status"], "complete");
+    EXPECT_EQ(ask("DELETE", path).status, 204u);
+    EXPECT_EQ(json::parse(ask("GET", path).body)["status"], "waiting");
+
     // A rogue key, told by what is new alone and in each media type.
     const testing::Buffer rogue = testing::rogue(host.host);
     host.host.key(".ima", rogue, 301, "Rogue: 22");
@@ -195,6 +213,10 @@ TEST_P(FleetServer, EveryRefusalIsAProblemWithItsReason) {
               "evidence-malformed");
     EXPECT_EQ(problem(ask("GET", "/challenge-response/v1/session/AAAA")), "unknown-session");
     EXPECT_EQ(problem(ask("POST", "/challenge-response/v1/newSession?nonceSize=8")), "request");
+    EXPECT_EQ(type.fields.at("accept"),
+              "application/vnd.keyscribe.evidence+cbor, application/cmw+cbor, "
+              "application/cmw+json");
+    EXPECT_EQ(json::parse(ask("GET", path).body)["accept"].size(), 3u);
     EXPECT_EQ(ask("DELETE", path).status, 204u);
     EXPECT_EQ(problem(ask("POST", "/v1/references", {{"group", "g"}}, operator_)), "request");
     EXPECT_EQ(problem(ask("POST", "/v1/references",
@@ -215,6 +237,67 @@ TEST_P(FleetServer, LimitsHold) {
                     .starts_with("HTTP/1.1 400 "));
 }
 
+TEST_P(FleetServer, OneAddressDoesNotTakeAllBodies) {
+    service_->settings.limits.bodies = 200 << 10;
+    service_->settings.limits.bodies_for_address = 64 << 10;
+    start();
+    const std::string head = "POST /v1/enrolments HTTP/1.1\r\nHost: x\r\nContent-Length: ";
+    // Alone it may be larger than its part; a second one at the same time waits for its turn.
+    HttpsClient first(port_), second(port_);
+    first.write(head + "100000\r\n\r\n");
+    std::string answer;
+    for (int i = 0; i < 1000 && !answer.starts_with("HTTP/1.1 429 "); ++i)
+        answer = HttpsClient(port_).raw(head + "20000\r\n\r\n");
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 429 ")) << answer;
+    EXPECT_NE(answer.find("\r\nRetry-After: 5\r\n"), std::string::npos) << answer;
+    // Small ones are taken all the same.
+    EXPECT_EQ(second.send("POST", "/v1/enrolments", std::string(16000, ' ')).status, 400u);
+}
+
+TEST_P(FleetServer, SlowClientsAreGivenUp) {
+    service_->settings.limits.request = 1;
+    service_->settings.limits.idle = 1;
+    start();
+    const auto began = std::chrono::steady_clock::now();
+    const std::string head = "POST /v1/enrolments HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n";
+    // Nothing at all, half a head, half a body.
+    for (const std::string& bytes : {std::string(), head, head + "\r\n12345"})
+        EXPECT_EQ(HttpsClient(port_).raw(bytes), "");
+    // Nor does anybody wait for a handshake that does not come.
+    boost::asio::io_context io;
+    boost::asio::ip::tcp::socket socket(io);
+    socket.connect({boost::asio::ip::address_v4::loopback(), static_cast<unsigned short>(port_)});
+    char byte = 0;
+    boost::system::error_code error;
+    EXPECT_EQ(socket.read_some(boost::asio::buffer(&byte, 1), error), 0u);
+    EXPECT_TRUE(error);
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(30));
+}
+
+TEST_P(FleetServer, MarkupInARequestDoesNotComeBack) {
+    for (const char* target :
+         {"/%3Cscript%3E", "/v1/hosts/%3Cscript%3E", "/v1/hosts/%3Cscript%3E/export",
+          "/v1/keys/%3Cscript%3E", "/v1/enrolments/%3Cscript%3E",
+          "/challenge-response/v1/session/%3Cscript%3E", "/v1/hosts?verdict=%3Cscript%3E",
+          "/v1/keys?q=%3Cscript%3E", "/v1/references?group=%3Cscript%3E",
+          "/v1/hosts?name='or'1'='1", "/v1/hosts/x%0d%0aSet-Cookie:a=b"}) {
+        const HttpAnswer answer = ask("GET", target, {}, operator_);
+        EXPECT_EQ(answer.body.find("script"), std::string::npos) << target << answer.body;
+        EXPECT_FALSE(answer.fields.contains("set-cookie"));
+        EXPECT_NE(answer.status / 100, 5u) << target << answer.body;
+    }
+    // What an operator writes is JSON's text, and comes back as such.
+    const json added = json::parse(ask("POST", "/v1/references",
+                                       {{"group", "<b>"},
+                                        {"name", "\x1b[31m\"'"},
+                                        {"why", "</script>"},
+                                        {"content", to_base64(FleetHost("x").host.builtin)}},
+                                       operator_)
+                                       .body);
+    EXPECT_EQ(added["group"], "<b>");
+    EXPECT_EQ(get("/v1/references?group=%3Cb%3E")[0]["name"], "\x1b[31m\"'");
+}
+
 TEST_P(FleetServer, TheTokensPinIsTheCertificates) {
     const auto pin = pin_of(service_->certificate);
     ASSERT_TRUE(pin);
@@ -222,6 +305,47 @@ TEST_P(FleetServer, TheTokensPinIsTheCertificates) {
     EXPECT_EQ(to_hex(*from_base64url(*pin)), HttpsClient(port_).pin());
     // Another process of this database has the same certificate.
     EXPECT_EQ(open()->certificate.chain, service_->certificate.chain);
+}
+
+TEST_P(FleetServer, AnOperatorsCertificateIsAsGoodAsAToken) {
+    const testing::TempDir folder;
+    const auto make = [&](const std::string& name, const std::string& ca, const std::string& more) {
+        const std::string files =
+            "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+            "-keyout " +
+            name + ".key -subj '/CN=" + name + "<i>' ";
+        const auto output = testing::run(
+            "cd " + folder.path().string() + " && " + files +
+            (ca.empty() ? "-x509 -out " + name + ".pem"
+                        : "-out x.csr && openssl x509 -req -in x.csr -CA " + ca + ".pem -CAkey " +
+                              ca + ".key -CAcreateserial -out " + name + ".pem " + more) +
+            " 2>&1");
+        ASSERT_EQ(output.status, 0) << output.text;
+    };
+    make("ca", "", "");
+    make("other-ca", "", "");
+    make("ann", "ca", "-days 9");
+    make("late", "ca", "-days -1");
+    make("bob", "other-ca", "-days 9");
+    service_->settings.tls.operators_ca = folder / "ca.pem";
+    start();
+    const auto as = [&](const std::string& name, const std::string& method,
+                        const std::string& target, const std::string& body = {}) {
+        HttpsClient client(port_, (folder / (name + ".pem")).string(),
+                           (folder / (name + ".key")).string());
+        return client.send(method, target, body, "application/json");
+    };
+    EXPECT_EQ(as("ann", "GET", "/v1/hosts").status, 200u);
+    EXPECT_THROW((void)as("bob", "GET", "/v1/hosts"), std::exception);
+    EXPECT_THROW((void)as("late", "GET", "/v1/hosts"), std::exception);
+    // Without one there is no role, and a token still is good.
+    EXPECT_EQ(ask("GET", "/v1/hosts").status, 401u);
+    EXPECT_EQ(ask("GET", "/v1/hosts", {}, reader_).status, 200u);
+    // The record has the certificate's subject.
+    const std::string id = prove(FleetHost("web", true));
+    EXPECT_EQ(as("ann", "POST", "/v1/enrolments/" + id + "/decision", R"({"accept":true})").status,
+              200u);
+    EXPECT_EQ(get("/v1/hosts/web")["accepted_by"], "operator: /CN=ann<i>");
 }
 
 TEST_P(FleetServer, FirstTokensAreToldOnce) {
@@ -240,6 +364,24 @@ TEST_P(FleetServer, HealthAndMetricsTellOfTheDatabase) {
     EXPECT_NE(metrics.body.find("keyscribe_verifier_store_up 1\n"), std::string::npos);
     EXPECT_NE(metrics.body.find("keyscribe_verifier_hosts{verdict=\"silent\"} 0\n"),
               std::string::npos);
+}
+
+TEST_P(FleetServer, AlertsAndDashboardNameMetricsThatThereAre) {
+    const std::string metrics = metrics_text(*service_, *server_, webhook_);
+    const std::regex name("keyscribe_verifier_[a-z_]+");
+    for (const char* file : {"alerts.yaml", "dashboard.json"}) {
+        const std::string text = testing::read_file(std::string(FIXTURES) +
+                                                    "/../../controller/service/verifier/" + file);
+        unsigned count = 0;
+        for (std::sregex_iterator at(text.begin(), text.end(), name), end; at != end; ++at, ++count)
+            EXPECT_TRUE(metrics.find('\n' + at->str() + '{') != std::string::npos ||
+                        metrics.find('\n' + at->str() + ' ') != std::string::npos)
+                << file << ": " << at->str();
+        EXPECT_GE(count, 5u) << file;
+    }
+    EXPECT_TRUE(json::parse(testing::read_file(std::string(FIXTURES) +
+                                               "/../../controller/service/verifier/dashboard.json"))
+                    .contains("panels"));
 }
 
 TEST_P(FleetServer, OpenApiHasEveryRoute) {

@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 #include <soci/soci.h>
 
+#include <algorithm>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "controller/service/verifier/nonce.h"
+#include "controller/service/verifier/problem.h"
 #include "controller/service/verifier/schema.h"
 #include "controller/service/verifier/secrets.h"
 #include "support.h"
@@ -78,7 +80,12 @@ TEST_P(VerifierStore, WhatFailsLeavesNothing) {
         return {};
     });
     ASSERT_FALSE(refused);
-    EXPECT_TRUE(is_of_store(refused.error()));
+    // A fault of ours, which no waiting mends; it is not the database that is away.
+    EXPECT_TRUE(is_of_statement(refused.error())) << to_string(refused.error());
+    EXPECT_TRUE(database_->is_up());
+    EXPECT_EQ(database_->failures().statement, 1u);
+    EXPECT_EQ(problem_of(refused.error()).status, 500u);
+    EXPECT_EQ(to_json(problem_of(refused.error())).find("no_such_table"), std::string::npos);
     int rows = -1;
     ASSERT_TRUE(database_->read([&](soci::session& session) -> Result<void> {
         session << "select count(*) from meta where name = 'half'", soci::into(rows);
@@ -141,6 +148,24 @@ TEST_P(VerifierStore, ATokenIsKeptAsItsDigestAlone) {
         return {};
     }));
     EXPECT_EQ(kept, to_hex(sha256(as_bytes(*token))));
+}
+
+TEST_P(VerifierStore, ARevokedTokenIsGoodNoMore) {
+    ASSERT_TRUE(migrate(*database_));
+    const auto kept = create_token(*database_, {.role = "reader", .label = "ann"});
+    const auto lost = create_token(*database_, {.role = "operator", .label = "bob"}, now() + 60);
+    const auto all = list_tokens(*database_);
+    ASSERT_TRUE(all && all->size() == 2);
+    const auto bob =
+        std::ranges::find_if(*all, [](const KeptToken& one) { return one.token.label == "bob"; });
+    EXPECT_EQ(bob->id, token_digest(*lost).substr(0, 16));
+    EXPECT_EQ(bob->token.role, "operator");
+    EXPECT_GT(bob->expires, bob->created);
+    EXPECT_EQ(revoke_token(*database_, bob->id), true);
+    EXPECT_EQ(revoke_token(*database_, bob->id), false);
+    EXPECT_EQ(revoke_token(*database_, ""), false);
+    EXPECT_FALSE(find_token(*database_, *lost)->has_value());
+    EXPECT_TRUE(find_token(*database_, *kept)->has_value());
 }
 
 TEST(VerifierStores, NobodyElseReadsTheFiles) {

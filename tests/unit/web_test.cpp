@@ -113,6 +113,9 @@ TEST_P(Web, ASessionEndsWithItsTimeAndItsToken) {
     }
     const std::string brief = *create_token(*service_->database, {.role = "operator"}, 1);
     EXPECT_EQ(ask(form("/login", "token=" + brief)).status, 403u);
+    const std::string id = verifier::token_digest(operator_).substr(0, 16);
+    EXPECT_EQ(verifier::revoke_token(*service_->database, id), true);
+    EXPECT_EQ(role(verifier::now()), Role::kNobody);
 }
 
 TEST_P(Web, ALoginLeadsNowhereElse) {

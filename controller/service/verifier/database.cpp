@@ -19,10 +19,48 @@ using SessionPtr = std::unique_ptr<soci::session>;
 /// How often a transaction is tried that PostgreSQL gave up for the sake of another one.
 constexpr int kAttempts = 5;
 
-std::unexpected<Error> store_error(const std::exception& error) {
-    std::string what = error.what();
-    if (const auto line = what.find('\n'); line != what.npos) what.resize(line);
-    return fail("the database: " + what, "store");
+/// What kept the database from its work.
+enum class Cause {
+    kAway,       ///< it, its disk or the connection: it may be back
+    kFull,       ///< no room where it writes
+    kStatement,  ///< it refuses a statement of this program's, and waiting mends nothing
+};
+
+/// SQLSTATE of PostgreSQL, appendix A of its manual; blank where the connection broke.
+Cause cause_of_state(std::string_view state) {
+    if (state == "53100" || state == "53200") return Cause::kFull;  // disk_full, out_of_memory
+    // Connection, insufficient resources, an operator's intervention, the system, a standby that is
+    // not the primary any more, a rollback for the sake of another transaction.
+    for (const std::string_view one : {"08", "53", "57", "58", "25006", "40", "XX", " "})
+        if (state.starts_with(one)) return Cause::kAway;
+    return state.empty() ? Cause::kAway : Cause::kStatement;
+}
+
+/// Result codes of SQLite.
+Cause cause_of_result(int result) {
+    constexpr int kError = 1, kFull = 13, kConstraint = 19, kMismatch = 20, kMisuse = 21;
+    constexpr int kTooBig = 18, kRange = 25;
+    switch (result & 0xff) {
+        case kFull:
+            return Cause::kFull;
+        case kError:
+        case kTooBig:
+        case kConstraint:
+        case kMismatch:
+        case kMisuse:
+        case kRange:
+            return Cause::kStatement;
+        default:
+            return Cause::kAway;
+    }
+}
+
+Cause cause_of(const std::exception& error) {
+    if (const auto* one = dynamic_cast<const soci::postgresql_soci_error*>(&error))
+        return cause_of_state(one->sqlstate());
+    if (const auto* one = dynamic_cast<const soci::sqlite3_soci_error*>(&error))
+        return cause_of_result(one->result());
+    return Cause::kStatement;
 }
 
 bool is_conflict(const soci::soci_error& error) {
@@ -40,6 +78,16 @@ Result<void> make_private(const std::string& path) {
         return fail_errno("cannot keep others from reading the database", path,
                           "start keyscribe-verifier as the user whose file it is");
     return {};
+}
+
+/// False: the connection is of no use any more.
+bool roll_back(soci::session& session) {
+    try {
+        session << "rollback";
+        return true;
+    } catch (const std::exception&) {
+        return false;
+    }
 }
 
 }  // namespace
@@ -104,44 +152,53 @@ void Database::give_back(SessionPtr session) {
     returned_.notify_one();
 }
 
+/// `connected`: the database answered before.
+std::unexpected<Error> Database::refuse(const std::exception& error, bool connected) {
+    Cause cause = cause_of(error);
+    if (cause == Cause::kStatement && !connected) cause = Cause::kAway;
+    if (cause != Cause::kStatement) up_ = false;
+    std::string what = "the database: " + std::string(error.what());
+    if (const auto line = what.find('\n'); line != what.npos) what.resize(line);
+    ++(cause == Cause::kFull   ? failures_.full
+       : cause == Cause::kAway ? failures_.away
+                               : failures_.statement);
+    return fail(std::move(what), cause == Cause::kStatement ? "statement" : "store",
+                cause == Cause::kFull ? "it has no room left" : "");
+}
+
 Result<void> Database::write(const Work& work) {
     std::unique_lock<std::mutex> alone;
     if (sqlite_) alone = std::unique_lock(one_writer_);
-    return run(work, true);
+    // SQLite takes the lock at once: to take it later fails where somebody else wrote since.
+    return run(work, sqlite_ ? "begin immediate" : "begin");
 }
 
-Result<void> Database::read(const Work& work) { return run(work, false); }
+Result<void> Database::read(const Work& work) { return run(work, "begin"); }
 
-Result<void> Database::run(const Work& work, bool writes) {
+Result<void> Database::look(const Work& work) { return run(work, nullptr); }
+
+Result<void> Database::run(const Work& work, const char* begin) {
     SessionPtr session = take();
     Result<void> done;
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
-        bool fresh = false, began = false;
+    for (int attempt = 1;; ++attempt) {
+        bool fresh = false, connected = false, began = false;
         try {
             if (!session) fresh = true, session = connect();
-            // SQLite takes the lock at once: to take it later fails where somebody else wrote
-            // since.
-            *session << (!sqlite_ || !writes ? "begin" : "begin immediate");
-            began = true;
+            connected = true;
+            if (begin != nullptr) *session << begin, began = true;
             done = work(*session);
-            *session << (done ? "commit" : "rollback");
+            if (began) *session << (done ? "commit" : "rollback");
             up_ = true;
             break;
-        } catch (const soci::soci_error& error) {
-            done = store_error(error);
-            const bool again = began ? is_conflict(error) : !fresh;
-            try {
-                // After an error PostgreSQL takes nothing but this; what takes it goes on.
-                if (!began) throw;
-                *session << "rollback";
-            } catch (const std::exception&) {
-                session.reset();
-                up_ = again && up_;
-            }
-            if (!again) break;
         } catch (const std::exception& error) {
-            done = store_error(error);
-            session.reset();
+            const auto* of_soci = dynamic_cast<const soci::soci_error*>(&error);
+            // Another transaction was in the way, or the connection was dead before this began.
+            const bool again = of_soci != nullptr && (began ? is_conflict(*of_soci) : !fresh);
+            // After an error PostgreSQL takes nothing but this; what takes it goes on.
+            const bool answers = began && of_soci != nullptr && roll_back(*session);
+            if (!answers) session.reset();
+            if (again && attempt < kAttempts) continue;
+            done = refuse(error, began ? answers : connected);
             break;
         }
     }

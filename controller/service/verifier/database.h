@@ -36,22 +36,31 @@ class Database {
     static Result<std::unique_ptr<Database>> create(const std::string& url, unsigned connections);
     ~Database();
 
-    /// Runs `work` in a transaction that writes. Error: `work`'s own, or `where` is "store": the
-    /// database refused or is away, and then nothing was written, but where the connection broke in
-    /// the commit nobody knows.
+    /// Runs `work` in a transaction that writes. Error: `work`'s own; `where` is "store": the
+    /// database is away or full, and then nothing was written, but where the connection broke in
+    /// the commit nobody knows; or "statement": it refuses what this program asks.
     Result<void> write(const Work& work);
-    /// Runs `work`, which only reads, on one connection.
+    /// Runs `work`, which only reads, in a transaction.
     Result<void> read(const Work& work);
+    /// Runs `work`, which is one statement that reads: without a transaction PostgreSQL is asked
+    /// once in the place of three times.
+    Result<void> look(const Work& work);
 
     /// Whether the last use of the database succeeded.
     bool is_up() const { return up_; }
+    /// How often it did not, by the cause.
+    struct Failures {
+        std::atomic<std::uint64_t> away = 0, full = 0, statement = 0;
+    };
+    const Failures& failures() const { return failures_; }
     bool is_sqlite() const { return sqlite_; }
 
   private:
     Database() = default;
     std::unique_ptr<soci::session> take();
     void give_back(std::unique_ptr<soci::session> session);
-    Result<void> run(const Work& work, bool writes);
+    Result<void> run(const Work& work, const char* begin);
+    std::unexpected<Error> refuse(const std::exception& error, bool connected);
     std::unique_ptr<soci::session> connect() const;
 
     bool sqlite_ = false;
@@ -62,10 +71,14 @@ class Database {
     unsigned free_ = 0;      // how many more sessions may be taken
     std::mutex one_writer_;  // SQLite: waiters would poll its lock
     std::atomic<bool> up_ = true;
+    Failures failures_;
 };
 
 /// Whether the error is of the database itself, which may be back in a moment.
 inline bool is_of_store(const Error& error) { return error.where == "store"; }
+/// Whether it is of a statement that the database will never take: a fault of this program, or a
+/// row that another process wrote first.
+inline bool is_of_statement(const Error& error) { return error.where == "statement"; }
 
 /// Seconds since 1970.
 std::int64_t now();

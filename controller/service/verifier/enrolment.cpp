@@ -15,14 +15,16 @@ namespace keyscribe::verifier {
 using nlohmann::json;
 
 struct Enrolments::Row {
-    std::string id, host, name, group, ek, ek_trust, ak, ak_key, credential, state, reason;
+    std::string id, host, name, group, ek, ek_trust, ak, ak_key, credential, state, reason, token;
     long long created = 0, expires = 0;
 };
 
 namespace {
 
-constexpr std::int64_t kProofTime = 600;    // seconds in which the credential must come back
-constexpr long long kForever = 9999999999;  // no time that ever comes
+constexpr std::int64_t kProofTime = 600;          // seconds in which the credential must come back
+constexpr long long kForever = 9999999999;        // no time that ever comes
+constexpr long long kKeepDecided = 30LL * 86400;  // seconds in which the host asks how it went
+constexpr long long kHour = 3600;
 constexpr std::size_t kMaxChain = 8;
 
 const char* const kColumns =
@@ -166,36 +168,60 @@ Answer<json> Enrolments::begin(const json& body) {
                   .ak_key = to_base64(sent->ak_spki),
                   .credential = to_hex(sha256(value)),
                   .state = "challenged",
+                  .token = token_id(sent->token),
                   .created = time,
                   .expires = time + kProofTime};
-    bool full = false;
+    std::optional<Problem> full;
     const auto done = database_.write([&](soci::session& session) -> Result<void> {
-        long long waiting = 0;
-        session << "select count(*) from enrolments where tenant = :tenant and state in "
-                   "('challenged', 'waiting')",
-            soci::use(kTenant), soci::into(waiting);
-        full = waiting >= settings_.limits.waiting_enrolments;
+        full = too_many(session, row);
         if (full) return {};
         session << "insert into enrolments (tenant, id, host, name, grp, ek, ek_trust, ak, ak_key, "
-                   "credential, state, reason, created, expires) values (:tenant, :id, :host, "
-                   ":name, :grp, :ek, :ek_trust, :ak, :ak_key, :credential, :state, '', :created, "
-                   ":expires)",
+                   "credential, state, reason, created, expires, token) values (:tenant, :id, "
+                   ":host, :name, :grp, :ek, :ek_trust, :ak, :ak_key, :credential, :state, '', "
+                   ":created, :expires, :token)",
             soci::use(kTenant), soci::use(row.id), soci::use(row.host), soci::use(row.name),
             soci::use(row.group), soci::use(row.ek), soci::use(row.ek_trust), soci::use(row.ak),
             soci::use(row.ak_key), soci::use(row.credential), soci::use(row.state),
-            soci::use(row.created), soci::use(row.expires);
+            soci::use(row.created), soci::use(row.expires), soci::use(row.token);
         return {};
     });
     if (!done) return std::unexpected(problem_of(done.error()));
-    if (full)
-        return std::unexpected(Problem{.status = 429,
-                                       .word = "enrolments-full",
-                                       .title = "Too many enrolments wait for an operator",
-                                       .retry_after = 60});
+    if (full) return std::unexpected(std::move(*full));
     return json{{"id", row.id},
                 {"credential", to_base64(credential->blob)},
                 {"secret", to_base64(credential->secret)},
                 {"expires", time_text(row.expires)}};
+}
+
+/// Whether one more is over a limit: of all that wait, of those of its token, of those of its
+/// endorsement key.
+std::optional<Problem> Enrolments::too_many(soci::session& session, const Row& row) const {
+    const auto& limits = settings_.limits;
+    const auto full = [](const char* title, unsigned retry_after) {
+        return Problem{
+            .status = 429, .word = "enrolments-full", .title = title, .retry_after = retry_after};
+    };
+    long long all = 0, of_token = 0, of_ek = 0;
+    const long long hour_ago = row.created - kHour;
+    session << "select count(*) from enrolments where tenant = :tenant and (state = 'waiting' or "
+               "(state = 'challenged' and expires > :now))",
+        soci::use(kTenant), soci::use(row.created), soci::into(all);
+    session << "select count(*) from enrolments where tenant = :tenant and token = :token and "
+               "(state = 'waiting' or (state = 'challenged' and expires > :now) or (state = "
+               "'refused' and created > :then))",
+        soci::use(kTenant), soci::use(row.token), soci::use(row.created), soci::use(hour_ago),
+        soci::into(of_token);
+    if (all >= limits.waiting_enrolments)
+        return full("Too many enrolments wait for an operator", 60);
+    if (of_token >= limits.enrolments_for_token)
+        return full("Too many enrolments of this token wait for an operator", 60);
+    session
+        << "select count(*) from enrolments where tenant = :tenant and host = :host and created "
+           "> :then",
+        soci::use(kTenant), soci::use(row.host), soci::use(hour_ago), soci::into(of_ek);
+    if (of_ek >= limits.enrolments_for_ek)
+        return full("Too many enrolments of this endorsement key in an hour", kHour / 4);
+    return std::nullopt;
 }
 
 Answer<json> Enrolments::activate(const std::string& id, Bytes credential) {
@@ -219,13 +245,16 @@ Answer<json> Enrolments::activate(const std::string& id, Bytes credential) {
         if (!wrong && by.empty())
             row.reason = "no certificate chain of a known CA: an operator decides";
         long long changed = 0;
+        const long long expires = row.state == "waiting"    ? kForever
+                                  : row.state == "accepted" ? now() + kKeepDecided
+                                                            : now() + kHour;
         {
             soci::statement update =
                 (session.prepare
                      << "update enrolments set state = :state, reason = :reason, "
                         "credential = '', expires = :expires where tenant = :tenant and "
                         "id = :id and state = 'challenged'",
-                 soci::use(row.state), soci::use(row.reason), soci::use(kForever),
+                 soci::use(row.state), soci::use(row.reason), soci::use(expires),
                  soci::use(kTenant), soci::use(id));
             update.execute(true);
             changed = update.get_affected_rows();
@@ -297,15 +326,18 @@ Answer<json> Enrolments::decide(const std::string& id, bool accepted, const std:
         if (!found) return {};
         row.state = accepted ? "accepted" : "refused";
         row.reason = reason;
+        const long long expires = now() + kKeepDecided;
         soci::statement update =
-            (session.prepare << "update enrolments set state = :state, reason = :reason where "
-                                "tenant = :tenant and id = :id and state = 'waiting'",
-             soci::use(row.state), soci::use(row.reason), soci::use(kTenant), soci::use(id));
+            (session.prepare << "update enrolments set state = :state, reason = :reason, expires = "
+                                ":expires where tenant = :tenant and id = :id and state = "
+                                "'waiting'",
+             soci::use(row.state), soci::use(row.reason), soci::use(expires), soci::use(kTenant),
+             soci::use(id));
         update.execute(true);
         waiting = update.get_affected_rows() == 1;
         return waiting && accepted ? accept(session, row, "operator: " + who) : Result<void>();
     });
-    if (!done && !is_of_store(done.error()))
+    if (!done && done.error().where == "enrolment")
         return refuse(409, "enrolment", "It cannot be accepted", to_string(done.error()));
     if (!done) return std::unexpected(problem_of(done.error()));
     if (!found) return unknown();
@@ -344,8 +376,7 @@ Answer<json> Enrolments::list(const std::string& state) {
 Result<void> Enrolments::sweep() {
     return database_.write([](soci::session& session) -> Result<void> {
         const long long time = now();
-        session << "delete from enrolments where tenant = :tenant and state = 'challenged' and "
-                   "expires < :now",
+        session << "delete from enrolments where tenant = :tenant and expires < :now",
             soci::use(kTenant), soci::use(time);
         return {};
     });

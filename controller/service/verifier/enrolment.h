@@ -35,11 +35,12 @@ class Enrolments {
                                   const std::string& reason);
     /// For operators; `state`: "waiting" and so on, or empty for all.
     Answer<nlohmann::json> list(const std::string& state);
-    /// Deletes those that expired without a proof.
+    /// Deletes those that expired without a proof, or were decided on a month ago.
     Result<void> sweep();
 
   private:
     struct Row;
+    std::optional<Problem> too_many(soci::session& session, const Row& row) const;
     Result<void> accept(soci::session& session, const Row& row, const std::string& by);
 
     Database& database_;

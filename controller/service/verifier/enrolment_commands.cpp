@@ -19,6 +19,24 @@ std::string enrolment_line(const json& one) {
                        one["reason"].get<std::string>());
 }
 
+std::string token_line(const json& one) {
+    return fmt::format("{}  {:<8} {}  created {}  {}  {}", one["id"].get<std::string>(),
+                       one["role"].get<std::string>(), one["group"].get<std::string>(),
+                       one["created"].get<std::string>(),
+                       one["expires"].is_null() ? "does not expire"
+                                                : "expires " + one["expires"].get<std::string>(),
+                       one["label"].get<std::string>());
+}
+
+json token_json(const KeptToken& one) {
+    return {{"id", one.id},
+            {"role", one.token.role},
+            {"group", one.token.group},
+            {"label", one.token.label},
+            {"created", time_text(one.created)},
+            {"expires", one.expires == 0 ? json() : json(time_text(one.expires))}};
+}
+
 Error error_of(const Problem& problem) { return {problem.title, {}, problem.detail}; }
 
 }  // namespace
@@ -76,6 +94,24 @@ void add_enrolment_commands(CLI::App& app, CommandContext& context) {
         const auto pin = pin_of(service.certificate);
         if (!pin) return std::unexpected(pin.error());
         fmt::print("{}{}\n", *token, options->role == "enrol" ? "." + *pin : "");
+        return 0;
+    }));
+    CLI::App* list = tokens->add_subcommand("list", "Tokens that were given, a line each");
+    list->callback(with_service(context, [&context](Service& service) -> Result<int> {
+        const auto all = list_tokens(*service.database);
+        if (!all) return std::unexpected(all.error());
+        json array = json::array();
+        for (const KeptToken& one : *all) array.push_back(token_json(one));
+        print_all(context, array, token_line);
+        return 0;
+    }));
+    CLI::App* revoke = tokens->add_subcommand(
+        "revoke", "It is good no more, nor is a session in a browser that began with it");
+    revoke->add_option("token", options->id, "its id, as list has it")->required();
+    revoke->callback(with_service(context, [options](Service& service) -> Result<int> {
+        const auto revoked = revoke_token(*service.database, options->id);
+        if (!revoked) return std::unexpected(revoked.error());
+        if (!*revoked) return fail("there is no token of this id", options->id, "tokens list");
         return 0;
     }));
 }

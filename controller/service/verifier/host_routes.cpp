@@ -6,6 +6,7 @@
 
 #include "controller/base/base64.h"
 #include "controller/service/verifier/evidence_record.h"
+#include "controller/service/verifier/sessions.h"
 
 namespace keyscribe::verifier {
 namespace {
@@ -75,16 +76,18 @@ class HostRoutes {
             return bad_request("nonceSize is 32");
         const Nonce nonce = service_.nonces->make(now_ms());
         json session = session_json(*service_.nonces, nonce, "waiting");
+        std::string known;
         if (const std::string& id = request.parameter("host"); !id.empty()) {
             const auto host = find_host(*service_.database, id);
             if (!host) return problem_response(problem_of(host.error()));
+            if (*host) known = (*host)->id;
             if (*host && (*host)->list_bytes != 0)
                 session["keyscribe"] = {{"boot_id", (*host)->boot_id},
                                         {"since", (*host)->entries},
                                         {"ima_since", (*host)->ima_entries}};
         }
         Response response = session_response(session, 201);
-        response.fields.emplace_back("Location", kSessionPath + to_base64url(nonce));
+        response.fields.emplace_back("Location", kSessionPath + session_id(nonce, known));
         return response;
     }
 
@@ -98,8 +101,8 @@ class HostRoutes {
             response.fields.emplace_back("Accept", all);
             return response;
         }
-        const auto nonce = from_base64url(request.parts[0]);
-        if (!nonce || !service_.nonces->is_good(*nonce, now_ms())) return unknown_session();
+        const auto session = find(request);
+        if (!session) return unknown_session();
         std::vector<std::uint8_t> storage;
         const auto unwrapped = unwrap_evidence(type, as_bytes(request.body), storage);
         if (!unwrapped)
@@ -107,24 +110,32 @@ class HostRoutes {
                                      .word = "evidence-malformed",
                                      .title = "Not evidence",
                                      .detail = to_string(unwrapped.error())});
-        const auto host = service_.visits->take(*nonce, *unwrapped);
+        const auto host = service_.visits->take(session->nonce, *unwrapped);
         if (!host) return problem_response(host.error());
-        json session = session_json(*service_.nonces, *nonce, "complete");
-        session["result"] = service_.signer.sign(
-            *host, {.nonce = to_base64url(*nonce), .with_older_names = wants_older(request)},
+        const std::string result = service_.signer.sign(
+            *host,
+            {.nonce = to_base64url(session->nonce), .with_older_names = wants_older(request)},
             now());
-        return session_response(session, 200);
+        // The verdict is in force. Without the result GET says "waiting", which is what it knows.
+        if (session->host != host->id) (void)keep_result(*service_.database, *session, result);
+        return complete(*session, result);
     }
 
     Response show_session(const Request& request) {
-        const auto nonce = from_base64url(request.parts[0]);
-        if (!nonce || !service_.nonces->is_good(*nonce, now_ms())) return unknown_session();
-        return session_response(session_json(*service_.nonces, *nonce, "waiting"), 200);
+        const auto session = find(request);
+        if (!session) return unknown_session();
+        const auto result =
+            result_of(*service_.database, service_.signer, *session, wants_older(request));
+        if (!result) return problem_response(problem_of(result.error()));
+        if (*result) return complete(*session, **result);
+        return session_response(session_json(*service_.nonces, session->nonce, "waiting"), 200);
     }
 
     Response end_session(const Request& request) {
-        const auto nonce = from_base64url(request.parts[0]);
-        if (!nonce || !service_.nonces->is_good(*nonce, now_ms())) return unknown_session();
+        const auto session = find(request);
+        if (!session) return unknown_session();
+        if (auto done = verifier::end_session(*service_.database, *session); !done)
+            return problem_response(problem_of(done.error()));
         return {.status = 204, .type = ""};
     }
 
@@ -140,6 +151,14 @@ class HostRoutes {
     }
 
   private:
+    std::optional<Session> find(const Request& request) const {
+        return find_session(*service_.nonces, request.parts[0], now_ms());
+    }
+    Response complete(const Session& session, const std::string& result) const {
+        json body = session_json(*service_.nonces, session.nonce, "complete");
+        body["result"] = result;
+        return session_response(body, 200);
+    }
     static bool wants_older(const Request& request) {
         return request.parameter("profile") == "tag:github.com,2023:veraison/ear";
     }

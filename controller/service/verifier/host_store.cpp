@@ -27,7 +27,7 @@ struct Numbers {
 Result<std::optional<HostRow>> find(Database& database, const char* where,
                                     const std::string& value) {
     std::optional<HostRow> found;
-    const auto done = database.read([&](soci::session& session) -> Result<void> {
+    const auto done = database.look([&](soci::session& session) -> Result<void> {
         HostRow row;
         Numbers n;
         std::string key;

@@ -13,35 +13,61 @@
 
 namespace keyscribe::verifier {
 
-/// Connections, in all and of each address.
-class ConnectionLimit {
+/// What addresses take of something (connections, bytes): so much in all, and so much each.
+class SharedLimit {
   public:
-    ConnectionLimit(unsigned all, unsigned each) : all_(all), each_(each) {}
+    SharedLimit(std::uint64_t all, std::uint64_t each) : all_(all), each_(each) {}
 
-    bool take(const std::string& address) {
+    /// `first_is_free`: an address that has nothing may take more than its part.
+    bool take(const std::string& address, std::uint64_t amount = 1, bool first_is_free = false) {
         const std::lock_guard lock(mutex_);
-        if (count_ >= all_) return false;
-        unsigned& of_address = of_[address];
-        if (of_address >= each_) return false;
-        ++of_address;
-        ++count_;
+        if (taken_ + amount > all_) return false;
+        const auto found = of_.find(address);
+        const std::uint64_t has = found == of_.end() ? 0 : found->second;
+        if (has + amount > each_ && !(first_is_free && has == 0)) return false;
+        of_[address] = has + amount;
+        taken_ += amount;
         return true;
     }
-    void give_back(const std::string& address) {
+    void give_back(const std::string& address, std::uint64_t amount = 1) {
         const std::lock_guard lock(mutex_);
-        --count_;
-        if (const auto found = of_.find(address); --found->second == 0) of_.erase(found);
+        taken_ -= amount;
+        if (const auto found = of_.find(address); (found->second -= amount) == 0) of_.erase(found);
     }
-    unsigned count() const { return count_; }
+    std::uint64_t taken() const { return taken_; }
+    /// Three quarters are taken: who waits must wait less.
+    bool is_scarce() const { return taken_ >= all_ / 4 * 3; }
+
+    /// Gives back what was taken when it ends.
+    class Hold {
+      public:
+        Hold() = default;
+        Hold(const Hold&) = delete;
+        Hold& operator=(const Hold&) = delete;
+        ~Hold() {
+            if (of_ != nullptr) of_->give_back(address_, amount_);
+        }
+        bool take(SharedLimit& of, const std::string& address, std::uint64_t amount = 1,
+                  bool first_is_free = false) {
+            if (!of.take(address, amount, first_is_free)) return false;
+            of_ = &of, address_ = address, amount_ = amount;
+            return true;
+        }
+
+      private:
+        SharedLimit* of_ = nullptr;
+        std::string address_;
+        std::uint64_t amount_ = 0;
+    };
 
   private:
-    const unsigned all_, each_;
+    const std::uint64_t all_, each_;
     std::mutex mutex_;
-    std::atomic<unsigned> count_ = 0;
-    std::unordered_map<std::string, unsigned, base::SeededHash, std::equal_to<>> of_;
+    std::atomic<std::uint64_t> taken_ = 0;
+    std::unordered_map<std::string, std::uint64_t, base::SeededHash, std::equal_to<>> of_;
 };
 
-/// A number of something (bytes, places in a queue) of which no more than `most` are taken.
+/// Places in a queue, of which no more than `most` are taken.
 class Budget {
   public:
     explicit Budget(std::uint64_t most) : most_(most) {}

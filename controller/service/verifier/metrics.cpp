@@ -70,6 +70,11 @@ std::string metrics_text(Service& service, const Server& server, const WebhookCo
     const auto waiting = outbox_length(*service.database);
     single(text, "store_up", "gauge", "Whether the database answers.",
            service.database->is_up() ? 1 : 0);
+    const Database::Failures& failures = service.database->failures();
+    family(text, "store_failures_total", "counter", "Uses of the database that failed, by cause.");
+    sample(text, "store_failures_total", failures.away.load(), "{cause=\"away\"}");
+    sample(text, "store_failures_total", failures.full.load(), "{cause=\"full\"}");
+    sample(text, "store_failures_total", failures.statement.load(), "{cause=\"statement\"}");
     if (hosts) {
         family(text, "hosts", "gauge", "Hosts by their last verdict; a silent one counts as that.");
         for (const auto& [verdict, count] : hosts->items())

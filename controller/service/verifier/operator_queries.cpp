@@ -270,7 +270,12 @@ Result<json> export_host(Service& service, const std::string& id_or_name) {
     if (!id) return std::unexpected(id.error());
     const auto host = find_host(*service.database, *id);
     if (!host) return std::unexpected(host.error());
-    if (!*host || (*host)->list_bytes == 0) return json();
+    if (!*host) return json();
+    if ((*host)->list_bytes == 0)
+        return fail("nothing is kept of what this host sent: it was last heard of " +
+                        ((*host)->last_seen == 0 ? "never" : time_text((*host)->last_seen)),
+                    kNothingKept,
+                    "the lists of silent hosts are thrown away after [attest] keep_lists");
     const auto snapshot = load_snapshot(*service.database, **host);
     if (!snapshot) return std::unexpected(snapshot.error());
     if (!*snapshot) return fail("a visit came in between", *id, "ask again");

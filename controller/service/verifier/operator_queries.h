@@ -36,8 +36,11 @@ Result<nlohmann::json> list_changes(Database& database, std::int64_t since, int 
 Result<nlohmann::json> try_references(Service& service, const std::vector<ReferenceFile>& files,
                                       const std::vector<std::string>& without, std::int64_t at);
 
+inline const std::string kNothingKept = "nothing kept";
+
 /// A file for an auditor: evidence, nonce, key, references and policy in force, verdict. One JSON
-/// object; README.md says how to judge it again. Null: there is nothing of this host.
+/// object; README.md says how to judge it again. Null: there is no such host. Error: `where` is
+/// kNothingKept: nothing was sent, or its list was thrown away.
 Result<nlohmann::json> export_host(Service& service, const std::string& id);
 
 }  // namespace keyscribe::verifier

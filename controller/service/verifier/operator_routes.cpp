@@ -64,6 +64,11 @@ class OperatorRoutes {
     }
     Response exported(const Request& request) {
         const auto found = export_host(service_, request.parts[0]);
+        if (!found && found.error().where == kNothingKept)
+            return problem_response({.status = 404,
+                                     .word = "nothing-kept",
+                                     .title = "Nothing is kept of what this host sent",
+                                     .detail = found.error().what});
         return found && found->is_null() ? no_such("host") : shown(found);
     }
     Response remove(const Request& request) {
@@ -103,7 +108,8 @@ class OperatorRoutes {
         const auto file = read_reference(request);
         if (!file) return not_understood(file.error().what);
         if (auto done = service_.references->add({*file}); !done) {
-            if (is_of_store(done.error())) return problem_response(problem_of(done.error()));
+            if (is_of_store(done.error()) || is_of_statement(done.error()))
+                return problem_response(problem_of(done.error()));
             return problem_response({.status = 422,
                                      .word = "reference",
                                      .title = "The file cannot be used",

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/service/verifier/problem.h"
 
+#include <spdlog/spdlog.h>
+
 #include "controller/list/json_text.h"
 #include "controller/service/verifier/database.h"
 
@@ -19,9 +21,14 @@ Problem problem_of(const Error& error) {
     if (is_of_store(error))
         return {.status = 503,
                 .word = "store",
-                .title = "The database is away",
+                .title = "The database is away, or has no room left",
                 .detail = error.what,
                 .retry_after = 5};
+    if (is_of_statement(error)) {
+        // Its words have names and values of the database's, which are for the journal alone.
+        spdlog::error("{}", error.what);
+        return {.status = 500, .word = "internal", .title = "A fault of this program"};
+    }
     return {.status = 500, .word = "internal", .title = to_string(error)};
 }
 

@@ -85,7 +85,7 @@ Result<GroupBasis> make_basis(std::vector<ReferenceFile> files, std::int64_t tim
 
 Result<std::int64_t> ReferenceStore::epoch() {
     long long value = 0;
-    const auto done = database_.read([&](soci::session& session) -> Result<void> {
+    const auto done = database_.look([&](soci::session& session) -> Result<void> {
         session << "select value from meta where name = 'basis_epoch'", soci::into(value);
         return {};
     });

@@ -8,6 +8,9 @@
 #include <atomic>
 #include <span>
 
+#include "controller/service/verifier/retention.h"
+#include "controller/service/verifier/sessions.h"
+
 namespace keyscribe::verifier {
 namespace {
 
@@ -141,6 +144,8 @@ Result<int> judge_stale(Service& service) {
 Result<void> clean_up(Service& service) {
     const auto swept = service.enrolments->sweep();
     if (!swept) return swept;
+    if (auto done = sweep_sessions(*service.database); !done) return done;
+    if (const auto done = drop_old_lists(service); !done) return std::unexpected(done.error());
     return service.database->write([&](soci::session& session) -> Result<void> {
         const long long before = now() - INT64_C(86400) * service.settings.attest.keep_changes;
         session << "delete from changes where tenant = :tenant and at < :before",

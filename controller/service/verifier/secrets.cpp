@@ -10,6 +10,10 @@
 #include "controller/base/digest.h"
 
 namespace keyscribe::verifier {
+namespace {
+constexpr std::size_t kTokenId = 16;  // digits of its digest
+}
+
 std::array<std::uint8_t, 32> random_bytes() {
     std::array<std::uint8_t, 32> bytes{};
     // Without entropy nothing that this program promises holds.
@@ -20,6 +24,8 @@ std::array<std::uint8_t, 32> random_bytes() {
 std::string random_id() { return to_hex(Bytes(random_bytes()).first(16)); }
 
 std::string token_digest(std::string_view token) { return to_hex(sha256(as_bytes(token))); }
+
+std::string token_id(std::string_view token) { return token_digest(token).substr(0, kTokenId); }
 
 Result<SecretText> shared_secret(Database& database, const std::string& name,
                                  const std::function<SecretText()>& make) {
@@ -48,19 +54,62 @@ Result<SecretText> shared_secret(Database& database, const std::string& name,
     return secret;
 }
 
-Result<std::string> create_token(Database& database, const Token& token, std::int64_t expires) {
+std::string insert_token(soci::session& session, const Token& token, std::int64_t expires) {
     std::string text = to_base64url(random_bytes());
     const std::string digest = token_digest(text);
     const long long created = now(), until = expires;
+    session << "insert into tokens (tenant, digest, role, grp, label, created, expires) values "
+               "(:tenant, :digest, :role, :grp, :label, :created, :expires)",
+        soci::use(kTenant), soci::use(digest), soci::use(token.role), soci::use(token.group),
+        soci::use(token.label), soci::use(created), soci::use(until);
+    return text;
+}
+
+Result<std::string> create_token(Database& database, const Token& token, std::int64_t expires) {
+    std::string text;
     const auto done = database.write([&](soci::session& session) -> Result<void> {
-        session << "insert into tokens (tenant, digest, role, grp, label, created, expires) values "
-                   "(:tenant, :digest, :role, :grp, :label, :created, :expires)",
-            soci::use(kTenant), soci::use(digest), soci::use(token.role), soci::use(token.group),
-            soci::use(token.label), soci::use(created), soci::use(until);
+        text = insert_token(session, token, expires);
         return {};
     });
     if (!done) return std::unexpected(done.error());
     return text;
+}
+
+Result<std::vector<KeptToken>> list_tokens(Database& database) {
+    std::vector<KeptToken> all;
+    const auto done = database.read([&](soci::session& session) -> Result<void> {
+        KeptToken one;
+        std::string digest;
+        long long created = 0, expires = 0;
+        soci::statement select =
+            (session.prepare << "select digest, role, grp, label, created, expires from tokens "
+                                "where tenant = :tenant order by created, digest",
+             soci::use(kTenant), soci::into(digest), soci::into(one.token.role),
+             soci::into(one.token.group), soci::into(one.token.label), soci::into(created),
+             soci::into(expires));
+        for (select.execute(); select.fetch();) {
+            one.id = digest.substr(0, kTokenId);
+            one.created = created, one.expires = expires;
+            all.push_back(one);
+        }
+        return {};
+    });
+    if (!done) return std::unexpected(done.error());
+    return all;
+}
+
+Result<bool> revoke_token(Database& database, const std::string& id) {
+    bool revoked = false;
+    const auto done = database.write([&](soci::session& session) -> Result<void> {
+        soci::statement remove = (session.prepare << "delete from tokens where tenant = :tenant "
+                                                     "and substr(digest, 1, 16) = :id",
+                                  soci::use(kTenant), soci::use(id));
+        remove.execute(true);
+        revoked = remove.get_affected_rows() != 0;
+        return {};
+    });
+    if (!done) return std::unexpected(done.error());
+    return revoked;
 }
 
 Result<std::optional<Token>> find_token(Database& database, std::string_view token) {
@@ -69,7 +118,7 @@ Result<std::optional<Token>> find_token(Database& database, std::string_view tok
 
 Result<std::optional<Token>> find_token_by_digest(Database& database, const std::string& digest) {
     std::optional<Token> found;
-    const auto done = database.read([&](soci::session& session) -> Result<void> {
+    const auto done = database.look([&](soci::session& session) -> Result<void> {
         Token row;
         long long expires = 0;
         // Found by its digest: the time that this takes tells nothing of a token.
@@ -82,17 +131,6 @@ Result<std::optional<Token>> find_token_by_digest(Database& database, const std:
     });
     if (!done) return std::unexpected(done.error());
     return found;
-}
-
-Result<bool> has_token(Database& database, const std::string& role) {
-    int count = 0;
-    const auto done = database.read([&](soci::session& session) -> Result<void> {
-        session << "select count(*) from tokens where tenant = :tenant and role = :role",
-            soci::use(kTenant), soci::use(role), soci::into(count);
-        return {};
-    });
-    if (!done) return std::unexpected(done.error());
-    return count != 0;
 }
 
 }  // namespace keyscribe::verifier

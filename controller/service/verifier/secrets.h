@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "controller/base/wiped_bytes.h"
 #include "controller/service/verifier/database.h"
@@ -32,12 +33,24 @@ struct Token {
 
 /// Makes a token and returns it; the database has its digest only. `expires`: 0 for never.
 Result<std::string> create_token(Database& database, const Token& token, std::int64_t expires = 0);
+/// The same within a transaction. Throws soci::soci_error.
+std::string insert_token(soci::session& session, const Token& token, std::int64_t expires = 0);
+
+/// What is known of a token that was given to somebody.
+struct KeptToken {
+    std::string id;  ///< see token_id()
+    Token token;
+    std::int64_t created = 0, expires = 0;
+};
+Result<std::vector<KeptToken>> list_tokens(Database& database);
+/// It is good no more, nor what was begun with it in a browser. False: there is none of this id.
+Result<bool> revoke_token(Database& database, const std::string& id);
 /// What a token is known by: its SHA-256, hex.
 std::string token_digest(std::string_view token);
+/// The first 16 digits of that, by which people name it.
+std::string token_id(std::string_view token);
 /// Nothing where there is none, or it has expired.
 Result<std::optional<Token>> find_token(Database& database, std::string_view token);
 Result<std::optional<Token>> find_token_by_digest(Database& database, const std::string& digest);
-/// Whether there is any of this role.
-Result<bool> has_token(Database& database, const std::string& role);
 
 }  // namespace keyscribe::verifier

@@ -3,12 +3,14 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <soci/soci.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "controller/service/verifier/host_routes.h"
@@ -40,15 +42,17 @@ void raise_file_limit() {
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// Nothing: it was told to end before the database was there.
-Result<std::unique_ptr<Service>> wait_for_database(const Settings& settings, const sigset_t& ends) {
+/// Does `work` until the database is there for it. Nothing: it was told to end before that.
+template <class Work>
+auto once_there_is_a_database(const sigset_t& ends, const Work& work)
+    -> std::optional<decltype(work())> {
     for (;;) {
-        auto service = Service::open(settings);
-        if (service || !is_of_store(service.error())) return service;
-        spdlog::warn("{}; trying again", to_string(service.error()));
+        auto done = work();
+        if (done || !is_of_store(done.error())) return done;
+        spdlog::warn("{}; trying again", to_string(done.error()));
         ::sd_notify(0, "STATUS=waiting for the database");
         const timespec pause{.tv_sec = kDatabasePause.count()};
-        if (::sigtimedwait(&ends, nullptr, &pause) > 0) return std::unique_ptr<Service>();
+        if (::sigtimedwait(&ends, nullptr, &pause) > 0) return std::nullopt;
     }
 }
 
@@ -74,20 +78,28 @@ std::vector<Route> all_routes(Service& service, const Server& server,
 }
 
 Result<std::string> first_tokens(Service& service) {
-    const auto there = has_token(*service.database, "operator");
-    if (!there) return std::unexpected(there.error());
-    if (*there) return std::string();
     const auto pin = pin_of(service.certificate);
     if (!pin) return std::unexpected(pin.error());
-    const auto admin = create_token(*service.database, {.role = "operator", .label = "first"});
-    if (!admin) return std::unexpected(admin.error());
-    const auto enrol =
-        create_token(*service.database, {.role = "enrol", .group = "default", .label = "first"});
-    if (!enrol) return std::unexpected(enrol.error());
-    return fmt::format(
-        "operator's token (it is shown this once):    {}\n"
-        "enrolment token (keyscribe enrol --token):   {}.{}\n",
-        *admin, *enrol, *pin);
+    std::string told;
+    const auto done = service.database->write([&](soci::session& session) -> Result<void> {
+        told.clear();
+        // Of processes that start at once, all but one wait here, and then find its tokens.
+        session << "update sequences set value = value where name = 'changes'";
+        int there = 0;
+        session << "select count(*) from tokens where tenant = :tenant and role = 'operator'",
+            soci::use(kTenant), soci::into(there);
+        if (there != 0) return {};
+        const std::string admin = insert_token(session, {.role = "operator", .label = "first"});
+        const std::string enrol =
+            insert_token(session, {.role = "enrol", .group = "default", .label = "first"});
+        told = fmt::format(
+            "operator's token (it is shown this once):    {}\n"
+            "enrolment token (keyscribe enrol --token):   {}.{}\n",
+            admin, enrol, *pin);
+        return {};
+    });
+    if (!done) return std::unexpected(done.error());
+    return told;
 }
 
 int serve(const Settings& settings, const MoreRoutes& more) {
@@ -99,22 +111,24 @@ int serve(const Settings& settings, const MoreRoutes& more) {
         std::error_code code;
         std::filesystem::create_directories(settings.state_directory, code);
     }
-    auto opened = wait_for_database(settings, ends);
-    if (!opened) return complain(opened.error());
-    if (!*opened) return 0;
-    Service& service = **opened;
-    const auto tokens = first_tokens(service);
-    if (!tokens) return complain(tokens.error());
-    if (!tokens->empty()) {
-        fmt::print("{}", *tokens);
+    auto opened = once_there_is_a_database(ends, [&] { return Service::open(settings); });
+    if (!opened) return 0;
+    if (!*opened) return complain(opened->error());
+    Service& service = ***opened;
+    const auto tokens = once_there_is_a_database(ends, [&] { return first_tokens(service); });
+    if (!tokens) return 0;
+    if (!*tokens) return complain(tokens->error());
+    if (!(*tokens)->empty()) {
+        fmt::print("{}", **tokens);
         std::fflush(stdout);
     }
     Server server(service);
     WebhookCounters webhook;
     std::vector<Route> routes = all_routes(service, server, webhook);
-    const auto further = more(service);
-    if (!further) return complain(further.error());
-    routes.insert(routes.end(), further->begin(), further->end());
+    const auto further = once_there_is_a_database(ends, [&] { return more(service); });
+    if (!further) return 0;
+    if (!*further) return complain(further->error());
+    routes.insert(routes.end(), (*further)->begin(), (*further)->end());
     server.set_routes(std::move(routes));
     const auto port = server.start();
     if (!port) return complain(port.error());

@@ -27,8 +27,11 @@ using boost::system::error_code;
 using Stream = beast::ssl_stream<beast::tcp_stream>;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint64_t kSmallBody = 1u << 20;  // counts against no budget
-constexpr std::chrono::seconds kFarewell{5};    // for the end of TLS
+// Counts against no budget: as many as there are connections are 192 MiB.
+constexpr std::uint64_t kSmallBody = 16u << 10;
+constexpr std::chrono::seconds kFarewell{5};  // for the end of TLS
+// A connection's patience, in seconds, where most connections are taken.
+constexpr unsigned kScarce = 5;
 constexpr int kLongestWait = 60;
 constexpr unsigned kVersion = 11;  // HTTP/1.1
 
@@ -65,6 +68,12 @@ bool refuse_head(const error_code& error, Response& refusal) {
     return true;
 }
 
+/// Who is at the other end of a connection.
+struct Peer {
+    std::string address;
+    std::string certificate;  ///< its subject, where it is an operator's
+};
+
 Response too_many() {
     return problem_response(
         {.status = 429, .word = "busy", .title = "Too many requests wait", .retry_after = 2});
@@ -79,7 +88,7 @@ struct Server::Impl {
         : service(of),
           settings(of.settings),
           connections(settings.limits.connections, settings.limits.connections_for_address),
-          bodies(settings.limits.bodies),
+          bodies(settings.limits.bodies, settings.limits.bodies_for_address),
           queue(settings.limits.queue),
           tls(asio::ssl::context::tls_server),
           acceptor(io),
@@ -92,11 +101,16 @@ struct Server::Impl {
 
     awaitable<void> accept();
     awaitable<void> serve(tcp::socket socket, std::string address);
-    awaitable<bool> serve_one(Stream& stream, beast::flat_buffer& buffer, const std::string& who);
+    awaitable<bool> serve_one(Stream& stream, beast::flat_buffer& buffer, const Peer& peer);
     awaitable<Response> run(const Route& route, Request& request);
     awaitable<Response> on_worker(const Route& route, Request& request);
     awaitable<bool> send(Stream& stream, Response& response, unsigned version, bool keep);
-    bool refuse_body(bool wanted, bool has_length, std::uint64_t size, Response& refusal);
+    bool refuse_body(bool wanted, bool has_length, std::uint64_t size, Response& refusal) const;
+    bool take_body(const Peer& peer, std::uint64_t size, SharedLimit::Hold& hold,
+                   Response& refusal);
+    std::chrono::seconds patience(unsigned seconds) const {
+        return std::chrono::seconds(connections.is_scarce() ? std::min(seconds, kScarce) : seconds);
+    }
     Response authorize_and_handle(const Route& route, Request& request);
     void count(const Response& response, Clock::time_point began);
 
@@ -104,8 +118,8 @@ struct Server::Impl {
     const Settings& settings;
     std::vector<Route> routes;
     ServerCounters counters;
-    ConnectionLimit connections;
-    Budget bodies, queue;
+    SharedLimit connections, bodies;
+    Budget queue;
     asio::io_context io;
     asio::ssl::context tls;
     tcp::acceptor acceptor;
@@ -139,24 +153,28 @@ awaitable<void> Server::Impl::accept() {
 
 awaitable<void> Server::Impl::serve(tcp::socket socket, std::string address) {
     struct Leave {
-        ConnectionLimit& limit;
+        SharedLimit& limit;
         const std::string& address;
         ~Leave() { limit.give_back(address); }
     } const leave{connections, address};
     try {
         Stream stream(std::move(socket), tls);
         error_code error;
-        beast::get_lowest_layer(stream).expires_after(
-            std::chrono::seconds(settings.limits.request));
+        beast::get_lowest_layer(stream).expires_after(patience(settings.limits.request));
         co_await stream.async_handshake(asio::ssl::stream_base::server, into(error));
         if (error) {
             ++counters.handshakes_failed;
             co_return;
         }
-        const std::string who = subject_of_client(stream.native_handle());
+        const Peer peer{.address = address,
+                        .certificate = subject_of_client(stream.native_handle())};
         beast::flat_buffer buffer;
         bool goes_on = true;
-        while (goes_on) goes_on = co_await serve_one(stream, buffer, who);
+        while (goes_on) {
+            goes_on = co_await serve_one(stream, buffer, peer);
+            // 64 KiB after a body, which thousands of connections that wait would keep.
+            if (buffer.size() == 0) buffer.shrink_to_fit();
+        }
         beast::get_lowest_layer(stream).expires_after(kFarewell);
         co_await stream.async_shutdown(into(error));
     } catch (const std::exception& error) {
@@ -164,9 +182,9 @@ awaitable<void> Server::Impl::serve(tcp::socket socket, std::string address) {
     }
 }
 
-/// Whether the body must not come; else, where it is large, its bytes are taken from the budget.
+/// Whether the body must not come, as its head has it.
 bool Server::Impl::refuse_body(bool wanted, bool has_length, std::uint64_t size,
-                               Response& refusal) {
+                               Response& refusal) const {
     Problem problem;
     if (wanted && !has_length)
         problem = {.status = 411, .word = "length", .title = "A body must have a Content-Length"};
@@ -175,20 +193,26 @@ bool Server::Impl::refuse_body(bool wanted, bool has_length, std::uint64_t size,
                    .word = "size",
                    .title = "The body is larger than allowed",
                    .more = {{"limit", settings.limits.body}}};
-    else if (size > kSmallBody && !bodies.take(size))
-        problem = {.status = 503,
-                   .word = "busy",
-                   .title = "Too many large bodies at once",
-                   .retry_after = 5};
     else
         return false;
     refusal = problem_response(problem);
     return true;
 }
 
+/// Takes a large body's bytes from those that there are for all, and for its address.
+bool Server::Impl::take_body(const Peer& peer, std::uint64_t size, SharedLimit::Hold& hold,
+                             Response& refusal) {
+    if (size <= kSmallBody || hold.take(bodies, peer.address, size, true)) return true;
+    refusal = problem_response({.status = 429,
+                                .word = "busy",
+                                .title = "Too many large bodies at once",
+                                .retry_after = 5});
+    return false;
+}
+
 /// One request and its answer. False: the connection ends.
 awaitable<bool> Server::Impl::serve_one(Stream& stream, beast::flat_buffer& buffer,
-                                        const std::string& who) {
+                                        const Peer& peer) {
     error_code error;
     http::request_parser<http::string_body> parser;
     parser.header_limit(static_cast<std::uint32_t>(settings.limits.head));
@@ -196,7 +220,7 @@ awaitable<bool> Server::Impl::serve_one(Stream& stream, beast::flat_buffer& buff
     // no limit.
     parser.body_limit(std::numeric_limits<std::uint64_t>::max());
     auto& lowest = beast::get_lowest_layer(stream);
-    lowest.expires_after(std::chrono::seconds(settings.limits.idle));
+    lowest.expires_after(patience(settings.limits.idle));
     co_await http::async_read_header(stream, buffer, parser, into(error));
     Response refusal;
     if (error && refuse_head(error, refusal)) {
@@ -209,12 +233,12 @@ awaitable<bool> Server::Impl::serve_one(Stream& stream, beast::flat_buffer& buff
     const unsigned version = head.version();
     Request request;
     request.method = std::string(head.method_string());
-    request.certificate = who;
+    request.certificate = peer.certificate;
     read_fields(head, request);
 
     // All that can be refused by the head alone is, before the body is read.
     const std::uint64_t size = parser.content_length().value_or(0);
-    Budget::Hold body;
+    SharedLimit::Hold body;
     const std::string target(head.target());
     const Route* route = nullptr;
     if (parse_target(target, request))
@@ -223,7 +247,8 @@ awaitable<bool> Server::Impl::serve_one(Stream& stream, beast::flat_buffer& buff
         refusal = problem_response({.status = 400, .word = "http", .title = "Not a path"});
     const bool has_length = parser.content_length() && !parser.chunked();
     if (route != nullptr &&
-        refuse_body(request.method == "POST" || parser.chunked(), has_length, size, refusal))
+        (refuse_body(request.method == "POST" || parser.chunked(), has_length, size, refusal) ||
+         !take_body(peer, size, body, refusal)))
         route = nullptr;
     if (route == nullptr) {
         count(refusal, began);
@@ -231,7 +256,6 @@ awaitable<bool> Server::Impl::serve_one(Stream& stream, beast::flat_buffer& buff
         const bool goes_on = co_await send(stream, refusal, version, keep);
         co_return goes_on;
     }
-    if (size > kSmallBody) body = Budget::Hold(bodies, size);
     if (request.field("expect") == "100-continue") {
         http::response<http::empty_body> go_on(http::status::continue_, version);
         co_await http::async_write(stream, go_on, into(error));
@@ -383,7 +407,7 @@ void Server::stop() {
 }
 
 const ServerCounters& Server::counters() const { return impl_->counters; }
-unsigned Server::connections() const { return impl_->connections.count(); }
+std::uint64_t Server::connections() const { return impl_->connections.taken(); }
 std::uint64_t Server::queue_length() const { return impl_->queue.taken(); }
 
 }  // namespace keyscribe::verifier

@@ -41,7 +41,7 @@ class Server {
     void stop();
 
     const ServerCounters& counters() const;
-    unsigned connections() const;
+    std::uint64_t connections() const;
     std::uint64_t queue_length() const;
 
   private:

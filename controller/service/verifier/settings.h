@@ -30,16 +30,19 @@ struct Settings {
         std::filesystem::path operators_ca;      ///< whose certificates make an operator
     } tls;
     struct {
-        std::uint64_t head = 16u << 10;           ///< bytes of a request's head
-        std::uint64_t body = 64u << 20;           ///< bytes of a request's body
-        std::uint64_t bodies = 128u << 20;        ///< of all bodies over 1 MiB at once
-        unsigned connections = 12000;             ///< in all
-        unsigned connections_for_address = 2000;  ///< a load balancer counts as one
+        std::uint64_t head = 16u << 10;                ///< bytes of a request's head
+        std::uint64_t body = 64u << 20;                ///< bytes of a request's body
+        std::uint64_t bodies = 128u << 20;             ///< of all bodies over 16 KiB at once
+        std::uint64_t bodies_for_address = 32u << 20;  ///< of these; one body may be larger
+        unsigned connections = 12000;                  ///< in all
+        unsigned connections_for_address = 2000;       ///< a load balancer counts as one
         unsigned idle = 60;     ///< seconds that a connection is kept for the next request
         unsigned request = 30;  ///< seconds for a head, or each MiB of a body
         unsigned threads = 0;   ///< that judge; 0: one for each CPU
         unsigned queue = 2000;  ///< requests that wait for them
-        unsigned waiting_enrolments = 10000;  ///< that nobody has decided on
+        unsigned waiting_enrolments = 10000;   ///< that nobody has decided on
+        unsigned enrolments_for_token = 1000;  ///< of these, those of one token
+        unsigned enrolments_for_ek = 20;       ///< of one endorsement key in an hour
     } limits;
     struct {
         unsigned interval = 300;      ///< seconds between a host's visits
@@ -47,6 +50,7 @@ struct Settings {
         unsigned judge_again =
             3600;  ///< seconds after which a list that stays the same is judged anew
         unsigned keep_changes = 400;  ///< days
+        unsigned keep_lists = 0;      ///< days that a silent host's list is kept; 0: for ever
     } attest;
     struct {
         std::filesystem::path ca;     ///< a folder of TPM vendors' CA certificates

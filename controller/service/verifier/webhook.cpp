@@ -20,7 +20,7 @@ namespace asio_ns = boost::asio;
 namespace http_ns = boost::beast::http;
 
 constexpr std::chrono::seconds kPatience{10};
-constexpr long long kLease = 30;  // seconds; more than one try takes
+constexpr long long kLease = 20;  // seconds; more than the 15 that one try takes
 constexpr long long kLongestPause = 300;
 
 struct Address {

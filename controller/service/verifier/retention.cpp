@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/service/verifier/retention.h"
+
+#include <soci/soci.h>
+
+namespace keyscribe::verifier {
+namespace {
+
+constexpr std::size_t kAtOnce = 500;
+
+Result<std::vector<std::string>> hosts_silent_since(Database& database, long long time) {
+    std::vector<std::string> ids;
+    const auto done = database.read([&](soci::session& session) -> Result<void> {
+        std::string id;
+        soci::statement select =
+            (session.prepare << "select id from hosts where tenant = :tenant and silent = 1 and "
+                                "list_bytes > 0 and last_seen < :time limit 500",
+             soci::use(kTenant), soci::use(time), soci::into(id));
+        for (select.execute(); select.fetch();) ids.push_back(id);
+        return {};
+    });
+    if (!done) return std::unexpected(done.error());
+    return ids;
+}
+
+/// False: it was heard of meanwhile.
+Result<bool> drop_list(Database& database, const std::string& id, long long time) {
+    bool dropped = false;
+    const auto done = database.write([&](soci::session& session) -> Result<void> {
+        soci::statement update =
+            (session.prepare << "update hosts set revision = revision + 1, entries = 0, list_bytes "
+                                "= 0, ima_entries = 0, ima_bytes = 0, fingerprint = '' where "
+                                "tenant = :tenant and id = :id and silent = 1 and last_seen < "
+                                ":time",
+             soci::use(kTenant), soci::use(id), soci::use(time));
+        update.execute(true);
+        dropped = update.get_affected_rows() == 1;
+        if (!dropped) return {};
+        for (const char* table : {"snapshots", "list_chunks"})
+            session << "delete from " << table << " where tenant = :tenant and host = :host",
+                soci::use(kTenant), soci::use(id);
+        return {};
+    });
+    if (!done) return std::unexpected(done.error());
+    return dropped;
+}
+
+}  // namespace
+
+Result<int> drop_old_lists(Service& service) {
+    int dropped = 0;
+    if (service.settings.attest.keep_lists == 0) return dropped;
+    const long long time = now() - INT64_C(86400) * service.settings.attest.keep_lists;
+    for (;;) {
+        const auto ids = hosts_silent_since(*service.database, time);
+        if (!ids) return std::unexpected(ids.error());
+        for (const std::string& id : *ids) {
+            const auto done = drop_list(*service.database, id, time);
+            if (!done) return std::unexpected(done.error());
+            if (*done) ++dropped;
+        }
+        if (ids->size() < kAtOnce) return dropped;
+    }
+}
+
+}  // namespace keyscribe::verifier
