@@ -49,6 +49,8 @@ pid_t spawn(const fs::path& folder, const std::vector<std::string>& command) {
     const int log = ::open("log", O_WRONLY | O_CREAT | O_APPEND, 0600);
     ::dup2(log, 1);
     ::dup2(log, 2);
+    // Sockets of the test's, which would stay open in it when the test closes them.
+    ::close_range(3, ~0u, 0);
     ::execv(arguments[0], arguments.data());
     ::_exit(127);
 }

@@ -43,6 +43,8 @@ void VerifierProcess::start() {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         ::dup2(output, 1);
         ::dup2(output, 2);
+        // Sockets of the test's, which would stay open in it when the test closes them.
+        ::close_range(3, ~0u, 0);
         ::execve(program_.c_str(), const_cast<char**>(arguments.data()),
                  const_cast<char**>(environment.data()));
         ::_exit(127);
