@@ -2,21 +2,23 @@
 #include "controller/host/capture/hook_plan.h"
 
 #include <fcntl.h>
-#include <linux/btf.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <sstream>
 
 #include "controller/base/unique_fd.h"
+#include "controller/host/capture/kernel_btf.h"
 
 namespace keyscribe::capture {
 namespace {
 
 constexpr const char* kBtf = "/sys/kernel/btf/vmlinux";
 constexpr const char* kActiveLsms = "/sys/kernel/security/lsm";
+constexpr const char* kLsmHook = "bpf_lsm_key_post_create_or_update";
+constexpr const char* kSecurityFunction = "security_key_post_create_or_update";
+constexpr const char* kImaFunction = "ima_post_key_create_or_update";
 
 Result<std::string> read_file(const char* path) {
     UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
@@ -30,24 +32,6 @@ Result<std::string> read_file(const char* path) {
         if (got == 0) return content;
         content.append(block.data(), static_cast<std::size_t>(got));
     }
-}
-
-/// The string section of BTF has the name of every function (Documentation/bpf/btf.rst). Looking
-/// a name up there costs a search; parsing all types costs libbpf a second under emulation.
-Result<std::string_view> btf_strings(std::string_view btf) {
-    btf_header header;
-    if (btf.size() < sizeof(header)) return fail("too short for BTF", kBtf);
-    std::memcpy(&header, btf.data(), sizeof(header));
-    if (header.magic != BTF_MAGIC) return fail("not BTF of this machine's byte order", kBtf);
-    const std::size_t start = std::size_t{header.hdr_len} + header.str_off;
-    if (start > btf.size() || header.str_len > btf.size() - start)
-        return fail("BTF whose string section lies outside of it", kBtf);
-    return btf.substr(start, header.str_len);
-}
-
-bool has_name(std::string_view strings, std::string_view name) {
-    const std::string needle = std::string(1, '\0') + std::string(name) + std::string(1, '\0');
-    return strings.find(needle) != std::string_view::npos;
 }
 
 std::vector<std::string> split(const std::string& text, char separator) {
@@ -120,16 +104,17 @@ Result<KernelFeatures> probe_kernel() {
     }
     if (::access(kBtf, F_OK) != 0) return kernel;
 
-    auto btf = read_file(kBtf);
+    const auto btf = KernelBtf::read();
     if (!btf) return std::unexpected(btf.error());
-    auto strings = btf_strings(*btf);
-    if (!strings) return std::unexpected(strings.error());
+    NameSet wanted = {kLsmHook, kSecurityFunction, kImaFunction};
+    for (const TracedFunction& traced : kTracedFunctions) wanted.emplace(traced.function);
+    const NameSet found = btf->names_among(wanted);
     kernel.btf = true;
-    kernel.lsm_hook = has_name(*strings, "bpf_lsm_key_post_create_or_update");
-    kernel.security_function = has_name(*strings, "security_key_post_create_or_update");
-    kernel.ima_function = has_name(*strings, "ima_post_key_create_or_update");
+    kernel.lsm_hook = found.contains(kLsmHook);
+    kernel.security_function = found.contains(kSecurityFunction);
+    kernel.ima_function = found.contains(kImaFunction);
     for (const TracedFunction& traced : kTracedFunctions)
-        if (!has_name(*strings, traced.function)) kernel.absent.emplace_back(traced.function);
+        if (!found.contains(traced.function)) kernel.absent.emplace_back(traced.function);
     return kernel;
 }
 

@@ -15,11 +15,14 @@
 #include <cstdarg>
 #include <cstddef>
 #include <cstdio>
+#include <cstring>
+#include <map>
 #include <memory>
 #include <string_view>
 #include <thread>
 
 #include "controller/host/capture/capture.h"
+#include "controller/host/capture/kernel_btf.h"
 #include "controller/host/capture/libbpf_message.h"
 #include "controller/host/capture/variables.h"
 
@@ -42,6 +45,53 @@ void skip_module_btf(bpf_object* object) {
     libbpf_set_print(log_libbpf);
 }
 
+/// What libbpf's own handlers of these sections would search the kernel's types for, once for each
+/// program: those that take their place here know it already.
+struct Lookups {
+    std::map<std::string, std::uint32_t, std::less<>> functions;
+    std::vector<std::uint32_t> types;  // ProgramTypes::kernel_ids
+} lookups;
+
+std::string function_of(const bpf_program* program) {
+    const std::string_view section = bpf_program__section_name(program);
+    const std::string_view name = section.substr(section.find('/') + 1);
+    return (section.starts_with("lsm/") ? "bpf_lsm_" : "") + std::string(name);
+}
+
+/// bpf_core_type_id_kernel() has become an id of the types that libbpf was given. It is the only
+/// constant for which clang takes two instructions though it would fit into one.
+void correct_type_ids(bpf_program* program) {
+    const bpf_insn* first = bpf_program__insns(program);
+    std::vector<bpf_insn> code(first, first + bpf_program__insn_cnt(program));
+    for (std::size_t i = 0; i + 1 < code.size(); ++i) {
+        if (code[i].code != (BPF_LD | BPF_IMM | BPF_DW)) continue;
+        const auto id = static_cast<std::uint32_t>(code[i].imm);
+        if (code[i].src_reg == 0 && code[i + 1].imm == 0 && id < lookups.types.size())
+            code[i].imm = static_cast<std::int32_t>(lookups.types[id]);
+        ++i;
+    }
+    bpf_program__set_insns(program, code.data(), code.size());
+}
+
+int prepare_load(bpf_program* program, bpf_prog_load_opts* options, long) {
+    const auto id = lookups.functions.find(function_of(program));
+    if (id == lookups.functions.end()) return -ESRCH;
+    options->attach_btf_id = id->second;
+    correct_type_ids(program);
+    return 0;
+}
+
+void register_handlers() {
+    static const bool done = [] {
+        LIBBPF_OPTS(libbpf_prog_handler_opts, options, .prog_prepare_load_fn = prepare_load);
+        libbpf_register_prog_handler("fentry/", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY, &options);
+        libbpf_register_prog_handler("fexit/", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT, &options);
+        libbpf_register_prog_handler("lsm/", BPF_PROG_TYPE_LSM, BPF_LSM_MAC, &options);
+        return true;
+    }();
+    (void)done;
+}
+
 struct SkeletonCloser {
     void operator()(keyscribe_bpf* object) const { keyscribe_bpf__destroy(object); }
 };
@@ -51,8 +101,22 @@ using Skeleton = std::unique_ptr<keyscribe_bpf, SkeletonCloser>;
 /// The programs of the plan, not attached; numbers begin behind `first`.
 Result<Skeleton> load_object(const HookPlan& plan, std::uint32_t ring_size, std::uint64_t first) {
     libbpf_set_print(log_libbpf);
+    register_handlers();
+    // The first one says which types the programs read, the second one is given these alone.
     Skeleton bpf(keyscribe_bpf__open());
     if (!bpf) return fail_errno("cannot open the built-in BPF object", "libbpf");
+    const auto kernel = KernelBtf::read();
+    if (!kernel) return std::unexpected(kernel.error());
+    const auto types = kernel->types_for(bpf_object__btf(bpf->obj));
+    if (!types) return std::unexpected(types.error());
+    const std::string path = "/proc/self/fd/" + std::to_string(types->file.get());
+    LIBBPF_OPTS(bpf_object_open_opts, options, .btf_custom_path = path.c_str());
+    bpf.reset(keyscribe_bpf__open_opts(&options));
+    if (!bpf) return fail_errno("cannot open the built-in BPF object", "libbpf");
+    NameSet functions;
+    bpf_program* each = nullptr;
+    bpf_object__for_each_program(each, bpf->obj) functions.insert(function_of(each));
+    lookups = {kernel->functions(functions), types->kernel_ids};
     bpf_map__set_max_entries(bpf->maps.ring, ring_size);
     bpf->bss->sequence = first;
 
@@ -77,7 +141,9 @@ Result<PinnedSet> attach_object(const keyscribe_bpf& bpf, std::uint32_t ring_siz
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, bpf.obj) {
         if (!bpf_program__autoload(program)) continue;
-        bpf_link* link = bpf_program__attach(program);
+        bpf_link* link = bpf_program__type(program) == BPF_PROG_TYPE_LSM
+                             ? bpf_program__attach_lsm(program)
+                             : bpf_program__attach_trace(program);
         if (link == nullptr)
             return fail_errno("cannot attach the BPF programs", bpf_program__section_name(program),
                               "run `keyscribe doctor`");
