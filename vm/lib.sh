@@ -38,6 +38,19 @@ configure() {
     quietly "$cache/${folder##*/}.configure.log" cmake -S "$repo" --preset "$1" -B "$folder"
 }
 
+# image_of SUITE ARCHITECTURE: the file of the guest's root file system; Debian 12's for amd64 has neither name.
+image_of() {
+    local suffix=-$1-$2.
+    suffix=${suffix/-bookworm/}
+    echo "$cache/root${suffix/-amd64./.}ext4"
+}
+
+# packages_of SUITE ARCHITECTURE: the folder with what vm/package made.
+packages_of() {
+    local folder=$repo/build/package/$1-$2
+    echo "${folder%-amd64}"
+}
+
 # One digest over the content of files: what a cached thing was made from.
 digest_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
 
@@ -63,7 +76,8 @@ debian_sources() {
 }
 
 # apt with sources of its own, below $work, so that the host's package lists stay as they are:
-# private_lists SUITE..., and then private_apt apt-get|apt-cache ARGUMENT...
+# private_lists SUITE..., and then private_apt apt-get|apt-cache ARGUMENT... Of the architecture in
+# private_architecture, where it is set.
 private_lists() {
     mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial"
     : >"$work/apt/status"
@@ -73,7 +87,8 @@ private_lists() {
 private_apt() {
     local command=$1
     shift
-    "$command" -o Dir::State="$work/apt" -o Dir::State::status="$work/apt/status" \
+    "$command" ${private_architecture:+-o "APT::Architecture=$private_architecture" -o "APT::Architectures=$private_architecture"} \
+        -o Dir::State="$work/apt" -o Dir::State::status="$work/apt/status" \
         -o Dir::Cache="$work/apt/cache" -o Dir::Etc::sourcelist="$work/apt/sources.list" \
         -o Dir::Etc::sourceparts=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
         -o APT::Sandbox::User=root -q "$@"
