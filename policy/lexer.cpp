@@ -17,7 +17,9 @@ std::unexpected<Finding> error_at(std::size_t offset, std::string message,
     return std::unexpected(Finding{offset + 1, std::move(message), std::move(expected)});
 }
 
-bool is_control(char c) { return (c >= 0 && c < ' ' && c != '\t') || c == '\x7f'; }
+bool is_control(char c) {
+    return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
+}
 
 /// Offset behind the quote that ends the value; `begin` is behind the one that opened it.
 std::expected<std::size_t, Finding> end_of_quoted(std::string_view line, std::size_t begin) {
