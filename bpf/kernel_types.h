@@ -245,9 +245,13 @@ struct pt_regs {
     unsigned long orig_ax; /* number of the system call */
 } KERNEL_TYPE;
 #define SYSCALL_OF(regs) ((int)(regs)->orig_ax)
+#elif defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+    __s32 syscallno; /* number of the system call */
+} KERNEL_TYPE;
+#define SYSCALL_OF(regs) ((regs)->syscallno)
 #else
-struct pt_regs;
-#define SYSCALL_OF(regs) (-1)
+#error "where does this architecture keep the number of the system call? -1 would make each process a kernel thread"
 #endif
 
 #endif
