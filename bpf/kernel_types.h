@@ -251,7 +251,8 @@ struct pt_regs {
 } KERNEL_TYPE;
 #define SYSCALL_OF(regs) ((regs)->syscallno)
 #else
-#error "where does this architecture keep the number of the system call? -1 would make each process a kernel thread"
+#error \
+    "where does this architecture keep the number of the system call? -1 would make each process a kernel thread"
 #endif
 
 #endif
