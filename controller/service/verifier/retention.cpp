@@ -6,7 +6,7 @@
 namespace keyscribe::verifier {
 namespace {
 
-constexpr std::size_t kAtOnce = 500;
+constexpr std::size_t kRowsAtOnce = 500;
 
 Result<std::vector<std::string>> hosts_silent_since(Database& database, long long time) {
     std::vector<std::string> ids;
@@ -59,7 +59,7 @@ Result<int> drop_old_lists(Service& service) {
             if (!done) return std::unexpected(done.error());
             if (*done) ++dropped;
         }
-        if (ids->size() < kAtOnce) return dropped;
+        if (ids->size() < kRowsAtOnce) return dropped;
     }
 }
 
