@@ -504,7 +504,7 @@ TEST(WhoStandsWhere, EverybodyAgreesOnRandomLists) {
         const appraise::ReferenceValues references;
         const appraise::BlockedKeys blocked;
         appraise::Findings findings;
-        appraise::Judge judge(policy, references, blocked, 0, findings);
+        appraise::Judge judge(policy, references, blocked, 0, nullptr, findings);
         judge.set_list({}, made.host.list.bytes);
         list::ListReader reader(made.host.list.bytes);
         for (std::uint64_t number = 0;; ++number) {
