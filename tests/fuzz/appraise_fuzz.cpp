@@ -74,7 +74,8 @@ void judge(Bytes list, unsigned pcr) {
     const PcrBanks never = {{Algorithm::kSha256, filled(Algorithm::kSha256, 0xee)}};
     ListPass pass{.list = list, .pcr = pcr, .start = zeros, .quoted = never};
     Findings findings;
-    Judge judge(basis.policy, basis.references, basis.blocked_keys, 1'000'000'000, findings);
+    Judge judge(basis.policy, basis.references, basis.blocked_keys, 1'000'000'000, nullptr,
+                findings);
     judge.set_list({}, list);
     const auto all = run(pass, [&](const HashedEntry& entry, PcrBanks&) {
         if (entry.fields && !entry.violation)
