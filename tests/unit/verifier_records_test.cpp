@@ -116,7 +116,7 @@ TEST_P(FleetRecords, TheExportHasTheWholeListAndItsVerdict) {
                             .keys = {&key, 1},
                             .now = now()},
                            (*basis)->basis);
-    EXPECT_EQ(name_of(offline.verdict), (*exported)["appraisal"]["verdict"]);
+    EXPECT_EQ((*exported)["appraisal"]["verdict"].get<std::string>(), name_of(offline.verdict));
     EXPECT_EQ(offline.entries, row().entries);
 }
 
