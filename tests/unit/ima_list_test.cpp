@@ -271,20 +271,21 @@ TEST(ImaList, TemplatesOfImaTemplateFmtAreReadByTheirFields) {
     EXPECT_EQ(bare.findings(), "file-uncomparable@1");
 }
 
+/// Another kernel's list begins with one: that is a note.
 TEST(ImaList, ASecondBootAggregateIsComparedNotUnsigned) {
     Setting same;
     same.basis.policy.ima.require_signatures = true;
     same.host.kernel.aggregate(Host::aggregate_of(same.host.firmware()));
-    EXPECT_EQ(same.findings(), "");
+    EXPECT_EQ(same.findings(), "[kexec@1]");
 
     Setting other;
     other.host.kernel.aggregate(hash(Algorithm::kSha256, as_bytes("another firmware")));
-    EXPECT_EQ(other.findings(), "boot-aggregate@1");
+    EXPECT_EQ(other.findings(), "boot-aggregate@1 [kexec@1]");
 
     // A program of that name has no way around the comparison.
     Setting program;
     program.file("md5", "evil", {}, "boot_aggregate");
-    EXPECT_EQ(program.findings(), "boot-aggregate@1");
+    EXPECT_EQ(program.findings(), "boot-aggregate@1 [kexec@1]");
 }
 
 /// A blocked file in PCR 11, which is quoted: in front of the last entry of PCR 10, or behind it.
