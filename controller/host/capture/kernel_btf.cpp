@@ -16,7 +16,7 @@
 namespace keyscribe::capture {
 namespace {
 
-constexpr const char* kBtf = "/sys/kernel/btf/vmlinux";
+constexpr const char* kKernelTypes = "/sys/kernel/btf/vmlinux";
 
 struct BtfCloser {
     void operator()(btf* types) const { btf__free(types); }
@@ -197,14 +197,14 @@ Result<UniqueFd> as_file(const btf* types) {
 }  // namespace
 
 Result<KernelBtf> KernelBtf::read() {
-    UniqueFd fd(::open(kBtf, O_RDONLY | O_CLOEXEC));
-    if (!fd) return fail_errno("cannot open", kBtf);
+    UniqueFd fd(::open(kKernelTypes, O_RDONLY | O_CLOEXEC));
+    if (!fd) return fail_errno("cannot open", kKernelTypes);
     std::string content;
     std::array<char, 65536> block;
     for (;;) {
         const ssize_t got = ::read(fd.get(), block.data(), block.size());
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail_errno("cannot read", kBtf);
+        if (got < 0) return fail_errno("cannot read", kKernelTypes);
         if (got == 0) return parse(std::move(content));
         content.append(block.data(), static_cast<std::size_t>(got));
     }
@@ -212,9 +212,10 @@ Result<KernelBtf> KernelBtf::read() {
 
 Result<KernelBtf> KernelBtf::parse(std::string btf) {
     btf_header header;
-    if (btf.size() < sizeof(header)) return fail("too short for BTF", kBtf);
+    if (btf.size() < sizeof(header)) return fail("too short for BTF", kKernelTypes);
     std::memcpy(&header, btf.data(), sizeof(header));
-    if (header.magic != BTF_MAGIC) return fail("not BTF of this machine's byte order", kBtf);
+    if (header.magic != BTF_MAGIC)
+        return fail("not BTF of this machine's byte order", kKernelTypes);
     KernelBtf read;
     read.bytes_ = std::move(btf);
     const std::string_view bytes = read.bytes_;
@@ -227,7 +228,7 @@ Result<KernelBtf> KernelBtf::parse(std::string btf) {
     read.strings_ = section(header.str_off, header.str_len);
     if (read.strings_.empty() || read.strings_.back() != '\0' ||
         read.types_.size() != header.type_len)
-        return fail("BTF whose sections lie outside of it", kBtf);
+        return fail("BTF whose sections lie outside of it", kKernelTypes);
     return read;
 }
 
@@ -265,7 +266,7 @@ Result<ProgramTypes> KernelBtf::types_for(const btf* programs) const {
         const bool is_typedef = btf_kind(&type) == BTF_KIND_TYPEDEF;
         if ((!is_typedef && !has_members(type)) || !names.contains(type.name_off)) continue;
         if ((is_typedef ? copy.add_typedef(type) : copy.add(id)) < 0)
-            return fail("cannot copy the kernel's types", kBtf);
+            return fail("cannot copy the kernel's types", kKernelTypes);
     }
     auto file = as_file(copy.get());
     if (!file) return std::unexpected(file.error());
