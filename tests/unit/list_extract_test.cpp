@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 #include <random>
 #include <set>
@@ -459,7 +460,8 @@ class Comparison {
 
     RandomHost host_;
     AttestationKey key_;
-    std::vector<Basis> bases_;
+    // A vector would copy them as it grows, and references have views into themselves.
+    std::deque<Basis> bases_;
     Buffer snapshot_, bytes_;
     std::uint64_t entries_ = 0;
 };
