@@ -196,7 +196,7 @@ class RandomHost {
     }
     void go_on(std::size_t which) {
         Open& one = open_[which];
-        const auto say = [&](const char* kind, json more = json::object()) {
+        const auto say = [&](const char* kind, const json& more = json::object()) {
             json made = fields(kind, one.serial, one.ring, one.description, one.type);
             made.update(more);
             add(kind, made);
