@@ -42,6 +42,13 @@ enum class Match {
 /// Immutable once loaded, so any number of threads may use it.
 class ReferenceValues {
   public:
+    ReferenceValues() = default;
+    // A copy would have views into the first one.
+    ReferenceValues(const ReferenceValues&) = delete;
+    ReferenceValues& operator=(const ReferenceValues&) = delete;
+    ReferenceValues(ReferenceValues&&) = default;
+    ReferenceValues& operator=(ReferenceValues&&) = default;
+
     /// Every file of `directory`, in any form that certificate_file.h reads. What lies in a folder
     /// of a keyring's name may stand in that keyring alone. Links are followed, also to folders;
     /// of a volume as Kubernetes mounts it the visible names count, not `..data` beside them.
