@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line.
+#include "controller/base/command_line.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/program.h"
 
@@ -27,7 +28,7 @@ int run(int argc, char** argv) {
     keyscribe::cli::add_enrol(app, context);
     keyscribe::cli::add_attest(app, context);
     keyscribe::cli::add_completion(app);
-    return keyscribe::cli::parse_command_line(app, argc, argv).value_or(context.exit_status);
+    return keyscribe::base::parse_command_line(app, argc, argv).value_or(context.exit_status);
 }
 
 }  // namespace

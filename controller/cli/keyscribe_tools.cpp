@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands of keyscribe that need nothing of a measured host, for where the rest is not
 // installed.
+#include "controller/base/command_line.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/program.h"
 
@@ -15,7 +16,7 @@ int run(int argc, char** argv) {
     keyscribe::cli::add_report(app, context);
     keyscribe::cli::add_export(app, context);
     keyscribe::cli::add_references(app, context);
-    return keyscribe::cli::parse_command_line(app, argc, argv).value_or(context.exit_status);
+    return keyscribe::base::parse_command_line(app, argc, argv).value_or(context.exit_status);
 }
 
 }  // namespace

@@ -2,20 +2,17 @@
 #include "controller/cli/program.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
 
-#include "controller/base/printable.h"
 #include "controller/cli/commands.h"
 
 namespace keyscribe::cli {
 namespace {
 
 constexpr int kNotWritten = 2;
-constexpr std::size_t kLongestMessage = 4096;
 
 /// A file that is opened while a standard stream is closed would become that stream: a kept state
 /// would get what is printed. In its place stands what fails.
@@ -45,19 +42,6 @@ int run_program(int (*run)(int, char**), int argc, char** argv) {
     if (std::ferror(stdout) == 0) return status;
     // A command that failed has said so.
     return status == 0 ? not_written(EIO) : kNotWritten;
-}
-
-std::optional<int> parse_command_line(CLI::App& app, int argc, char** argv) {
-    try {
-        app.parse(argc, argv);
-        return std::nullopt;
-    } catch (const CLI::Success& asked_for) {
-        return app.exit(asked_for);
-    } catch (const CLI::ParseError& error) {
-        fmt::print(stderr, "{}\nRun with --help for more information.\n",
-                   base::printable(error.what(), kLongestMessage));
-        return error.get_exit_code();
-    }
 }
 
 }  // namespace keyscribe::cli

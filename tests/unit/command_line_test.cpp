@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/cli/program.h"
+#include "controller/base/command_line.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace keyscribe::cli {
-namespace program_test {
+namespace keyscribe {
+namespace command_line_test {
 
 /// Whoever uploads evidence gives it its name, and a shell passes on what `*.evidence` matches.
 TEST(CommandLine, FileNamesReachNoTerminalRaw) {
@@ -18,7 +18,7 @@ TEST(CommandLine, FileNamesReachNoTerminalRaw) {
         std::string name = "x", written = argument;
         char* arguments[] = {name.data(), written.data(), nullptr};
         ::testing::internal::CaptureStderr();
-        const auto status = parse_command_line(app, 2, arguments);
+        const auto status = base::parse_command_line(app, 2, arguments);
         const std::string told = ::testing::internal::GetCapturedStderr();
         ASSERT_TRUE(status);
         EXPECT_GE(*status, 100);
@@ -34,9 +34,9 @@ TEST(CommandLine, HelpIsNoError) {
     std::string name = "x", help = "--help";
     char* arguments[] = {name.data(), help.data(), nullptr};
     ::testing::internal::CaptureStdout();
-    EXPECT_EQ(parse_command_line(app, 2, arguments), 0);
+    EXPECT_EQ(base::parse_command_line(app, 2, arguments), 0);
     EXPECT_NE(::testing::internal::GetCapturedStdout().find("Print this help"), std::string::npos);
 }
 
-}  // namespace program_test
-}  // namespace keyscribe::cli
+}  // namespace command_line_test
+}  // namespace keyscribe

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "controller/base/command_line.h"
 #include "controller/base/log.h"
 #include "controller/list/json_text.h"
 
@@ -75,7 +76,7 @@ int run_verifier(int argc, char** argv, const MoreRoutes& more) {
     add_key_commands(app, context);
     add_enrolment_commands(app, context);
     add_reference_commands(app, context);
-    CLI11_PARSE(app, argc, argv);
+    if (const auto status = base::parse_command_line(app, argc, argv)) return *status;
     if (!app.get_subcommands().empty() && !serving->parsed()) return context.exit_status;
     const auto settings = load_settings(context.settings_file);
     if (!settings) {
