@@ -22,6 +22,15 @@ bool contains_bytes(const WipedBytes& payload, const std::vector<std::uint8_t>& 
     return std::search(payload.begin(), payload.end(), part.begin(), part.end()) != payload.end();
 }
 
+/// What bpf/event.h says of the event's operation.
+bool has(const KeyEvent& event, ks_property property) {
+    return ((ks_operations_with(property) >> event.operation) & 1) != 0;
+}
+
+bool puts(const KeyEvent& event) {
+    return event.operation == KS_OP_BASELINE || has(event, KS_PUTS);
+}
+
 }  // namespace
 
 std::size_t key_index(std::string_view type, std::string_view description, std::int32_t serial) {
@@ -190,43 +199,18 @@ void KeyTable::destroy(std::int32_t serial) {
 }
 
 void KeyTable::take(const KeyEvent& event) {
-    switch (event.operation) {
-        case KS_OP_CREATE:
-        case KS_OP_INSTANTIATE:
-            keep_material(event);
-            if (!(event.flags & KS_EVENT_REMEMBER)) put(event, event.keyring);
-            break;
-        case KS_OP_LINK:
-        case KS_OP_BASELINE:
-            put(event, event.keyring);
-            break;
-        case KS_OP_MOVE:
-            put(event, event.keyring);
-            remove(event.key_serial, event.from.serial);
-            break;
-        case KS_OP_UPDATE:  // by keyctl(2): of no keyring
-            if (event.keyring.serial != 0 && !(event.flags & KS_EVENT_REMEMBER))
-                put(event, event.keyring);
-            else
-                update_facts(event);
-            break;
-        case KS_OP_REJECT:
-            if (event.keyring.serial != 0) put(event, event.keyring);
-            break;
-        case KS_OP_UNLINK:
-            remove(event.key_serial, event.keyring.serial);
-            break;
-        case KS_OP_REVOKE:  // of a keyring empties it: keyring_revoke() in security/keys/keyring.c
-        case KS_OP_CLEAR:
-            empty(event.key_serial);
-            break;
-        case KS_OP_DESTROY:
-            destroy(event.key_serial);
-            break;
-        default:
-            update_facts(event);
-            break;
-    }
+    if (event.operation == KS_OP_DESTROY) return destroy(event.key_serial);
+    if (event.operation == KS_OP_CREATE || event.operation == KS_OP_INSTANTIATE)
+        keep_material(event);
+    // A new key counts where no keyring is told: a keyring is watched for its own name's sake.
+    const bool has_place = event.keyring.serial != 0 || has(event, KS_HOLDERS);
+    if (puts(event) && has_place && (event.flags & KS_EVENT_REMEMBER) == 0)
+        put(event, event.keyring);
+    else
+        update_facts(event);
+    if (has(event, KS_TAKES))
+        remove(event.key_serial, has(event, KS_PUTS) ? event.from.serial : event.keyring.serial);
+    if (has(event, KS_EMPTIES)) empty(event.key_serial);
 }
 
 Difference KeyTable::difference(const Baseline& baseline) const {
