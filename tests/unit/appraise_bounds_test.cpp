@@ -28,9 +28,13 @@ using testing::Setting;
 constexpr std::size_t kSize = 64u << 20;
 constexpr rlim_t kSeconds = 10;  // of processor time
 #else
-/// A 64th, since code that is not optimized takes ten times as long, and a hundred under
-/// sanitizers; what is not linear takes hours all the same.
+/// A 64th, since code that is not optimized takes ten times as long; a quarter of that under
+/// sanitizers, where it takes a hundred times. What is not linear takes hours all the same.
+#ifdef KEYSCRIBE_SANITIZED
+constexpr std::size_t kSize = 1u << 18;
+#else
 constexpr std::size_t kSize = 1u << 20;
+#endif
 constexpr rlim_t kSeconds = 60;
 #endif
 

@@ -55,7 +55,7 @@ TEST(Batch, NeighboursOfOnePcrShareOne) {
 TEST(Batch, IsCutToFit) {
     for (const std::size_t size :
          {0u, 10u, 23u, 24u, 100u, 190u, 1000u, 1999u, 2000u, 2001u, 4000u}) {
-        const std::vector<NamedBuf> records(3000, record(13, "keyscribe:create", size));
+        const std::vector<NamedBuf> records(600, record(13, "keyscribe:create", size));
         std::size_t members = 0, largest = 0;
         for (const NewEntry& entry : batch_entries(records)) {
             largest = std::max(largest, entry.template_data.size());

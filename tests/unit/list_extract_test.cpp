@@ -469,7 +469,7 @@ class Comparison {
 TEST(Extracts, AreJudgedAsTheWholeListIs) {
     std::size_t dropped = 0, snapshots = 0, wholes = 0, affirmed = 0, contraindicated = 0;
     // A seed takes two seconds of a core with the address sanitizer.
-    unsigned seeds = testing::kStep == 1 ? 450 : 4;
+    unsigned seeds = testing::kStep == 1 ? 120 : 4;
     if (const char* wanted = std::getenv("EXTRACT_SEEDS"))
         seeds = static_cast<unsigned>(std::atoi(wanted));
     for (unsigned seed = 1; seed <= seeds; ++seed) {
