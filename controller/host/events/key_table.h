@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the daemon remembers of keys: which keyrings hold them, since an operation on a key is
 // reported for all of those, and what asymmetric keys were made from, since the kernel forgets it.
+// Who stands where it cannot ask keyrings::KeyringModel, which knows what the list has: a policy
+// may come to name a keyring of which no rule wanted anything before. Both move keys as
+// KS_OPERATIONS in bpf/event.h says, and tests/unit/key_table_model_test.cpp compares them.
 #pragma once
 
 #include <cstdint>
