@@ -6,6 +6,9 @@
 
 . "$(dirname "$0")/lib.sh"
 
+# alive: keyscribed says that capture works, as `keyscribe evidence --canary` asks it.
+alive() { curl -sf --unix-socket $list_dir/control.sock -d '{"nonce": "00"}' http://localhost/v1/canary; }
+
 check "our policy" policy 10-test 'measure func=KEY_CHECK keyrings=watched key_type=user op=all'
 check "ready" keyscribe wait ready --timeout 60
 keyring=$(keyctl newring watched @s)
@@ -18,16 +21,52 @@ check "is told" told before
 equal "nothing was wrong" "$(records_of detached)" ""
 
 echo "# kernel.ftrace_enabled"
-check "it is turned off" sysctl -qw kernel.ftrace_enabled=0
-check "nothing is seen" keyctl add user unseen x "$keyring"
-check "the list says that nothing is" wait_for 20 detached "does not run the programs"
-refute "no canary is promised" keyscribe evidence --nonce 0011 --canary -o /run/canary.evidence
-check "it is turned on" sysctl -qw kernel.ftrace_enabled=1
-check "the list says so" wait_for 20 detached "runs the programs again"
-check "the key is found" wait_for 20 baseline_has unseen
+if sysctl -qw kernel.ftrace_enabled=0 2>/dev/null && [[ $(sysctl -n kernel.ftrace_enabled) == 0 ]]; then
+    check "nothing is seen" keyctl add user unseen x "$keyring"
+    check "the list says that nothing is" wait_for 20 detached "does not run the programs"
+    refute "no canary is promised" alive
+    check "it is turned on" sysctl -qw kernel.ftrace_enabled=1
+    check "the list says so" wait_for 20 detached "runs the programs again"
+    check "the key is found" wait_for 20 baseline_has unseen
+else
+    check "7.x refuses it while a program is attached" test "$(uname -r | cut -d. -f1)" -ge 7
+fi
 check "an event" keyctl add user after x "$keyring"
 settle
 check "is told" told after
+
+echo "# switches that leave the programs running"
+write() { echo "$2" >"$1"; }
+# unmoved COMMAND...: whatever it does, every program that can be asked answers.
+unmoved() {
+    local outcome=''
+    "$@" 2>/dev/null || outcome=" (refused)"
+    check "$*$outcome" alive
+}
+for switch in net.core.bpf_jit_enable=0 net.core.bpf_jit_harden=2 kernel.bpf_stats_enabled=1 \
+    kernel.unprivileged_bpf_disabled=1 kernel.perf_event_paranoid=4 kernel.perf_event_max_sample_rate=1 \
+    kernel.perf_cpu_time_max_percent=1 kernel.kptr_restrict=2 kernel.stack_tracer_enabled=0 \
+    kernel.keys.root_maxkeys=1 kernel.keys.root_maxbytes=1 kernel.modules_disabled=1; do
+    unmoved sysctl -qw $switch
+done
+# They are in the way of who loads programs anew.
+sysctl -qw net.core.bpf_jit_enable=1 net.core.bpf_jit_harden=0
+sysctl -qw kernel.keys.root_maxkeys=1000000 kernel.keys.root_maxbytes=25000000
+tracing=/sys/kernel/tracing
+mountpoint -q $tracing || mount -t tracefs tracefs $tracing
+mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+unmoved write /sys/kernel/debug/kprobes/enabled 0
+unmoved write $tracing/tracing_on 0
+unmoved write $tracing/set_ftrace_notrace 'key_*'
+unmoved write $tracing/set_ftrace_filter key_link
+unmoved write $tracing/current_tracer function
+unmoved write $tracing/current_tracer nop
+unmoved write $tracing/set_ftrace_pid 1
+unmoved write $tracing/kprobe_events 'p:ks key_link'
+unmoved write $tracing/events/kprobes/enable 1
+unmoved write $tracing/events/kprobes/enable 0
+equal "the kernel detaches no link that somebody has open" \
+    "$(/share/bin/link_detach /sys/fs/bpf/keyscribe/*/link_link)" "Operation not supported"
 
 echo "# variables"
 count=$(baselines)
@@ -38,4 +77,14 @@ check "keyrings are looked at" wait_for 20 more
 check "an event" keyctl add user again x "$keyring"
 settle
 check "is told" told again
+
+echo "# without the JIT nothing can be loaded anew"
+systemctl stop keyscribed
+check "nothing is attached" keyscribe detach
+sysctl -qw net.core.bpf_jit_enable=0
+refused() { journalctl -b -q -u keyscribed -o cat --no-pager | grep -q "refused the BPF programs\|cannot attach the BPF"; }
+refute "the daemon does not start" systemctl start keyscribed
+check "and says why" refused
+sysctl -qw net.core.bpf_jit_enable=1
+check "with it it comes back by itself" wait_for 60 alive
 finish
