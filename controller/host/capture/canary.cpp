@@ -25,6 +25,8 @@ namespace {
 
 /// A machine that is overloaded can skip one: what is silent is so for seconds.
 constexpr unsigned kSilentLooks = 3;
+/// Where none answers, it is not by chance.
+constexpr unsigned kAllSilentLooks = 2;
 /// The kernel takes a key out of its table and then calls what a program sees, in one go.
 constexpr auto kUnseenEnd = std::chrono::milliseconds(800);
 
@@ -94,8 +96,9 @@ struct Capture::Canary {
     std::uint64_t numbered = 0;                    // sequence numbers given out by then
     std::array<std::uint64_t, KS_COUNTERS> counted{};
     std::uint64_t asymmetric_type = 0, key_that_stays = 0;
-    bool marked = false;  // the watched bit of our keyring is set
-    bool alive = false;   // all that were asked answered
+    bool marked = false;               // the watched bit of our keyring is set
+    unsigned patience = kSilentLooks;  // of the last round
+    bool alive = false;                // all that were asked answered
 };
 
 std::unique_ptr<Capture::Canary, Capture::FreeCanary> Capture::make_canary() {
@@ -168,6 +171,7 @@ std::map<std::string, Answer> Capture::ask_programs() {
     if (const auto destroyed = destroyed_keys()) answers.emplace(kDestroyed, *destroyed);
     const CanaryRound round = canary.keys.ask(static_cast<Variables*>(variables_.get())->canary);
     canary.dropped = round.dropped;
+    canary.patience = round.answered == 0 ? kAllSilentLooks : kSilentLooks;
     canary.alive = round.asked != 0 && round.asked == round.answered;
     for (const auto& [program, fd] : set_.programs) {
         const auto asked = std::ranges::find_if(kAskedPrograms, [&](const AskedProgram& one) {
@@ -179,7 +183,7 @@ std::map<std::string, Answer> Capture::ask_programs() {
         const std::uint64_t skipped = skipped_runs(fd.get());
         // One that the kernel skipped and counted is told as such.
         if (std::exchange(canary.skipped[program], skipped) == skipped || given)
-            answers[program] = {.given = given, .patience = kSilentLooks};
+            answers[program] = {.given = given, .patience = canary.patience};
     }
     return answers;
 }
@@ -207,7 +211,7 @@ bool Capture::check_alive(Batch& meanwhile) {
         // again.
         const auto found = members(keyring, meanwhile);
         const bool given = found && !found->empty();
-        answers[std::string(kReader)] = {.given = given, .patience = kSilentLooks};
+        answers[std::string(kReader)] = {.given = given, .patience = canary.patience};
         canary.alive &= given;
     } else {
         canary.alive = false;
