@@ -133,6 +133,22 @@ struct ks_baseline {
     ks_u32 ran; /* answer: 1, the program ran; the kernel can skip it */
 };
 
+/*
+ * Whether each program runs is found out by operations of the controller's own, on keys of its own. The
+ * programs answer them here and record nothing: such an operation has no sequence number that could be
+ * missing, whoever dies in the midst of it.
+ */
+#define KS_CANARY_FORK KS_OP_COUNT /* a bit of `answered`: the controller began a thread */
+#define KS_CANARY_KEYS 6
+struct ks_canary {
+    ks_u32 tgid; /* whose operations are answered; 0: nobody asks now */
+    ks_u32 answered; /* a bit for each enum ks_operation */
+    ks_u64 start; /* of that process, in 1/100 s since the boot: a tgid is given again */
+    /* Of the controller's, and to be destroyed by the garbage collector, not by itself; 0: nobody's, or it
+     * was. */
+    ks_s32 keys[KS_CANARY_KEYS];
+};
+
 /* generation 0 means that there is no policy yet: every event of a public type is sent. */
 struct ks_filter {
     ks_u32 generation;

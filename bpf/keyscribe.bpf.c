@@ -78,7 +78,8 @@ static __always_inline void record_create_or_update(context *ctx)
         .payload_argument = ARGUMENT(2),
         .operation = (__u8)ctx[5] ? KS_OP_CREATE : KS_OP_UPDATE,
     };
-    record_with_payload(&change);
+    /* Of the controller's, which updates its key: another bit than the program of keyctl(2) sets. */
+    if (!is_canary(KS_OP_CREATE)) record_with_payload(&change);
 }
 
 SEC("lsm/key_post_create_or_update")
@@ -318,7 +319,7 @@ PROGRAM("fexit/key_set_timeout", timeout)
 /* The garbage collector's last step. */
 PROGRAM("fentry/security_key_free", destroy)
 {
-    record_of_key(ctx, KS_OP_DESTROY);
+    if (!is_canary_key(((const struct key *)ctx[0])->serial)) record_of_key(ctx, KS_OP_DESTROY);
 }
 
 /* Of a key that key_of_id() has not found: known by what keyctl(2) was given. */
@@ -365,7 +366,7 @@ PROGRAM("fexit/keyctl_setperm_key", setperm)
     __s32 id = (__s32)argument(ctx, 0);
     struct change change = {.operation = KS_OP_SETPERM};
 
-    if (failed(ctx)) return;
+    if (failed(ctx) || is_canary(KS_OP_SETPERM)) return;
     change.key = key_of_id(id);
     if (change.key) record(&change);
     else record_serial(KS_OP_SETPERM, id, (__u32)argument(ctx, 1));
@@ -377,7 +378,7 @@ PROGRAM("fexit/keyctl_chown_key", chown)
     __s32 id = (__s32)argument(ctx, 0);
     struct change change = {.operation = KS_OP_CHOWN};
 
-    if (failed(ctx)) return;
+    if (failed(ctx) || is_canary(KS_OP_CHOWN)) return;
     change.key = key_of_id(id);
     if (change.key) record(&change);
     else record_serial(KS_OP_CHOWN, id, 0);
@@ -393,6 +394,7 @@ PROGRAM("fentry/replace_mm_exe_file", exe_replaced)
 PROGRAM("fentry/wake_up_new_task", exe_inherited)
 {
     if (replaced_count) inherit_executed((const struct task_struct *)ctx[0]);
+    (void)is_canary(KS_CANARY_FORK);
 }
 
 /* (mm): nobody has it any more */

@@ -23,6 +23,7 @@ __u64 counters[KS_COUNTERS];
 
 __u64 watched[KS_WATCHED_WORDS];
 struct ks_baseline baseline;
+struct ks_canary canary;
 
 /*
  * Process images and cgroups of which userspace knows the path: a record for a short-lived process

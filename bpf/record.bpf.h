@@ -7,6 +7,7 @@
 #define KEYSCRIBE_RECORD_BPF_H
 
 #include "actor.bpf.h"
+#include "canary.bpf.h"
 #include "filter.bpf.h"
 
 /* What stands in the place of the payload. */
@@ -315,10 +316,11 @@ static __always_inline __u8 payload_flags(const struct change *change, const uni
     return flags;
 }
 
-/* What every record begins with; false: no rule can match, and there is none. */
+/* What every record begins with; false: no rule can match, or it was a canary, and there is none. */
 static __always_inline _Bool begin_record(struct change *change, union type_name *type,
                                           struct verdict *verdict, struct ks_actor *actor)
 {
+    if (is_canary(change->operation)) return 0;
     *verdict = judge(change, type);
     if (!verdict->wanted) {
         count(KS_COUNT_FILTERED);

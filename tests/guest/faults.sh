@@ -135,5 +135,7 @@ keyctl padd asymmetric "" "$ring" <"$work/late.der" >/dev/null
 settle
 equal "what came before it is measured, and first" "$(digests_of load | tail -n 2 | tr '\n' ' ')" \
     "sha256:$(sha256 "$work/early.der") sha256:$(sha256 "$work/late.der") "
+# Canaries were asked all the while.
+equal "no event is told as lost" "$(records_of loss)" ""
 echo "injected: $(wc -l <"$work/injected"); of $(awk '$1 == "issued" { print $2 }' "$work/result") events lost: $(awk '$1 == "missing" { print $2 }' "$work/result")"
 finish

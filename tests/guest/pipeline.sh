@@ -250,6 +250,26 @@ equal "numbered from 0" "$(jq '[.[].recnum] == [range(length)]' "$work/cel.json"
 check "as CBOR" keyscribe list --format cel-cbor
 check "as TLV" keyscribe list --format cel-tlv
 
+echo "# a canary has no number that could be missing, and no record, however the daemon ends"
+policy 10-all 'measure func=KEY_CHECK key_type=user|keyring op=all' >/dev/null
+(while :; do curl -s --unix-socket $list_dir/control.sock -d '{"nonce": "00"}' http://localhost/v1/canary; done) \
+    >"$work/asked" 2>&1 &
+asking=$!
+answers() { (($(records_of canary | wc -l) > canaries)); }
+for end in TERM KILL KILL KILL; do
+    canaries=$(records_of canary | wc -l)
+    check "canaries are answered" wait_for 60 answers
+    daemon=$(pid)
+    kill -$end "$daemon"
+    check "another daemon after $end" wait_for 60 another "$daemon"
+done
+check "ready" keyscribe wait ready --timeout 60
+kill $asking
+settle
+equal "nothing is told as lost" "$(records_of loss)$(status .counters.lost)" 0
+equal "nor recorded" "$(keyscribe list --format json | grep -a -e 'keyscribed asks' -e '"_tid"')" ""
+equal "nor is a program told to be silent" "$(records_of detached | grep -v 'the daemon stood still')" ""
+
 echo "# more than a small ring can take: received + lost = issued"
 printf '[capture]\nring_size = "64 KiB"\n' >/etc/keyscribe/keyscribe.toml
 check "a ring of 64 KiB" systemctl restart keyscribed

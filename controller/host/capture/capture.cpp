@@ -62,7 +62,10 @@ struct Capture::Receiver {
 
 void Capture::Unmap::operator()(void* memory) const { ::munmap(memory, size); }
 
-Capture::Capture() : variables_(nullptr, Unmap{0}), receiver_(std::make_unique<Receiver>()) {}
+Capture::Capture()
+    : variables_(nullptr, Unmap{0}),
+      receiver_(std::make_unique<Receiver>()),
+      canary_(make_canary()) {}
 Capture::Capture(Capture&&) noexcept = default;
 Capture& Capture::operator=(Capture&&) noexcept = default;
 Capture::~Capture() = default;
@@ -146,6 +149,7 @@ Result<Capture> Capture::attach(const HookPlan& plan, std::uint32_t ring_size,
         // This process has to be told of every executable and cgroup again.
         auto& variables = *static_cast<Variables*>(capture.variables_.get());
         variables.baseline.mode = KS_BASELINE_OFF;
+        variables.canary.tgid = 0;
         std::memset(variables.images, 0, sizeof(variables.images));
         std::memset(variables.cgroups, 0, sizeof(variables.cgroups));
         capture.account_for_former(progress);
@@ -300,6 +304,11 @@ Result<std::vector<events::KeyEvent>> Capture::keyrings(Batch& batch) {
         if (!one) return one;
         if (!one->empty()) found->push_back(std::move(one->front()));
     }
+    // Of those that the canary needs nothing is recorded.
+    const auto& canary = VARIABLES.canary.keys;
+    std::erase_if(*found, [&canary](const events::KeyEvent& keyring) {
+        return std::ranges::find(canary, keyring.key_serial) != std::end(canary);
+    });
     return found;
 }
 
@@ -321,16 +330,14 @@ events::KernelCounters Capture::counters() const {
         .no_room = load_counter(VARIABLES.counters[KS_COUNT_NO_ROOM])};
     for (const auto& [name, program] : set_.programs) {
         if (name == kBaselineProgram) continue;  // query_baseline() repeats what it skipped
-        bpf_prog_info info{};
-        __u32 size = sizeof(info);
-        if (bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0 || info.recursion_misses == 0)
-            continue;
+        const std::uint64_t skipped = skipped_runs(program.get());
+        if (skipped == 0) continue;
         // Forks and exits are no key operations; most change nothing in what these keep.
         if (name == "exe_inherited" || name == "exe_forgotten") continue;
-        counters.missed += info.recursion_misses;
+        counters.missed += skipped;
         const auto operations = operations_of_.find(name);
         counters.missed_of[operations == operations_of_.end() ? name : operations->second] =
-            info.recursion_misses;
+            skipped;
     }
     return counters;
 }

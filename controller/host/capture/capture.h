@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,8 @@
 struct ks_filter;
 
 namespace keyscribe::capture {
+
+struct Answer;
 
 /// What one look at the ring gave.
 struct Batch {
@@ -68,8 +71,10 @@ class Capture {
     /// to, and puts back what somebody changed; take_findings() tells. Returns true where what
     /// keyrings hold has to be asked for anew. What else was in the ring goes to `meanwhile`.
     bool check_alive(Batch& meanwhile);
-    /// At the last check_alive() the programs ran, and what they said came through the ring.
-    bool is_alive() const { return answered_; }
+    /// At the last check_alive() the programs that can be asked ran, and the ring worked.
+    bool is_alive() const;
+    /// One of them did not, which may be by chance: check_alive() tells next time.
+    bool has_doubts() const;
 
     /// Readable when the ring has records; owned by this object.
     int ring_fd() const { return set_.ring.get(); }
@@ -109,6 +114,10 @@ class Capture {
     events::KernelCounters counters() const;
 
   private:
+    struct Canary;  // what check_alive() keeps, in canary.cpp
+    struct FreeCanary {
+        void operator()(Canary* canary) const;
+    };
     Capture();
     Result<void> load(const HookPlan& plan, std::uint32_t ring_size, const Keep& keep);
     Result<void> open_maps(std::uint64_t position);
@@ -120,6 +129,12 @@ class Capture {
     void settle_losses(Batch& batch);
     Result<std::vector<events::KeyEvent>> ask(std::uint32_t mode, std::int32_t keyring,
                                               Batch& batch);
+
+    static std::unique_ptr<Canary, FreeCanary> make_canary();
+    bool restore_variables();
+    std::optional<Answer> destroyed_keys();
+    std::map<std::string, Answer> ask_programs();
+    std::string operations_of(const std::vector<std::string>& programs) const;
 
     struct Receiver;  // takes records one by one
     struct Unmap {
@@ -144,10 +159,7 @@ class Capture {
     std::uint64_t reported_ = 0;          // sequence numbers reported as lost, since the start
     std::chrono::steady_clock::time_point settled_at_;
     std::unique_ptr<ks_filter> in_force_;  // as activate() wrote it
-    std::uint64_t numbered_ = 0;           // check_alive(): numbers given out by then
-    bool silent_ = false;                  // check_alive(): the programs did not run
-    unsigned unanswered_ = 0;              // the same: so many times in a row they did not
-    bool answered_ = false;                // the same: they did
+    std::unique_ptr<Canary, FreeCanary> canary_;
 };
 
 /// SHA-256 of the BPF object that is built into this binary, as 32 bytes: for the start record.

@@ -43,8 +43,9 @@ Result<UniqueFd> make_about_map(const About& about) {
     UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "keyscribe_about", sizeof(std::uint32_t),
                                 sizeof(About), 1, nullptr));
     const std::uint32_t first = 0;
-    if (!map || bpf_map_update_elem(map.get(), &first, &about, BPF_ANY) != 0)
-        return fail_errno("cannot create a map", "bpf(2)");
+    if (!map || bpf_map_update_elem(map.get(), &first, &about, BPF_ANY) != 0 ||
+        bpf_map_freeze(map.get()) != 0)
+        return fail_errno("cannot create a map that stays as it is", "bpf(2)");
     return map;
 }
 

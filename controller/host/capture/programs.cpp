@@ -152,6 +152,9 @@ Result<PinnedSet> attach_object(const keyscribe_bpf& bpf, std::uint32_t ring_siz
         set.programs.emplace(name, duplicate(bpf_program__fd(program)));
         bpf_link__destroy(link);
     }
+    // The programs alone write to it.
+    if (bpf_map_freeze(bpf_map__fd(bpf.maps.replaced)) != 0)
+        spdlog::warn("cannot freeze the map of executables that were replaced");
     set.ring = duplicate(bpf_map__fd(bpf.maps.ring));
     set.variables = duplicate(bpf_map__fd(bpf.maps.bss));
     set.about = {.event_version = KS_EVENT_VERSION,
@@ -182,6 +185,28 @@ std::uint32_t map_id(int fd) {
     return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
 }
 
+std::uint64_t skipped_runs(int fd) {
+    bpf_prog_info info{};
+    __u32 size = sizeof(info);
+    return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.recursion_misses : 0;
+}
+
+std::vector<std::string> wrong_links(const PinnedSet& set) {
+    std::vector<std::string> wrong;
+    for (const auto& [name, link] : set.links) {
+        bpf_prog_info program{};
+        bpf_link_info info{};
+        __u32 program_size = sizeof(program), size = sizeof(info);
+        const auto fd = set.programs.find(name);
+        if (fd == set.programs.end() ||
+            bpf_obj_get_info_by_fd(fd->second.get(), &program, &program_size) != 0 ||
+            bpf_obj_get_info_by_fd(link.get(), &info, &size) != 0 ||
+            info.type != BPF_LINK_TYPE_TRACING || info.prog_id != program.id)
+            wrong.push_back(name);
+    }
+    return wrong;
+}
+
 /// What the programs are: those with the same name are the same.
 std::filesystem::path pin_directory_of(const HookPlan& plan, std::uint32_t ring_size) {
     std::string what(reinterpret_cast<const char*>(object_digest().data()), 32);
@@ -206,6 +231,9 @@ std::optional<PinnedSet> adopt_programs(const std::filesystem::path& directory,
     for (const Hook& hook : plan)
         if (set && !set->links.contains(hook.program))
             set = fail("the link of " + hook.program + " is missing", directory.string());
+    if (set)
+        if (const auto wrong = wrong_links(*set); !wrong.empty())
+            set = fail("the link of " + wrong.front() + " is another", directory.string());
     if (set && set->about.variables_size == sizeof(Variables)) return std::move(*set);
     findings.push_back("the programs that a former process left are not complete: " +
                        to_string(set ? Error{"other variables"} : set.error()));

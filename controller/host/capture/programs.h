@@ -33,6 +33,12 @@ Result<PinnedSet> load_programs(const HookPlan& plan, std::uint32_t ring_size, s
 /// Returns the kernel's id of a map; 0: it cannot be asked.
 std::uint32_t map_id(int fd);
 
+/// Returns how many runs of a program the kernel skipped; 0 where it cannot be asked.
+std::uint64_t skipped_runs(int fd);
+
+/// Returns the programs of which what is open as their link is none, or another's.
+std::vector<std::string> wrong_links(const PinnedSet& set);
+
 /// Waits until every program that was running has returned.
 void wait_for_programs();
 

@@ -20,9 +20,9 @@ constexpr auto kLongestFlood = 2s;
 /// that tasks that contend for a large keyring do not keep the daemon busy.
 constexpr auto kBetweenRefreshes = 200ms;
 constexpr int kRefreshShare = 20;
-/// The list says within 5 s that the programs are silent: after three looks, a second apart, at
-/// which they did not answer.
-constexpr auto kBetweenCanaries = 2s;
+/// The list says within 5 s that a program is silent: after three looks, a second apart, at
+/// which it did not answer.
+constexpr auto kBetweenCanaries = 1900ms;  // every second tick
 constexpr auto kBetweenDoubts = 900ms;
 
 }  // namespace
@@ -233,7 +233,7 @@ Result<void> CaptureLoop::prove_alive(std::vector<std::uint8_t> nonce) {
     if (policy_ == nullptr)
         return fail("no policy is in force: nothing is measured", "canary",
                     "keyscribe policy check, then keyscribe reload");
-    next_canary_ = {};
+    ask_canary();
     look_at_counters();
     if (!programs_.is_alive())
         return fail("the kernel does not run the programs that record", "canary",
@@ -242,14 +242,18 @@ Result<void> CaptureLoop::prove_alive(std::vector<std::uint8_t> nonce) {
     return {};
 }
 
+void CaptureLoop::ask_canary() {
+    capture::Batch meanwhile;
+    last_canary_ = Clock::now();
+    if (programs_.check_alive(meanwhile)) note_unseen("missed");
+    forward(std::move(meanwhile));
+}
+
 void CaptureLoop::look_at_counters() {
     programs_.look_after();
-    if (const auto now = Clock::now(); now >= next_canary_) {
-        capture::Batch meanwhile;
-        if (programs_.check_alive(meanwhile)) note_unseen("missed");
-        forward(std::move(meanwhile));
-        next_canary_ = now + (programs_.is_alive() ? kBetweenCanaries : kBetweenDoubts);
-    }
+    if (const auto since = Clock::now() - last_canary_;
+        since >= kBetweenCanaries || (since >= kBetweenDoubts && programs_.has_doubts()))
+        ask_canary();
     for (std::string& what : programs_.take_findings()) report_interference(std::move(what));
     note_dropped();
     const events::KernelCounters counters = programs_.counters();

@@ -80,6 +80,7 @@ class CaptureLoop {
     }
     void note_unseen(std::string_view reason);
     void note_dropped();
+    void ask_canary();
     Result<void> push_refresh(std::string_view reason);
     Result<events::Baseline> take_refresh(std::string_view reason, capture::Batch& meanwhile);
     std::vector<events::KeyringName> told_of(std::vector<events::KeyringName> keyrings) const;
@@ -99,7 +100,7 @@ class CaptureLoop {
     Clock::time_point unseen_since_;
     Clock::time_point last_event_;
     Clock::time_point next_refresh_;
-    Clock::time_point next_canary_;
+    Clock::time_point last_canary_;
     std::shared_ptr<const settings::LoadedPolicy> policy_;
 };
 
