@@ -56,7 +56,12 @@ equal() {
     fi
 }
 
+# The profile that confines a service's main process, as "NAME (enforce)"; "unconfined".
+confined() { cat "/proc/$(systemctl show -P MainPID "$1")/attr/current"; }
+
 finish() {
+    # Each guest's daemon is confined, where AppArmor is on (vm/guest/harness-apparmor.service).
+    equal "AppArmor denied nothing" "$(dmesg | grep -F 'apparmor="DENIED"')" ""
     echo "$(basename "$0") on $(uname -r): $passed passed, $failed failed"
     if ((failed)); then
         keyscribe status

@@ -104,6 +104,9 @@ recorded() { records_of "$1" | tail -n 1 | grep -qF "$2"; }
 mkdir -p $policy_dir /run/systemd/system/keyscribed.service.d "$state"
 printf '[Service]\nEnvironment=LD_LIBRARY_PATH=%s\n' $bin >/run/systemd/system/keyscribed.service.d/tpm-faults.conf
 systemctl daemon-reload
+mkdir -p /etc/apparmor.d/local
+echo "$bin/*.so* mr," >/etc/apparmor.d/local/usr.sbin.keyscribed
+check "its AppArmor profile lets it load that TCTI" apparmor_parser --replace --skip-cache /etc/apparmor.d/usr.sbin.keyscribed
 echo "$rule" >$policy_dir/10-load.policy
 printf '[tpm]\ntcti = "faulty:control=%s:device:/dev/tpmrm0"\n[journal]\nenabled = false\n' "$answers" >/etc/keyscribe/keyscribe.toml
 refute "there is no TPM" test -e /dev/tpm0

@@ -4,16 +4,19 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <cerrno>
+
 #include "controller/host/capture/pins.h"
 
 namespace keyscribe::daemon {
 namespace {
 
 Result<void> lock(const UniqueFd& fd, const std::filesystem::path& path) {
-    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
-        return fail("another keyscribed is running: it holds a lock", path.string(),
-                    "stop it first: systemctl stop keyscribed");
-    return {};
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return {};
+    // A security module can refuse it, too.
+    if (errno != EWOULDBLOCK) return fail_errno("cannot be locked", path.string());
+    return fail("another keyscribed is running: it holds a lock", path.string(),
+                "stop it first: systemctl stop keyscribed");
 }
 
 }  // namespace
