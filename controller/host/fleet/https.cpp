@@ -5,12 +5,10 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
@@ -19,7 +17,6 @@
 
 #include "controller/base/base64.h"
 #include "controller/base/digest.h"
-#include "controller/base/http_head.h"
 
 namespace keyscribe::fleet {
 namespace {
@@ -202,8 +199,6 @@ Result<Answer> Connection::exchange(const Request& request) {
     if (!request.content_type.empty()) message.set(http::field::content_type, request.content_type);
     message.body() = request.body;
     message.prepare_payload();
-    const std::string head = head_text(message.base());
-    const std::array buffers{asio::buffer(head), asio::buffer(std::as_const(message.body()))};
     const auto to_send =
         state_->patience + std::chrono::seconds(request.body.size() / kBytesASecond);
 
@@ -216,7 +211,7 @@ Result<Answer> Connection::exchange(const Request& request) {
         parser.body_limit(kMaxAnswer);
         // Some answer, and close, before they have read a long request: their answer counts.
         const error_code sent = state_->run(
-            to_send, [&](const auto& done) { asio::async_write(*state_->stream, buffers, done); });
+            to_send, [&](const auto& done) { http::async_write(*state_->stream, message, done); });
         const error_code code = sent == beast::error::timeout ? sent : state_->read(parser);
         if (code == http::error::body_limit || code == http::error::header_limit) {
             state_->stream.reset();

@@ -12,7 +12,6 @@
 #include <limits>
 #include <thread>
 
-#include "controller/base/http_head.h"
 #include "controller/service/appraise/openssl.h"
 #include "controller/service/verifier/limits.h"
 
@@ -35,7 +34,6 @@ constexpr std::chrono::seconds kFarewell{5};  // for the end of TLS
 constexpr unsigned kScarce = 5;
 constexpr int kLongestWait = 60;
 constexpr unsigned kVersion = 11;  // HTTP/1.1
-constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
@@ -259,8 +257,8 @@ awaitable<bool> Server::Impl::serve_one(Stream& stream, beast::flat_buffer& buff
         co_return goes_on;
     }
     if (request.field("expect") == "100-continue") {
-        const auto go_on = asio::buffer(kContinue);
-        co_await asio::async_write(stream, go_on, into(error));
+        http::response<http::empty_body> go_on(http::status::continue_, version);
+        co_await http::async_write(stream, go_on, into(error));
         if (error) co_return false;
     }
     lowest.expires_after(std::chrono::seconds(settings.limits.request) *
@@ -354,9 +352,7 @@ awaitable<bool> Server::Impl::send(Stream& stream, Response& response, unsigned 
     beast::get_lowest_layer(stream).expires_after(
         std::chrono::seconds(settings.limits.request) *
         static_cast<int>(1 + (message.body().size() >> 20)));
-    const std::string written = head_text(message.base());
-    const std::array buffers{asio::buffer(written), asio::buffer(std::as_const(message.body()))};
-    co_await asio::async_write(stream, buffers, into(error));
+    co_await http::async_write(stream, message, into(error));
     co_return keep && !error;
 }
 

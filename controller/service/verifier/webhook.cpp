@@ -13,8 +13,6 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
 
-#include "controller/base/http_head.h"
-
 namespace keyscribe::verifier {
 namespace {
 
@@ -58,9 +56,7 @@ std::string signature(const std::string& secret, const std::string& body) {
 template <class Stream>
 asio_ns::awaitable<unsigned> exchange(Stream& stream,
                                       http_ns::request<http_ns::string_body> request) {
-    const std::string head = head_text(request.base());
-    const std::array buffers{asio_ns::buffer(head), asio_ns::buffer(std::as_const(request.body()))};
-    co_await asio_ns::async_write(stream, buffers, asio_ns::use_awaitable);
+    co_await http_ns::async_write(stream, request, asio_ns::use_awaitable);
     boost::beast::flat_buffer buffer;
     http_ns::response_parser<http_ns::string_body> parser;
     parser.body_limit(64u << 10);
