@@ -197,9 +197,11 @@ TEST(Appraise, ManyThreadsFindTheSame) {
     const auto key = key_of(setting.host);
     const auto one = appraise_bytes(bytes, setting.basis, key);
     EXPECT_EQ(codes_of(one), "key-unknown");
-    for (const unsigned threads : {2u, 3u, 8u})
-        EXPECT_EQ(to_json(appraise_bytes(bytes, setting.basis, key, {}, threads), ""),
-                  to_json(one, ""));
+    for (const unsigned threads : {2u, 3u, 8u}) {
+        auto more = appraise_bytes(bytes, setting.basis, key, {}, threads);
+        more.time = one.time;  // under sanitizers another second may have begun
+        EXPECT_EQ(to_json(more, ""), to_json(one, ""));
+    }
 }
 
 TEST(Appraise, ACanaryWithTheNonceIsWhatARequiredOneIs) {
