@@ -96,7 +96,7 @@ settle
 check "is told" told again
 refute "what is written once is frozen" /share/bin/zero_variables "${pins[0]}/about"
 
-echo "# one program after the other, without a pin or a link that is missing"
+echo "# four programs after the other, without a pin or a link that is missing"
 # What the daemon can have called says so itself; of the others the link is looked at.
 declare -A asked=(
     [update]="update (keyctl)" [instantiate]="instantiate, creation of keyrings" [link]=link [unlink]=unlink
@@ -104,18 +104,44 @@ declare -A asked=(
     [setperm]=setperm [chown]=chown [destroy]=destroy [exe_inherited]="executables that are replaced (children)"
     [create_or_update_lsm]="create, update (add_key)" [create_or_update_ima]="create, update (add_key)"
 )
+# silenced: the operations that the list says are not seen, with the time of the record.
+silenced() {
+    records_of detached | jq -r '.time as $time | .. | strings |
+        capture("does not run the programs of: (?<all>.*)").all | split("; ")[] | "\($time) \(.)"'
+}
+# silent_at OPERATIONS: when the list said so of them last.
+silent_at() {
+    silenced | awk -v wanted="$1" '{ time = $1; sub(/^[^ ]* /, "") } $0 == wanted { print time }' | tail -n 1 | grep .
+}
+# told_silent PROGRAM: within 5 s of what was injected.
+told_silent() {
+    check "$1" wait_for 20 silent_at "${asked[$1]}"
+    check "within 5 s" awk -v at="$(silent_at "${asked[$1]}")" -v since="$(cat "$work/injected-at")" \
+        'BEGIN { after = at / 1e9 - since; print after; exit !(at && after <= 5) }'
+}
+silence() {
+    local program
+    for program; do
+        /share/bin/silence "$(pid)" "${pins[0]}/link_$program" || fail "$program is detached"
+    done
+}
+programs=()
 for pin in "${pins[0]}"/link_*; do
-    program=${pin##*/link_}
     # It is asked by what it reads, which all else wants too: the last.
-    [[ $program != stand ]] || continue
-    inject /share/bin/silence "$(pid)" "$pin" || fail "$program is detached"
-    if [[ ${asked[$program]:-} ]]; then noticed "$program" "the programs of: ${asked[$program]}\""; fi
-    noticed "the link of $program" "is not what it was: $program\""
+    [[ $pin == */link_stand ]] || programs+=("${pin##*/link_}")
 done
-equal "nothing else is told" "$(records_of detached | grep -o 'not run the programs of: .*' | sort -u | wc -l)" \
-    "$(find "${pins[0]}" -name 'link_*' | sed 's/.*link_//' | grep -c -x -F "$(printf '%s\n' "${!asked[@]}")")"
+for ((i = 0; i < ${#programs[@]}; i += 4)); do
+    four=("${programs[@]:i:4}")
+    inject silence "${four[@]}"
+    for program in "${four[@]}"; do
+        [[ ! ${asked[$program]:-} ]] || told_silent "$program"
+        noticed "the link of $program" "is not what it was: $program\""
+    done
+done
+equal "nothing else is told" "$(silenced | cut -d' ' -f2- | sort -u | wc -l)" \
+    "$(printf '%s\n' "${programs[@]}" | grep -c -x -F "$(printf '%s\n' "${!asked[@]}")")"
 refute "no canary is promised" alive
-inject /share/bin/silence "$(pid)" "${pins[0]}/link_stand"
+inject silence stand
 noticed "the last" "does not run the programs"
 check "a new daemon" systemctl restart keyscribed
 check "attaches them anew" wait_for 30 detached "not complete"
