@@ -131,7 +131,7 @@ Members members_of(const events::KeyTable& table, std::int32_t keys) {
     return members;
 }
 
-class Stories : public testing::TestWithParam<unsigned> {};
+class Stories : public ::testing::TestWithParam<unsigned> {};
 
 TEST_P(Stories, TableAndModelAgreeAfterEachEvent) {
     const auto policy =
@@ -156,7 +156,7 @@ TEST_P(Stories, TableAndModelAgreeAfterEachEvent) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, Stories, testing::Range(1u, 21u));
+INSTANTIATE_TEST_SUITE_P(Seeds, Stories, ::testing::Range(1u, 21u));
 
 }  // namespace key_table_model_test
 }  // namespace keyscribe
