@@ -178,11 +178,11 @@ enum unannounced {
 __noinline int look_at_task(struct ks_actor *actor)
 {
     struct task_struct *task = bpf_get_current_task_btf();
-    /* These two only: each costs 10 instructions, and saves a twentieth of the time that loading takes. */
+    /* For the pointers: each costs 10 instructions, and saves a tenth of the time that loading takes. */
     const struct task_struct *untrusted = untrusted_task();
     const struct cred *cred = untrusted->cred;
     struct mm_struct *mm = untrusted->mm;
-    struct nsproxy *spaces = task->nsproxy;
+    struct nsproxy *spaces = untrusted->nsproxy;
     const struct ks_image *image;
     __u64 file;
     int unannounced = 0;
@@ -191,7 +191,7 @@ __noinline int look_at_task(struct ks_actor *actor)
     if (!actor) return 0; /* the verifier does not know that it never is */
     actor->pid = task->tgid;
     actor->tid = task->pid;
-    actor->ppid = task->real_parent->tgid;
+    actor->ppid = untrusted->real_parent->tgid;
     actor->uid = cred->uid.val;
     actor->gid = cred->gid.val;
     actor->euid = cred->euid.val;

@@ -26,7 +26,7 @@ static __always_inline __u64 in_range(__u32 id, const struct ks_id_range *range)
 
 static __always_inline _Bool ids_match(const struct ks_rule *rule)
 {
-    const struct cred *cred = bpf_get_current_task_btf()->cred;
+    const struct cred *cred = untrusted_task()->cred;
 
     return in_range(cred->uid.val, &rule->uid) & in_range(cred->euid.val, &rule->euid) &
            in_range(cred->gid.val, &rule->gid) & in_range(cred->egid.val, &rule->egid);
