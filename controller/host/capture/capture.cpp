@@ -72,13 +72,14 @@ Capture::~Capture() = default;
 
 #define VARIABLES (*static_cast<Variables*>(variables_.get()))
 
-Result<void> Capture::load(const HookPlan& plan, std::uint32_t ring_size, const Keep& keep) {
+Result<void> Capture::load(const HookPlan& plan, const KernelBtf& kernel, std::uint32_t ring_size,
+                           const Keep& keep) {
     const std::uint64_t first = previous_.first_free_number();
     // Not while the new ones are attached: what both record is compared in the end.
     std::jthread reader;
     if (keep && has_previous_build())
         reader = std::jthread([&](const std::stop_token& stop) { previous_.read(keep, stop); });
-    auto set = load_programs(plan, ring_size, first, [&] { reader = {}; });
+    auto set = load_programs(plan, kernel, ring_size, first, [&] { reader = {}; });
     if (!set) return std::unexpected(set.error());
     set_ = std::move(*set);
     losses_ = events::LossTracker(first);
@@ -127,8 +128,9 @@ void Capture::account_for_former(const events::Progress& progress) {
     adopted_events_ = std::move(batch.events);
 }
 
-Result<Capture> Capture::attach(const HookPlan& plan, std::uint32_t ring_size,
-                                const events::Progress& progress, const Keep& keep) {
+Result<Capture> Capture::attach(const HookPlan& plan, const KernelBtf& kernel,
+                                std::uint32_t ring_size, const events::Progress& progress,
+                                const Keep& keep) {
     Capture capture;
     for (const Hook& hook : plan) capture.operations_of_[hook.program] = hook.operations;
     const auto directory = pin_directory_of(plan, ring_size);
@@ -138,7 +140,7 @@ Result<Capture> Capture::attach(const HookPlan& plan, std::uint32_t ring_size,
     }
     capture.previous_ = PreviousBuilds(directory, progress, capture.findings_);
     if (!capture.adopted_) {
-        if (auto done = capture.load(plan, ring_size, keep); !done)
+        if (auto done = capture.load(plan, kernel, ring_size, keep); !done)
             return std::unexpected(done.error());
         capture.set_.directory = directory;
     }

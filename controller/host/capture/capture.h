@@ -47,8 +47,10 @@ class Capture {
     /// build are left attached until activate() or detach_previous_build(); while the new ones
     /// load, which takes seconds, what those record goes to `keep`, if there is one: nobody else
     /// reads their ring, and it must not overflow. `progress`: how far a former process came.
-    static Result<Capture> attach(const HookPlan& plan, std::uint32_t ring_size,
-                                  const events::Progress& progress, const Keep& keep);
+    /// `kernel`: the running kernel's types.
+    static Result<Capture> attach(const HookPlan& plan, const KernelBtf& kernel,
+                                  std::uint32_t ring_size, const events::Progress& progress,
+                                  const Keep& keep);
     Capture(Capture&&) noexcept;
     Capture& operator=(Capture&&) noexcept;
     ~Capture();
@@ -119,7 +121,8 @@ class Capture {
         void operator()(Canary* canary) const;
     };
     Capture();
-    Result<void> load(const HookPlan& plan, std::uint32_t ring_size, const Keep& keep);
+    Result<void> load(const HookPlan& plan, const KernelBtf& kernel, std::uint32_t ring_size,
+                      const Keep& keep);
     Result<void> open_maps(std::uint64_t position);
     void account_for_former(const events::Progress& progress);
     Batch drain_all();

@@ -104,7 +104,7 @@ Result<KernelFeatures> probe_kernel() {
     }
     if (::access(kBtf, F_OK) != 0) return kernel;
 
-    const auto btf = KernelBtf::read();
+    auto btf = KernelBtf::read();
     if (!btf) return std::unexpected(btf.error());
     NameSet wanted = {kLsmHook, kSecurityFunction, kImaFunction};
     for (const TracedFunction& traced : kTracedFunctions) wanted.emplace(traced.function);
@@ -115,6 +115,7 @@ Result<KernelFeatures> probe_kernel() {
     kernel.ima_function = found.contains(kImaFunction);
     for (const TracedFunction& traced : kTracedFunctions)
         if (!found.contains(traced.function)) kernel.absent.emplace_back(traced.function);
+    kernel.types = std::make_shared<const KernelBtf>(std::move(*btf));
     return kernel;
 }
 

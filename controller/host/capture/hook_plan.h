@@ -2,6 +2,7 @@
 // Which attach point each operation gets on the running kernel, and why.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,16 +11,19 @@
 
 namespace keyscribe::capture {
 
+class KernelBtf;
+
 /// What this kernel offers.
 struct KernelFeatures {
-    std::string release;                   ///< uname -r
-    bool btf = false;                      ///< /sys/kernel/btf/vmlinux is there
-    std::vector<std::string> active_lsms;  ///< /sys/kernel/security/lsm, in its order
-    bool bpf_lsm = false;                  ///< "bpf" is among them
-    bool lsm_hook = false;                 ///< LSM hook key_post_create_or_update (since 6.10)
-    bool security_function = false;        ///< security_key_post_create_or_update
-    bool ima_function = false;             ///< ima_post_key_create_or_update
-    std::vector<std::string> absent;       ///< functions of the other operations that it has not
+    std::string release;                     ///< uname -r
+    bool btf = false;                        ///< /sys/kernel/btf/vmlinux is there
+    std::vector<std::string> active_lsms;    ///< /sys/kernel/security/lsm, in its order
+    bool bpf_lsm = false;                    ///< "bpf" is among them
+    bool lsm_hook = false;                   ///< LSM hook key_post_create_or_update (since 6.10)
+    bool security_function = false;          ///< security_key_post_create_or_update
+    bool ima_function = false;               ///< ima_post_key_create_or_update
+    std::vector<std::string> absent;         ///< functions of the other operations that it has not
+    std::shared_ptr<const KernelBtf> types;  ///< what that is known from; null without BTF
 };
 
 /// One operation's choice.

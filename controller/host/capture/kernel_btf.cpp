@@ -4,9 +4,9 @@
 #include <bpf/btf.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <bitset>
 #include <cstring>
 #include <memory>
@@ -69,14 +69,19 @@ std::map<std::string, std::uint32_t, std::less<>> offsets_of(std::string_view st
                                                              const NameSet& wanted) {
     std::map<std::string, std::uint32_t, std::less<>> offsets;
     const std::unordered_set<std::string_view> quick(wanted.begin(), wanted.end());
-    std::bitset<256> lengths;
-    for (const std::string& name : wanted) lengths.set(name.size() & 255);
+    // A hash of each of the kernel's 100,000 names costs more than all else here.
+    const auto outline = [](std::string_view name) {
+        return (name.size() & 255) << 8 | static_cast<unsigned char>(name.empty() ? 0 : name[0]);
+    };
+    std::bitset<65536> outlines;
+    for (const std::string& name : wanted) outlines.set(outline(name));
     for (std::size_t at = 0; at < strings.size();) {
         const void* found = std::memchr(strings.data() + at, 0, strings.size() - at);
         if (found == nullptr) break;
         const auto end = static_cast<std::size_t>(static_cast<const char*>(found) - strings.data());
-        if (lengths.test((end - at) & 255))
-            if (const auto name = quick.find(strings.substr(at, end - at)); name != quick.end())
+        const std::string_view here = strings.substr(at, end - at);
+        if (outlines.test(outline(here)))
+            if (const auto name = quick.find(here); name != quick.end())
                 offsets.emplace(*name, static_cast<std::uint32_t>(at));
         at = end + 1;
     }
@@ -199,15 +204,17 @@ Result<UniqueFd> as_file(const btf* types) {
 Result<KernelBtf> KernelBtf::read() {
     UniqueFd fd(::open(kKernelTypes, O_RDONLY | O_CLOEXEC));
     if (!fd) return fail_errno("cannot open", kKernelTypes);
-    std::string content;
-    std::array<char, 65536> block;
-    for (;;) {
-        const ssize_t got = ::read(fd.get(), block.data(), block.size());
+    struct stat about;
+    if (::fstat(fd.get(), &about) != 0) return fail_errno("cannot look at", kKernelTypes);
+    std::string content(static_cast<std::size_t>(about.st_size), '\0');
+    for (std::size_t at = 0; at < content.size();) {
+        const ssize_t got = ::read(fd.get(), content.data() + at, content.size() - at);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail_errno("cannot read", kKernelTypes);
-        if (got == 0) return parse(std::move(content));
-        content.append(block.data(), static_cast<std::size_t>(got));
+        if (got == 0) return fail("shorter than its size", kKernelTypes);
+        at += static_cast<std::size_t>(got);
     }
+    return parse(std::move(content));
 }
 
 Result<KernelBtf> KernelBtf::parse(std::string btf) {

@@ -99,15 +99,14 @@ struct SkeletonCloser {
 using Skeleton = std::unique_ptr<keyscribe_bpf, SkeletonCloser>;
 
 /// The programs of the plan, not attached; numbers begin behind `first`.
-Result<Skeleton> load_object(const HookPlan& plan, std::uint32_t ring_size, std::uint64_t first) {
+Result<Skeleton> load_object(const HookPlan& plan, const KernelBtf& kernel, std::uint32_t ring_size,
+                             std::uint64_t first) {
     libbpf_set_print(log_libbpf);
     register_handlers();
     // The first one says which types the programs read, the second one is given these alone.
     Skeleton bpf(keyscribe_bpf__open());
     if (!bpf) return fail_errno("cannot open the built-in BPF object", "libbpf");
-    const auto kernel = KernelBtf::read();
-    if (!kernel) return std::unexpected(kernel.error());
-    const auto types = kernel->types_for(bpf_object__btf(bpf->obj));
+    const auto types = kernel.types_for(bpf_object__btf(bpf->obj));
     if (!types) return std::unexpected(types.error());
     const std::string path = "/proc/self/fd/" + std::to_string(types->file.get());
     LIBBPF_OPTS(bpf_object_open_opts, options, .btf_custom_path = path.c_str());
@@ -116,7 +115,7 @@ Result<Skeleton> load_object(const HookPlan& plan, std::uint32_t ring_size, std:
     NameSet functions;
     bpf_program* each = nullptr;
     bpf_object__for_each_program(each, bpf->obj) functions.insert(function_of(each));
-    lookups = {kernel->functions(functions), types->kernel_ids};
+    lookups = {kernel.functions(functions), types->kernel_ids};
     bpf_map__set_max_entries(bpf->maps.ring, ring_size);
     bpf->bss->sequence = first;
 
@@ -243,9 +242,10 @@ std::optional<PinnedSet> adopt_programs(const std::filesystem::path& directory,
     return std::nullopt;
 }
 
-Result<PinnedSet> load_programs(const HookPlan& plan, std::uint32_t ring_size, std::uint64_t first,
+Result<PinnedSet> load_programs(const HookPlan& plan, const KernelBtf& kernel,
+                                std::uint32_t ring_size, std::uint64_t first,
                                 const std::function<void()>& loaded) {
-    const auto bpf = load_object(plan, ring_size, first);
+    const auto bpf = load_object(plan, kernel, ring_size, first);
     loaded();
     if (!bpf) return std::unexpected(bpf.error());
     return attach_object(**bpf, ring_size, first);

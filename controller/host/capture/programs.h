@@ -25,9 +25,11 @@ std::filesystem::path pin_directory_of(const HookPlan& plan, std::uint32_t ring_
 std::optional<PinnedSet> adopt_programs(const std::filesystem::path& directory,
                                         const HookPlan& plan, std::vector<std::string>& findings);
 
-/// Loads the programs of the plan, and attaches them; their numbers begin behind `first`.
+/// Loads the programs of the plan, and attaches them; their numbers begin behind `first`. `kernel`:
+/// the running kernel's types.
 /// `loaded` is called in between. Error: the kernel refused a program, or cannot attach it.
-Result<PinnedSet> load_programs(const HookPlan& plan, std::uint32_t ring_size, std::uint64_t first,
+Result<PinnedSet> load_programs(const HookPlan& plan, const KernelBtf& kernel,
+                                std::uint32_t ring_size, std::uint64_t first,
                                 const std::function<void()>& loaded);
 
 /// Returns the kernel's id of a map; 0: it cannot be asked.

@@ -195,7 +195,7 @@ Result<settings::Config> accept_config(const std::filesystem::path& file) {
     return config;
 }
 
-Result<void> run(const settings::Config& config, const Hooks& hooks) {
+Result<void> run(const settings::Config& config, Hooks& hooks) {
     if (auto done = harden_process(); !done) return done;
     ::umask(0027);
     auto directory = RunDirectory::open(config.list.directory);
@@ -215,8 +215,9 @@ Result<void> run(const settings::Config& config, const Hooks& hooks) {
         spool.flush();
         return spool.progress();
     };
-    auto programs =
-        capture::Capture::attach(hooks.plan, config.capture.ring_size, spool.progress(), keep);
+    auto programs = capture::Capture::attach(hooks.plan, *hooks.kernel.types,
+                                             config.capture.ring_size, spool.progress(), keep);
+    hooks.kernel.types.reset();
     if (!programs) return std::unexpected(programs.error());
     if (auto done = drop_capabilities(); !done) return done;
     const auto& [kernel, plan] = hooks;
@@ -275,12 +276,12 @@ Result<void> run(const settings::Config& config, const Hooks& hooks) {
 }
 
 /// In the initramfs: the programs record from here on, and the service adopts them.
-Result<void> attach_only(const settings::Config& config, const Hooks& hooks) {
+Result<void> attach_only(const settings::Config& config, Hooks& hooks) {
     if (auto done = harden_process(); !done) return done;
     const auto directory = RunDirectory::open(config.list.directory);
     if (!directory) return std::unexpected(directory.error());
-    const auto programs =
-        capture::Capture::attach(hooks.plan, config.capture.ring_size, {}, nullptr);
+    const auto programs = capture::Capture::attach(hooks.plan, *hooks.kernel.types,
+                                                   config.capture.ring_size, {}, nullptr);
     if (!programs) return std::unexpected(programs.error());
     if (!programs->is_pinned())
         return fail("the programs are gone with this process", capture::kPinDirectory,
@@ -315,7 +316,7 @@ int main(int argc, char** argv) {
     }
     keyscribe::daemon::keep_heap_small();
     const auto config = keyscribe::daemon::accept_config(file);
-    const auto hooks =
+    auto hooks =
         config ? keyscribe::daemon::choose_hooks(*config) : std::unexpected(config.error());
     const keyscribe::Result<void> ended =
         hooks ? start(*config, *hooks) : std::unexpected(hooks.error());
