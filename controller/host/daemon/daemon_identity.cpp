@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/host/daemon/daemon_identity.h"
 
+#include <algorithm>
 #include <ctime>
 #include <fstream>
-#include <iterator>
 
 #include "controller/host/capture/capture.h"
 
@@ -18,8 +18,9 @@ std::string boot_id() {
 
 records::DaemonIdentity describe_daemon(const capture::KernelFeatures& kernel,
                                         const capture::HookPlan& plan) {
-    std::ifstream executable("/proc/self/exe", std::ios::binary);
-    const std::string bytes(std::istreambuf_iterator<char>(executable), {});
+    std::ifstream executable("/proc/self/exe", std::ios::binary | std::ios::ate);
+    std::string bytes(static_cast<std::size_t>(std::max<std::streamoff>(executable.tellg(), 0)), 0);
+    executable.seekg(0).read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     const Digest digest = hash(Algorithm::kSha256, as_bytes(bytes));
     records::DaemonIdentity identity{
         .version = KEYSCRIBE_VERSION,

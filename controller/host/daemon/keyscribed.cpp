@@ -253,14 +253,16 @@ Result<void> run(const settings::Config& config, Hooks& hooks) {
         return {};
     };
     if (auto done = serve(); !done) return done;
-    std::jthread recorder([&](std::stop_token stop) {
-        measure::run_recorder(
-            {config, spool, status, describe_daemon(hooks.kernel, hooks.plan), list_size}, stop);
-    });
     log_event(LogLevel::kInfo, (adopted ? "adopted: " : "attached: ") + plan.front().attach_point,
               {{"KEYSCRIBE_STATE", "capturing"}, {"KEYSCRIBE_HOOK", plan.front().attach_point}});
     give_back_startup_pages();
     sd_notify(0, "READY=1");
+    // Not before: it reads and hashes this executable, which whoever waits for capture need not
+    // wait for.
+    std::jthread recorder([&](std::stop_token stop) {
+        measure::run_recorder(
+            {config, spool, status, describe_daemon(hooks.kernel, hooks.plan), list_size}, stop);
+    });
 
     auto ended = loop(capture_loop, policies, spool, status, requests, *signals,
                       [&] { look_after(*directory, serve, capture_loop); });
