@@ -8,6 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 
 equal "AppArmor confines the daemon" "$(confined keyscribed)" "keyscribed (enforce)"
+equal "from its first start" "$(systemctl show -P NRestarts keyscribed)" 0
 check "our policy" policy 10-test 'measure func=KEY_CHECK keyrings=watched key_type=user op=all'
 check "ready" keyscribe wait ready --timeout 60
 keyring=$(keyctl newring watched @s)

@@ -60,7 +60,7 @@ equal() {
 confined() { cat "/proc/$(systemctl show -P MainPID "$1")/attr/current"; }
 
 finish() {
-    # Each guest's daemon is confined, where AppArmor is on (vm/guest/harness-apparmor.service).
+    # Each guest's daemon is confined, where AppArmor is on (keyscribed-apparmor.service).
     equal "AppArmor denied nothing" "$(dmesg | grep -F 'apparmor="DENIED"')" ""
     echo "$(basename "$0") on $(uname -r): $passed passed, $failed failed"
     if ((failed)); then
