@@ -127,7 +127,9 @@ echo "# before the service"
 # Without a policy the programs record keys of public types alone: certificates.
 certificate early
 certificate late
-check "keyscribed --attach leaves the programs" /usr/sbin/keyscribed --attach
+check "keyscribe-attach leaves the programs" /usr/libexec/keyscribe-attach
+check "and finds them there again" /usr/libexec/keyscribe-attach
+refute "it knows no other option" /usr/libexec/keyscribe-attach --version
 keyctl padd asymmetric "" "$ring" <"$work/early.der" >/dev/null
 systemctl start keyscribed
 check "ready" keyscribe wait ready --timeout 60

@@ -79,7 +79,9 @@ Result<void> Capture::load(const HookPlan& plan, const KernelBtf& kernel, std::u
     std::jthread reader;
     if (keep && has_previous_build())
         reader = std::jthread([&](const std::stop_token& stop) { previous_.read(keep, stop); });
-    auto set = load_programs(plan, kernel, ring_size, first, [&] { reader = {}; });
+    std::vector<std::string> warnings;
+    auto set = load_programs(plan, kernel, ring_size, first, [&] { reader = {}; }, warnings);
+    for (const std::string& warning : warnings) spdlog::warn("{}", warning);
     if (!set) return std::unexpected(set.error());
     set_ = std::move(*set);
     losses_ = events::LossTracker(first);

@@ -5,8 +5,6 @@
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <linux/membarrier.h>
-#include <openssl/evp.h>
-#include <spdlog/spdlog.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,17 +19,22 @@
 #include <string_view>
 #include <thread>
 
+#include "controller/base/digest.h"
+#include "controller/base/siphash.h"
 #include "controller/host/capture/capture.h"
 #include "controller/host/capture/kernel_btf.h"
 #include "controller/host/capture/libbpf_message.h"
 #include "controller/host/capture/variables.h"
+#include "keyscribe.digest.h"
 
 namespace keyscribe::capture {
 namespace {
 
-int log_libbpf(enum libbpf_print_level level, const char* format, va_list arguments) {
-    if (level == LIBBPF_DEBUG) return 0;
-    spdlog::warn("{}", libbpf_message(format, arguments));
+/// libbpf has one callback for the whole process.
+std::vector<std::string> messages;
+
+int take_message(enum libbpf_print_level level, const char* format, va_list arguments) {
+    if (level != LIBBPF_DEBUG) messages.push_back(libbpf_message(format, arguments));
     return 0;
 }
 
@@ -42,7 +45,7 @@ int log_libbpf(enum libbpf_print_level level, const char* format, va_list argume
 void skip_module_btf(bpf_object* object) {
     libbpf_set_print(nullptr);
     bpf_program__set_attach_target(bpf_object__next_program(object, nullptr), 0, "keyscribe_none");
-    libbpf_set_print(log_libbpf);
+    libbpf_set_print(take_message);
 }
 
 /// What libbpf's own handlers of these sections would search the kernel's types for, once for each
@@ -92,6 +95,9 @@ void register_handlers() {
     (void)done;
 }
 
+/// As bpf/CMakeLists.txt took it.
+constexpr std::uint8_t kObjectDigest[32] = KEYSCRIBE_OBJECT_SHA256;
+
 struct SkeletonCloser {
     void operator()(keyscribe_bpf* object) const { keyscribe_bpf__destroy(object); }
 };
@@ -101,7 +107,7 @@ using Skeleton = std::unique_ptr<keyscribe_bpf, SkeletonCloser>;
 /// The programs of the plan, not attached; numbers begin behind `first`.
 Result<Skeleton> load_object(const HookPlan& plan, const KernelBtf& kernel, std::uint32_t ring_size,
                              std::uint64_t first) {
-    libbpf_set_print(log_libbpf);
+    libbpf_set_print(take_message);
     register_handlers();
     // The first one says which types the programs read, the second one is given these alone.
     Skeleton bpf(keyscribe_bpf__open());
@@ -135,7 +141,7 @@ Result<Skeleton> load_object(const HookPlan& plan, const KernelBtf& kernel, std:
 UniqueFd duplicate(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
 Result<PinnedSet> attach_object(const keyscribe_bpf& bpf, std::uint32_t ring_size,
-                                std::uint64_t first) {
+                                std::uint64_t first, std::vector<std::string>& warnings) {
     PinnedSet set;
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, bpf.obj) {
@@ -153,7 +159,7 @@ Result<PinnedSet> attach_object(const keyscribe_bpf& bpf, std::uint32_t ring_siz
     }
     // The programs alone write to it.
     if (bpf_map_freeze(bpf_map__fd(bpf.maps.replaced)) != 0)
-        spdlog::warn("cannot freeze the map of executables that were replaced");
+        warnings.emplace_back("cannot freeze the map of executables that were replaced");
     set.ring = duplicate(bpf_map__fd(bpf.maps.ring));
     set.variables = duplicate(bpf_map__fd(bpf.maps.bss));
     set.about = {.event_version = KS_EVENT_VERSION,
@@ -208,17 +214,15 @@ std::vector<std::string> wrong_links(const PinnedSet& set) {
 
 /// What the programs are: those with the same name are the same.
 std::filesystem::path pin_directory_of(const HookPlan& plan, std::uint32_t ring_size) {
-    std::string what(reinterpret_cast<const char*>(object_digest().data()), 32);
-    for (const Hook& hook : plan) what += '\n' + hook.program;
-    what += '\n' + std::to_string(ring_size);
-    std::array<unsigned char, 32> digest;
-    EVP_Digest(what.data(), what.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
-    std::string name;
-    for (int i = 0; i < 8; ++i) {
-        char hex[3];
-        std::snprintf(hex, sizeof(hex), "%02x", digest[i]);
-        name += hex;
-    }
+    std::string rest;
+    for (const Hook& hook : plan) rest += hook.program + '\n';
+    rest += std::to_string(ring_size);
+    SipKey key;
+    static_assert(sizeof(key) <= sizeof(kObjectDigest));
+    std::memcpy(key.data(), kObjectDigest, sizeof(key));
+    char name[17];
+    const std::uint64_t hash = siphash(key, as_bytes(rest));
+    std::snprintf(name, sizeof(name), "%016llx", static_cast<unsigned long long>(hash));
     return std::filesystem::path(kPinDirectory) / name;
 }
 
@@ -244,19 +248,20 @@ std::optional<PinnedSet> adopt_programs(const std::filesystem::path& directory,
 
 Result<PinnedSet> load_programs(const HookPlan& plan, const KernelBtf& kernel,
                                 std::uint32_t ring_size, std::uint64_t first,
-                                const std::function<void()>& loaded) {
+                                const std::function<void()>& loaded,
+                                std::vector<std::string>& warnings) {
     const auto bpf = load_object(plan, kernel, ring_size, first);
-    loaded();
-    if (!bpf) return std::unexpected(bpf.error());
-    return attach_object(**bpf, ring_size, first);
+    if (loaded) loaded();
+    Result<PinnedSet> set =
+        bpf ? attach_object(**bpf, ring_size, first, warnings) : std::unexpected(bpf.error());
+    libbpf_set_print(nullptr);
+    warnings.insert(warnings.end(), messages.begin(), messages.end());
+    messages.clear();
+    return set;
 }
 
 std::vector<std::uint8_t> object_digest() {
-    std::size_t size = 0;
-    const void* object = keyscribe_bpf__elf_bytes(&size);
-    std::vector<std::uint8_t> digest(32);
-    EVP_Digest(object, size, digest.data(), nullptr, EVP_sha256(), nullptr);
-    return digest;
+    return {std::begin(kObjectDigest), std::end(kObjectDigest)};
 }
 
 }  // namespace keyscribe::capture

@@ -27,10 +27,12 @@ std::optional<PinnedSet> adopt_programs(const std::filesystem::path& directory,
 
 /// Loads the programs of the plan, and attaches them; their numbers begin behind `first`. `kernel`:
 /// the running kernel's types.
-/// `loaded` is called in between. Error: the kernel refused a program, or cannot attach it.
+/// `loaded`, if any, is called in between. What libbpf says is added to `warnings`. Error: the
+/// kernel refused a program, or cannot attach it.
 Result<PinnedSet> load_programs(const HookPlan& plan, const KernelBtf& kernel,
                                 std::uint32_t ring_size, std::uint64_t first,
-                                const std::function<void()>& loaded);
+                                const std::function<void()>& loaded,
+                                std::vector<std::string>& warnings);
 
 /// Returns the kernel's id of a map; 0: it cannot be asked.
 std::uint32_t map_id(int fd);

@@ -277,42 +277,21 @@ Result<void> run(const settings::Config& config, Hooks& hooks) {
     return ended;
 }
 
-/// In the initramfs: the programs record from here on, and the service adopts them.
-Result<void> attach_only(const settings::Config& config, Hooks& hooks) {
-    if (auto done = harden_process(); !done) return done;
-    const auto directory = RunDirectory::open(config.list.directory);
-    if (!directory) return std::unexpected(directory.error());
-    const auto programs = capture::Capture::attach(hooks.plan, *hooks.kernel.types,
-                                                   config.capture.ring_size, {}, nullptr);
-    if (!programs) return std::unexpected(programs.error());
-    if (!programs->is_pinned())
-        return fail("the programs are gone with this process", capture::kPinDirectory,
-                    "mount the BPF file system: mount -t bpf bpf /sys/fs/bpf");
-    return {};
-}
-
 }  // namespace
 }  // namespace keyscribe::daemon
 
 int main(int argc, char** argv) {
     std::filesystem::path file = keyscribe::settings::kConfigFile;
-    auto start = keyscribe::daemon::run;
     for (int i = 1; i < argc; ++i) {
         const std::string_view option = argv[i];
         if (option == "--version") {
             std::puts("keyscribed " KEYSCRIBE_VERSION);
             return std::fflush(stdout) == 0 ? 0 : 2;
         }
-        if (option == "--attach") {
-            start = keyscribe::daemon::attach_only;
-        } else if (option == "--config" && i + 1 < argc) {
+        if (option == "--config" && i + 1 < argc) {
             file = argv[++i];
         } else {
-            std::fputs(
-                "usage: keyscribed [--config FILE] [--attach | --version]\n"
-                "  --attach  attach the programs, leave them in the BPF file system for the\n"
-                "            service, and exit: for an initramfs\n",
-                stderr);
+            std::fputs("usage: keyscribed [--config FILE] [--version]\n", stderr);
             return 2;
         }
     }
@@ -321,7 +300,7 @@ int main(int argc, char** argv) {
     auto hooks =
         config ? keyscribe::daemon::choose_hooks(*config) : std::unexpected(config.error());
     const keyscribe::Result<void> ended =
-        hooks ? start(*config, *hooks) : std::unexpected(hooks.error());
+        hooks ? keyscribe::daemon::run(*config, *hooks) : std::unexpected(hooks.error());
     if (ended) return 0;
     const std::string why = to_string(ended.error());
     spdlog::error("{}", why);

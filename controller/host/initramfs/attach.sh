@@ -28,9 +28,7 @@ keyscribe_mount() {
     # the same choice.
     keyscribe_mount securityfs /sys/kernel/security ""
     keyscribe_mount bpf /sys/fs/bpf ,mode=700
-    # What it makes in these file systems is for root alone.
-    umask 077
-    /usr/sbin/keyscribed --attach && echo "info: attached"
+    /usr/libexec/keyscribe-attach && echo "info: attached"
 } 2>&1 | while read -r line; do
     case $line in
     info:*) echo "<6>keyscribe: ${line#info: }" ;;

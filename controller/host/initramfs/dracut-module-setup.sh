@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# dracut: keyscribed, its libraries, its configuration, and the hook that has it attach the programs.
+# dracut: keyscribe-attach, its libraries, its configuration, and the hook that has it attach the programs.
 
 check() {
-    require_binaries /usr/sbin/keyscribed
+    require_binaries /usr/libexec/keyscribe-attach
 }
 
 depends() {
@@ -12,7 +12,7 @@ depends() {
 }
 
 install() {
-    inst_multiple cat mount /usr/sbin/keyscribed
+    inst_multiple cat mount /usr/libexec/keyscribe-attach
     # Without it the defaults hold.
     inst_multiple -o /etc/keyscribe/keyscribe.toml
     # shellcheck disable=SC2154 # dracut sets it
