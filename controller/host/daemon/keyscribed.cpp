@@ -157,7 +157,7 @@ Result<void> loop(CaptureLoop& capture_loop, PolicyActivation& policies, spool::
         if (polls[1].revents != 0) {
             const int signal = next_signal(signals);
             if (signal == SIGHUP) {
-                policies.reload();
+                (void)policies.reload();  // it has told why where it could not
             } else if (signal != 0) {
                 for (int round = 0; round < kLastRounds && found == Drained::kSome; ++round) {
                     auto last = capture_loop.drain();
@@ -233,7 +233,7 @@ Result<void> run(const settings::Config& config, Hooks& hooks) {
         known.add(keyring);
     CaptureLoop capture_loop(std::move(*programs), spool, status, std::move(known));
     PolicyActivation policies(capture_loop, config, spool, status);
-    policies.reload();
+    (void)policies.reload();  // it has told why where it could not
     if (auto done = capture_loop.detach_previous_build(); !done) return done;
 
     MainThread requests;
@@ -261,7 +261,8 @@ Result<void> run(const settings::Config& config, Hooks& hooks) {
     // wait for.
     std::jthread recorder([&](std::stop_token stop) {
         measure::run_recorder(
-            {config, spool, status, describe_daemon(hooks.kernel, hooks.plan), list_size}, stop);
+            {config, spool, status, describe_daemon(hooks.kernel, hooks.plan), list_size},
+            std::move(stop));
     });
 
     auto ended = loop(capture_loop, policies, spool, status, requests, *signals,
