@@ -6,6 +6,7 @@ the keyrings. Exit 1: they differ."""
 
 import ctypes
 import errno
+import hashlib
 import json
 import sys
 
@@ -29,7 +30,9 @@ def ask(operation, serial):
 
 
 def text(name):
-    """As keyscribe has it in JSON."""
+    """As keyscribe has it in JSON; controller/list/RECORDS.md says how a long one is cut."""
+    if len(name) > 255:
+        name = name[:222] + b"\0" + hashlib.sha256(name).digest()
     try:
         return name.decode()
     except UnicodeDecodeError:
