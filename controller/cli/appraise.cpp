@@ -185,13 +185,14 @@ Result<void> check_state_files(const AppraiseCommandOptions& options) {
     return {};
 }
 
-int run_appraise(const AppraiseCommandOptions& options) {
+int run_appraise(const CLI::App& command, const AppraiseCommandOptions& options) {
     // tss2-mu writes to stderr on its own; what is wrong is told by us, once.
     ::setenv("TSS2_LOG", "all+none", 0);
     const auto refuse = [](const Error& error) {
         (void)report(error);
         return kUnusable;
     };
+    if (auto good = refuse_empty_texts(command); !good) return refuse(good.error());
     const auto inputs = load_inputs(options);
     if (!inputs) return refuse(inputs.error());
     if (auto good = check_state_files(options); !good) return refuse(good.error());
@@ -228,9 +229,9 @@ void add_appraise(CLI::App& app, Context& context) {
                         "what is kept of the host (a folder: of several), read and written");
     command->add_option("--jobs", options->jobs, "threads; by default one for each CPU");
     command->add_flag("--json", options->json, "a JSON object a line");
-    command->callback([&context, options] {
-        require_evidence(*options);
-        context.exit_status = run_appraise(*options);
+    command->callback([&context, command, options] {
+        require_evidence(*command);
+        context.exit_status = run_appraise(*command, *options);
     });
 }
 

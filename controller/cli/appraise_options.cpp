@@ -173,7 +173,6 @@ Result<Tpm2Evidence> load_tpm2_evidence(const AppraiseOptions& options, unsigned
 void add_appraise_options(CLI::App& command, AppraiseOptions& options, int files) {
     CLI::Option* evidence =
         command.add_option("evidence", options.files, "what `keyscribe evidence` wrote")
-            ->check(CLI::ExistingFile)
             ->expected(files);
     CLI::Option* message =
         command.add_option("--tpm2-quote", options.tpm2_message, "in its place: tpm2_quote -m")
@@ -191,18 +190,15 @@ void add_appraise_options(CLI::App& command, AppraiseOptions& options, int files
         .add_option("--nonce-dir", options.nonce_directory,
                     "in its place, a folder: HOST.nonce has that of HOST.evidence")
         ->excludes(nonce)
-        ->excludes(message)
-        ->check(CLI::ExistingDirectory);
+        ->excludes(message);
     command
         .add_option("--ak", options.keys,
                     "the attestation key, or its certificate (may be repeated); or a folder: "
                     "HOST.pem has the key of HOST.evidence")
-        ->required()
-        ->check(CLI::ExistingPath);
+        ->required();
     command
         .add_option("--reference-values", options.references, "a folder of known good certificates")
-        ->required()
-        ->check(CLI::ExistingDirectory);
+        ->required();
     command.add_option("--blocked-keys", options.blocked_keys,
                        "SHA-256 of keys, or the certificates themselves");
     command.add_option("--blocked-files", options.blocked_files,
@@ -213,11 +209,20 @@ void add_appraise_options(CLI::App& command, AppraiseOptions& options, int files
         "as of this time in place of now, as 2026-11-29T12:00:00Z: what had expired then");
 }
 
-void require_evidence(const AppraiseOptions& options) {
-    if (options.files.empty() && options.tpm2_message.empty())
+void require_evidence(const CLI::App& command) {
+    if (command.count("evidence") == 0 && command.count("--tpm2-quote") == 0)
         throw CLI::RequiredError("evidence, or --tpm2-quote");
-    if (options.nonce.empty() && options.nonce_directory.empty())
+    if (command.count("--nonce") == 0 && command.count("--nonce-dir") == 0)
         throw CLI::RequiredError("--nonce, or --nonce-dir");
+}
+
+Result<void> refuse_empty_texts(const CLI::App& command) {
+    for (const CLI::Option* option : command.get_options())
+        for (const std::string& text : option->results())
+            if (text.empty())
+                return fail("an option without a text", option->get_name(),
+                            "leave it out where there is none");
+    return {};
 }
 
 }  // namespace keyscribe::cli

@@ -28,8 +28,12 @@ struct AppraiseOptions {
 /// `files`: how many pieces of evidence there may be; -1: any number.
 void add_appraise_options(CLI::App& command, AppraiseOptions& options, int files);
 
-/// For the command's callback: throws as CLI11 does where there is no evidence at all.
-void require_evidence(const AppraiseOptions& options);
+/// For the command's callback: throws as CLI11 does where no evidence or no nonce is named at all.
+void require_evidence(const CLI::App& command);
+
+/// Error: an option was given, and its text is empty, as `--blocked-keys "$UNSET"` has it. It
+/// would count as one that was not given, and nothing be compared.
+Result<void> refuse_empty_texts(const CLI::App& command);
 
 /// What one piece of evidence is asked for with: its nonce, and the keys of which one must sign.
 struct Expected {

@@ -45,9 +45,10 @@ Appraisal malformed(const Error& error) {
     return appraisal;
 }
 
-int run_report(const ReportOptions& options) {
+int run_report(const CLI::App& command, const ReportOptions& options) {
     // tss2-mu writes to stderr on its own; what is wrong is told by us, once.
     ::setenv("TSS2_LOG", "all+none", 0);
+    if (auto good = refuse_empty_texts(command); !good) return refuse(good.error());
     const auto inputs = load_inputs(options);
     if (!inputs) return refuse(inputs.error());
     const std::string& file = options.files.empty() ? options.tpm2_message : options.files.front();
@@ -56,6 +57,8 @@ int run_report(const ReportOptions& options) {
     appraise::Request request = expected->request();
     const auto state = load_state(options.state);
     if (!state) return refuse(state.error());
+    if (!options.state.empty() && !*state)
+        return refuse({"cannot open the file: there is none", options.state, {}});
     if (*state) request.state = (*state)->bytes();
     if (options.files.empty()) {
         const auto loaded = load_tpm2_evidence(options, inputs->basis.policy.evidence.pcr);
@@ -81,15 +84,13 @@ void add_report(CLI::App& app, Context& context) {
         "report", "What `keyscribe appraise` finds, as one HTML page; the same exit status");
     const auto options = std::make_shared<ReportOptions>();
     add_appraise_options(*command, *options, 1);
-    command
-        ->add_option("--state", options->state,
-                     "what was kept of the host before this evidence; not changed")
-        ->check(CLI::ExistingFile);
+    command->add_option("--state", options->state,
+                        "what was kept of the host before this evidence; not changed");
     command->add_option("-o,--output", options->output, "the page; - for the standard output")
         ->required();
-    command->callback([&context, options] {
-        require_evidence(*options);
-        context.exit_status = run_report(*options);
+    command->callback([&context, command, options] {
+        require_evidence(*command);
+        context.exit_status = run_report(*command, *options);
     });
 }
 

@@ -122,7 +122,42 @@ TEST_F(AppraiseCommand, AnEmptyNonceIsRefused) {
     host("one", 0);
     testing::write_file(path("nonces/one.nonce"), "\n");
     EXPECT_EQ(appraise(folders({path("a/one.evidence")})).status, 2);
-    EXPECT_NE(appraise({path("a/one.evidence"), "--ak", path("ak"), "--nonce", ""}).status, 0);
+    EXPECT_EQ(appraise({path("a/one.evidence"), "--ak", path("ak"), "--nonce", ""}).status, 2);
+}
+
+/// As a script has it in which a variable is not set.
+TEST_F(AppraiseCommand, AnOptionWithoutATextIsRefused) {
+    host("one", 0);
+    EXPECT_EQ(appraise(folders({path("a/one.evidence")})).status, 0);
+    for (const char* option :
+         {"--policy", "--blocked-keys", "--blocked-files", "--state", "--at"}) {
+        const Done done = appraise(folders({path("a/one.evidence"), option, ""}));
+        EXPECT_EQ(done.status, 2) << option;
+        EXPECT_NE(done.errors.find(option), std::string::npos) << done.errors;
+    }
+    EXPECT_EQ(appraise(folders({path("a/one.evidence"), ""})).status, 2);
+}
+
+TEST_F(AppraiseCommand, WhatIsNotThereIsUnusable) {
+    host("one", 0);
+    const std::string evidence = path("a/one.evidence");
+    const std::string nonce = std::string(16, '0'), nowhere = path("nowhere");
+    std::filesystem::create_symlink("nowhere", path("dangling"));
+    for (const std::string& missing : {nowhere, path("dangling")}) {
+        using Arguments = std::vector<std::string>;
+        for (const Arguments& arguments :
+             {Arguments{missing, "--ak", path("ak"), "--nonce", nonce},
+              Arguments{evidence, "--ak", missing, "--nonce", nonce},
+              Arguments{evidence, "--ak", path("ak"), "--nonce-dir", missing},
+              folders({evidence, "--policy", missing}), folders({evidence, missing})}) {
+            const Done done = appraise(arguments);
+            EXPECT_EQ(done.status, 2);
+            const std::string name = std::filesystem::path(missing).filename();
+            EXPECT_NE(done.errors.find(name), std::string::npos) << done.errors;
+        }
+        EXPECT_EQ(keyscribe(folders({"appraise", evidence, "--reference-values", missing})).status,
+                  2);
+    }
 }
 
 TEST_F(AppraiseCommand, EvidenceOfOneKeyTwiceIsAFinding) {
