@@ -37,11 +37,16 @@ Result<std::vector<std::uint8_t>> parse_nonce(std::string_view hex, const std::s
 /// RFC 3339's form of UTC, in seconds since 1970; without a text: now.
 Result<std::int64_t> time_of(const std::string& text) {
     if (text.empty()) return std::time(nullptr);
+    constexpr const char* kForm = "%Y-%m-%dT%H:%M:%SZ";
     std::tm parts{};
-    const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-    if (end == nullptr || *end != '\0')
+    const char* end = ::strptime(text.c_str(), kForm, &parts);
+    const std::time_t time = ::timegm(&parts);
+    // timegm() makes March 2 of February 30, and strptime() takes blanks and single digits.
+    char again[64] = "";
+    (void)std::strftime(again, sizeof again, kForm, &parts);
+    if (end == nullptr || text != again)
         return fail("not a time in UTC", "--at", "write it as 2026-11-29T12:00:00Z");
-    return ::timegm(&parts);
+    return time;
 }
 
 /// `parse(text, file)` of a file that was asked for.

@@ -160,6 +160,17 @@ TEST_F(AppraiseCommand, WhatIsNotThereIsUnusable) {
     }
 }
 
+TEST_F(AppraiseCommand, ATimeIsOneOfUtcsOrIsRefused) {
+    host("one", 0);
+    for (const char* time :
+         {"2026-02-30T12:00:00Z", "2026-11-31T12:00:00Z", " 2026-11-29T12:00:00Z",
+          "2026-1-2T3:4:5Z", "2026-11-29T12:00:60Z", "2026-11-29T24:00:00Z", "2026-11-29T12:00:00",
+          "2026-11-29T12:00:00+01:00", "now"})
+        EXPECT_EQ(appraise(folders({path("a/one.evidence"), "--at", time})).status, 2) << time;
+    EXPECT_EQ(appraise(folders({path("a/one.evidence"), "--at", "2096-02-29T23:59:59Z"})).status, 1)
+        << "the certificates have expired then";
+}
+
 TEST_F(AppraiseCommand, EvidenceOfOneKeyTwiceIsAFinding) {
     host("one", 0);
     host("two", 0);
