@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "controller/service/appraise/appraise.h"
+#include "controller/service/appraise/ima_check.h"
 #include "controller/service/appraise/ima_signature.h"
 #include "controller/service/appraise/kernel_hashes.h"
 #include "tests/support/host.h"
@@ -286,6 +287,22 @@ TEST(ImaList, ASecondBootAggregateIsComparedNotUnsigned) {
     Setting program;
     program.file("md5", "evil", {}, "boot_aggregate");
     EXPECT_EQ(program.findings(), "boot-aggregate@1 [kexec@1]");
+}
+
+/// IMA measures a key under its keyring's name, and users may call theirs as they like.
+TEST(ImaList, AKeyringOfAUsersThatIsCalledBootAggregateDeniesNothing) {
+    const std::vector<Buffer> key{digest_field("sha256", digest_of("sha256", "a key")),
+                                  name_field("boot_aggregate"), text("a key")};
+    Setting setting;
+    setting.basis.policy.host.allow_kexec = false;
+    setting.entry("ima-buf", key);
+    EXPECT_EQ(setting.findings(), "");
+    EXPECT_EQ(count_kernels(setting.host.evidence()), 1u);
+
+    Setting first;
+    first.host.kernel = testing::ListMaker(10);
+    first.entry("ima-buf", key);
+    EXPECT_EQ(first.findings(), "ima-start@0");
 }
 
 /// A blocked file in PCR 11, which is quoted: in front of the last entry of PCR 10, or behind it.

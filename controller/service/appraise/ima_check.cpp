@@ -19,7 +19,7 @@ std::size_t count_kernels(const evidence::Evidence& evidence) {
     std::size_t count = 0;
     for (auto entry = reader.next(); entry && *entry; entry = reader.next()) {
         const auto fields = list::decode_fields((*entry)->template_name, (*entry)->template_data);
-        count += fields && fields->name == "boot_aggregate";
+        count += fields && is_aggregate(*fields);
     }
     return count;
 }
@@ -155,8 +155,7 @@ void ImaCheck::visit(const HashedEntry& hashed, const OtherPcrs& others, ImaJudg
         findings_.add(codes::kImaPayloadDigest, "the digest is not that of the payload", place);
         return;
     }
-    const bool begins =
-        !hashed.violation && hashed.fields && hashed.fields->name == "boot_aggregate";
+    const bool begins = !hashed.violation && hashed.fields && is_aggregate(*hashed.fields);
     if (hashed.number == 0 && !begins)
         content_.add(codes::kImaStart, "the kernel's list does not begin with boot_aggregate",
                      place);

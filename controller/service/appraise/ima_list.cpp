@@ -92,7 +92,7 @@ void ImaJudge::entry(const HashedEntry& hashed, bool compared) {
                           printable(hashed.fields->algorithm),
                       place);
     if (hashed.fields->is_buffer()) return;
-    if (hashed.fields->name == "boot_aggregate") return aggregate(hashed, compared);
+    if (is_aggregate(*hashed.fields)) return aggregate(hashed, compared);
     file_digest(hashed);
     file_signature(hashed);
 }

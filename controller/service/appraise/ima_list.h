@@ -14,6 +14,12 @@
 
 namespace keyscribe::appraise {
 
+/// What a kernel's list begins with. A buffer of that name is a key: each user can call a keyring
+/// of his own so, and IMA measures it under the keyring's name.
+inline bool is_aggregate(const TemplateFields& fields) {
+    return fields.name == "boot_aggregate" && !fields.is_buffer();
+}
+
 class ImaJudge {
   public:
     /// `keys` is finished: Keyscribe's list was read to its end. `list` is looked through for the
