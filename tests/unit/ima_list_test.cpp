@@ -382,6 +382,18 @@ TEST(ImaList, ASignatureOverSha1SaysSo) {
     EXPECT_EQ(setting.findings(), "[ima-unverifiable@1]");
 }
 
+/// A certificate is no secret: a user can put it into a keyring of his own beforehand.
+TEST(ImaList, ASignerThatOnlyAUsersNamesakeHadBeforeIsLate) {
+    for (const char* before : {"_ima", ".ima"}) {
+        Setting setting;
+        Host& host = setting.host;
+        host.kernel.buf(before, host.ima);
+        setting.file("sha256", "x", signature("sha256", "x", host.ima_key.get()));
+        host.kernel.buf(".ima", host.ima);
+        EXPECT_EQ(setting.findings(), before[0] == '.' ? "" : "ima-signer-later@2") << before;
+    }
+}
+
 TEST(ImaList, MlDsaIsToldAsNotVerifiable) {
     // rsaEncryption's identifier and that of ML-DSA-65 are of one length.
     const Buffer rsa{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01};

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "controller/base/little_endian.h"
+#include "controller/list/template_data.h"
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/ima_signature.h"
 
@@ -64,6 +65,7 @@ ImaJudge::ImaJudge(const AppraisalPolicy& policy, const KeyJudge& keys, const Bl
                 {presence.material,
                  key_ids(material, materials_.certificates_of(material, presence.ring))});
         }
+        signers_[signer].rings.insert(list::ima_event_name(presence.ring));
         signers_[signer].always = signers_[signer].always || presence.baseline;
     }
     find_late_signers(list);
@@ -115,7 +117,8 @@ void ImaJudge::aggregate(const HashedEntry& hashed, bool compared) {
 }
 
 /// The kernel measures keys as well: where it says that a signer came, nothing before can be signed
-/// by it unless it was there already, in the baseline of Keyscribe's list.
+/// by it unless it was there already, in the baseline of Keyscribe's list. Only the keyrings count
+/// in which the signer stood: another one of `signers` may be a user's.
 void ImaJudge::find_late_signers(const ListPass& list) {
     if (std::ranges::all_of(signers_, &Signer::always)) return;
     list::ListReader reader(list.list, list.stored);
@@ -124,10 +127,11 @@ void ImaJudge::find_late_signers(const ListPass& list) {
         if (!entry || !*entry) return;
         if ((*entry)->pcr != list.pcr) continue;
         const auto fields = list::decode_fields((*entry)->template_name, (*entry)->template_data);
-        if (!fields || !fields->buf || !matches_any(policy_.ima.signers, fields->name)) continue;
+        if (!fields || !fields->buf) continue;
         for (Signer& signer : signers_)
             if (!signer.always && signer.since == 0 &&
-                std::ranges::equal(materials_[signer.material].certificate, *fields->buf))
+                std::ranges::equal(materials_[signer.material].certificate, *fields->buf) &&
+                signer.rings.contains(fields->name))
                 signer.since = number;
     }
 }

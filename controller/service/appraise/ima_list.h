@@ -4,6 +4,7 @@
 #pragma once
 
 #include <set>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -35,7 +36,8 @@ class ImaJudge {
   private:
     struct Signer {
         MaterialId material;
-        std::vector<std::uint32_t> key_ids;  ///< as signatures name it
+        std::vector<std::uint32_t> key_ids;          ///< as signatures name it
+        std::set<std::string, std::less<>> rings{};  ///< where it stood, as IMA writes their names
         /// The first entry of this list that could bear its signature: a key that this very list
         /// says came late was not there before.
         std::uint64_t since = 0;
