@@ -96,10 +96,20 @@ bool read_name(Bytes field, TemplateFields& parts) {
     return true;
 }
 
+/// Empty where the file has no appended signature.
+bool read_modsig_digest(Bytes field, TemplateFields& parts) {
+    TemplateFields read;
+    if (!field.empty() && !read_digest(field, false, read)) return false;
+    parts.modsig_algorithm = read.algorithm;
+    parts.modsig_digest = read.digest;
+    return true;
+}
+
 bool read_field(Field id, Bytes field, TemplateFields& parts) {
     if (id == kD) return read_bare_digest(field, parts);
     if (id == kDNg || id == kDNgV2) return read_digest(field, id == kDNgV2, parts);
     if (id == kN || id == kNNg) return read_name(field, parts);
+    if (id == kDModsig && !read_modsig_digest(field, parts)) return false;
     if (id == kBuf) parts.buf = field;
     if (id == kSig) parts.sig = field;
     if (id == kEvmsig) parts.evmsig = field;

@@ -18,11 +18,13 @@ struct TemplateFields {
     std::string_view type;       ///< of d-ngv2: "ima", "verity"; else empty
     std::string_view algorithm;  ///< "sha256"; of the field d by its length; empty: no digest
     Bytes digest;
-    std::string_view name;        ///< n-ng or n, without the NUL
-    std::optional<Bytes> buf;     ///< of what was measured: a key, a command line
-    std::optional<Bytes> sig;     ///< security.ima, or where it is no signature security.evm
-    std::optional<Bytes> evmsig;  ///< security.evm, where it is a portable signature
-    std::optional<Bytes> modsig;  ///< a signature appended to the file: PKCS#7
+    std::string_view name;              ///< n-ng or n, without the NUL
+    std::optional<Bytes> buf;           ///< of what was measured: a key, a command line
+    std::optional<Bytes> sig;           ///< security.ima, or where it is no signature security.evm
+    std::optional<Bytes> evmsig;        ///< security.evm, where it is a portable signature
+    std::optional<Bytes> modsig;        ///< a signature appended to the file: PKCS#7
+    std::string_view modsig_algorithm;  ///< d-modsig: of the file without that signature
+    Bytes modsig_digest;
     std::array<Bytes, 4> more{};  ///< the first fields that are neither digest nor name
     std::size_t count = 0;        ///< of those
 

@@ -358,6 +358,21 @@ TEST(ImaList, AnAppendedSignatureIsToldAsSuch) {
     EXPECT_EQ(setting.findings(), "ima-unsigned@2 [ima-appended@1]");
 }
 
+TEST(ImaList, ABlockedModuleIsKnownWithAnotherSignatureAppended) {
+    const Buffer whole = digest_field("sha256", digest_of("sha256", "module, signature"));
+    const Buffer bare = digest_field("sha256", digest_of("sha256", "module"));
+    const auto told = [&](const Buffer& modsig_digest, std::string_view blocked) {
+        Setting setting;
+        setting.block(to_hex(digest_of("sha256", blocked)));
+        setting.entry("ima-modsig", {whole, name_field("x.ko"), {}, modsig_digest, text("PKCS7")});
+        return setting.findings();
+    };
+    EXPECT_EQ(told(bare, "module"), "file-blocked@1 [ima-appended@1]");
+    EXPECT_EQ(told(bare, "module, signature"), "file-blocked@1 [ima-appended@1]");
+    EXPECT_EQ(told(bare, "another"), "[ima-appended@1]");
+    EXPECT_EQ(told(text("sha256:no NUL"), "another"), "ima-template@1");
+}
+
 TEST(ImaList, SignaturesInEachAlgorithmThatOpensslCanVerify) {
     for (const char* algorithm : {"sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-512"})
         for (const std::uint8_t version : {2, 3}) {

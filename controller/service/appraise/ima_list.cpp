@@ -139,12 +139,18 @@ void ImaJudge::find_late_signers(const ListPass& list) {
 void ImaJudge::file_digest(const HashedEntry& hashed) {
     if (blocked_.empty()) return;
     const TemplateFields& fields = *hashed.fields;
-    if (fields.type != "verity" && blocked_.contains(fields.algorithm, fields.digest)) {
+    const auto tell_blocked = [&](std::string_view algorithm, Bytes digest) {
+        if (!blocked_.contains(algorithm, digest)) return false;
         findings_.add(codes::kFileBlocked,
-                      printable(fields.name) + " is a blocked file: " +
-                          printable(fields.algorithm) + ':' + to_hex(fields.digest),
+                      printable(fields.name) + " is a blocked file: " + printable(algorithm) + ':' +
+                          to_hex(digest),
                       in_ima(hashed.number));
-    } else if (!blocked_.compares(fields.algorithm) || fields.type == "verity") {
+        return true;
+    };
+    // A module that was signed by somebody else is the same module.
+    if (tell_blocked(fields.modsig_algorithm, fields.modsig_digest)) return;
+    if (fields.type != "verity" && tell_blocked(fields.algorithm, fields.digest)) return;
+    if (!blocked_.compares(fields.algorithm) || fields.type == "verity") {
         findings_.add(codes::kFileUncomparable, policy_.ima.allow_uncomparable,
                       printable(fields.name) +
                           (fields.algorithm.empty() ? " was measured without a digest"
