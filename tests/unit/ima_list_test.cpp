@@ -335,7 +335,7 @@ TEST(ImaList, EntriesOfAPcrThatIsNotQuotedAreTold) {
     EXPECT_EQ(setting.findings(), "ima-pcr@1");
     setting.basis.policy.ima.allow_other_pcrs = true;
     EXPECT_EQ(setting.findings(), "[ima-pcr@1]");
-    EXPECT_EQ(with_entry_of_pcr_11(true, false).findings(), "[ima-lag@2]");
+    EXPECT_EQ(with_entry_of_pcr_11(true, false).findings(), "ima-pcr@2") << "also as the last";
 }
 
 TEST(ImaList, AnotherPcrWhoseQuotedValueIsNotTheListsVouchesForNothing) {

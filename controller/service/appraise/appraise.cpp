@@ -204,11 +204,11 @@ class Appraiser {
                                                  " entries, and the evidence says " +
                                                  std::to_string(evidence_.list.entries));
         if (findings_.worst() == Weight::kUnusable) return false;
-        visit_beyond(done);
+        result_.entries_beyond = done.beyond - visit_beyond(done);
         if (findings_.worst() == Weight::kUnusable) return false;
-        if (done.beyond != 0)
+        if (result_.entries_beyond != 0)
             findings_.add(codes::kListLag,
-                          std::to_string(done.beyond) +
+                          std::to_string(result_.entries_beyond) +
                               " entries at the end are not covered by the quote, "
                               "and nothing in them was judged",
                           in_list(done.entries));
@@ -216,16 +216,30 @@ class Appraiser {
         return check_continuation();
     }
 
-    /// What stands in other PCRs behind the last entry that the first quote covers.
-    void visit_beyond(const PassResult& done) {
+    /// What stands in other PCRs behind the last entry that the first quote covers. Returns how
+    /// many of these entries are no lag: a quote covers them, or none is over their PCR at all.
+    std::uint64_t visit_beyond(const PassResult& done) {
+        std::uint64_t told = 0;
         list::ListReader reader(pass_.list.subspan(done.bytes));
         PcrBanks untouched;
-        for (std::uint64_t number = done.entries; number < others_->end(); ++number) {
+        for (std::uint64_t number = done.entries;; ++number) {
             const auto entry = reader.next();
-            if (!entry || !*entry) return;
-            if (others_->covers((*entry)->pcr, number))
+            if (!entry || !*entry) return told;
+            const unsigned pcr = (*entry)->pcr;
+            const bool covered = others_->covers(pcr, number);
+            if (!covered && (pcr == evidence_.pcr || others_->replays(pcr))) continue;
+            if (covered)
                 visit(hashed_alone(pass_, **entry, number), untouched);
+            else
+                tell_other_pcr(pcr, number);
+            ++told;
         }
+    }
+
+    void tell_other_pcr(unsigned pcr, std::uint64_t number) {
+        content_.add(codes::kListPcr,
+                     "an entry of PCR " + std::to_string(pcr) + ", which no quote covers",
+                     in_list(number));
     }
 
     void tell_mismatch(const PassResult& done) {
@@ -254,11 +268,11 @@ class Appraiser {
         const Place place = in_list(hashed.number);
         if (hashed.entry.pcr != evidence_.pcr &&
             !others_->covers(hashed.entry.pcr, hashed.number)) {
-            const bool replays = others_->replays(hashed.entry.pcr);
-            content_.add(replays ? codes::kListLag : codes::kListPcr,
+            if (!others_->replays(hashed.entry.pcr))
+                return tell_other_pcr(hashed.entry.pcr, hashed.number);
+            content_.add(codes::kListLag,
                          "an entry of PCR " + std::to_string(hashed.entry.pcr) +
-                             (replays ? ", which its quote does not cover, and which was not judged"
-                                      : ", which no quote covers"),
+                             ", which its quote does not cover, and which was not judged",
                          place);
             return;
         }

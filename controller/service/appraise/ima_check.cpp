@@ -119,33 +119,41 @@ bool ImaCheck::agrees_padded(ListPass pass, const PassResult& done, const PcrBan
 }
 
 /// What stands in other PCRs behind the last entry that the quote of PCR 10 covers. Returns how
-/// many of these entries a quote covers.
+/// many of these entries are no lag: a quote covers them, or none is over their PCR at all.
 std::uint64_t ImaCheck::visit_beyond(const ListPass& pass, const PassResult& done,
                                      const OtherPcrs& others, ImaJudge& judge) {
-    std::uint64_t covered = 0;
+    std::uint64_t told = 0;
     list::ListReader reader(pass.list.subspan(done.bytes), pass.stored);
-    for (std::uint64_t number = done.entries; number < others.end(); ++number) {
+    for (std::uint64_t number = done.entries;; ++number) {
         const auto entry = reader.next();
-        if (!entry || !*entry) break;
-        if ((*entry)->pcr == kImaPcr || !others.covers((*entry)->pcr, number)) continue;
-        visit(hashed_alone(pass, **entry, number), others, judge);
-        ++covered;
+        if (!entry || !*entry) return told;
+        const unsigned pcr = (*entry)->pcr;
+        if (pcr == kImaPcr || (others.replays(pcr) && !others.covers(pcr, number))) continue;
+        if (others.covers(pcr, number))
+            visit(hashed_alone(pass, **entry, number), others, judge);
+        else
+            tell_other_pcr(pcr, number);
+        ++told;
     }
-    return covered;
+}
+
+/// Wherever the entry stands: behind the last of PCR 10, too, nothing shows that it came late.
+void ImaCheck::tell_other_pcr(unsigned pcr, std::uint64_t number) {
+    content_.add(codes::kImaPcr, basis_.policy.ima.allow_other_pcrs,
+                 "an entry of PCR " + std::to_string(pcr) +
+                     ", which no quote covers, and which was not judged",
+                 in_ima(number));
 }
 
 void ImaCheck::visit(const HashedEntry& hashed, const OtherPcrs& others, ImaJudge& judge) {
     const Place place = in_ima(hashed.number);
     const unsigned pcr = hashed.entry.pcr;
     if (pcr != kImaPcr && !others.covers(pcr, hashed.number)) {
-        const std::string entry = "an entry of PCR " + std::to_string(pcr);
-        if (others.replays(pcr))
-            content_.add(codes::kImaLag,
-                         entry + ", which its quote does not cover, and which was not judged",
-                         place);
-        else
-            content_.add(codes::kImaPcr, basis_.policy.ima.allow_other_pcrs,
-                         entry + ", which no quote covers, and which was not judged", place);
+        if (!others.replays(pcr)) return tell_other_pcr(pcr, hashed.number);
+        content_.add(codes::kImaLag,
+                     "an entry of PCR " + std::to_string(pcr) +
+                         ", which its quote does not cover, and which was not judged",
+                     place);
         return;
     }
     if (!hashed.violation && !hashed.stored_digest_right)

@@ -42,6 +42,7 @@ class ImaCheck {
     bool agrees_padded(ListPass pass, const PassResult& done, const PcrBanks& quoted);
     std::uint64_t visit_beyond(const ListPass& pass, const PassResult& done,
                                const OtherPcrs& others, ImaJudge& judge);
+    void tell_other_pcr(unsigned pcr, std::uint64_t number);
     void visit(const HashedEntry& hashed, const OtherPcrs& others, ImaJudge& judge);
 
     const evidence::Evidence& evidence_;

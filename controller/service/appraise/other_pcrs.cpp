@@ -71,11 +71,4 @@ bool OtherPcrs::covers(unsigned pcr, std::uint64_t entry) const {
     return replays(pcr) && entry < pcrs_.at(pcr).covered;
 }
 
-std::uint64_t OtherPcrs::end() const {
-    std::uint64_t end = 0;
-    for (const auto& [number, pcr] : pcrs_)
-        if (pcr.reached) end = std::max(end, pcr.covered);
-    return end;
-}
-
 }  // namespace keyscribe::appraise

@@ -41,8 +41,6 @@ class OtherPcrs {
     bool replays(unsigned pcr) const;
     /// Whether the quote covers this entry, which is of that PCR.
     bool covers(unsigned pcr, std::uint64_t entry) const;
-    /// Behind the last entry that any of them covers.
-    std::uint64_t end() const;
 
   private:
     struct Replayed {
