@@ -36,7 +36,7 @@ TEST(AppraisalNames, ThatCanMatchNothingAreRefusedWithASuggestion) {
         {"[keyrings]\nwatched = [\".imaa\"]", "p:2:12", "did you mean '.ima'?"},
         {"[keyrings]\nwatched = [\"builtin_trusted_keys\"]", "p:2:12",
          "did you mean '.builtin_trusted_keys'?"},
-        {"[keyrings]\nwatched = [\".IMA\"]", "p:2:12", "known are"},
+        {"[keyrings]\nwatched = [\".IMA\"]", "p:2:12", "did you mean '.ima'?"},
         {"[keyrings]\nwatched = [\".imx*\"]", "p:2:12", "did you mean '.ima'?"},
         {"[keyrings]\nwatched = [\".ima\"]\nexempt = [\".i*\"]", "p:2:12", "one of the two"},
         {"[keyrings]\nexempt = [\".blaklist\"]", "p:2:11", "did you mean '.blacklist'?"},

@@ -111,6 +111,8 @@ TEST(ReferenceFolder, NamesThatWereMeantToBeAKeyring) {
     for (const auto& [name, hint] : std::vector<std::pair<std::string, std::string>>{
              {".imaa", "did you mean '.ima'?"},
              {"builtin_trusted_keys", "did you mean '.builtin_trusted_keys'?"},
+             {".IMA", "did you mean '.ima'?"},
+             {".Builtin_Trusted_Keys", "did you mean '.builtin_trusted_keys'?"},
              {".ima ", "did you mean '.ima'?"}}) {
         const TempDir folder;
         fs::create_directories(folder / name);

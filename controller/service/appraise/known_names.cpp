@@ -14,14 +14,18 @@ namespace {
 constexpr std::size_t kSuggestable = 256;
 constexpr std::string_view kDidYouMean = "did you mean '";
 
-/// Levenshtein's distance: letters to insert, remove or change.
+char lower(char letter) {
+    return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+}
+
+/// Levenshtein's distance: letters to insert, remove or change; capitals count as small ones.
 std::size_t distance(std::string_view from, std::string_view to) {
     std::vector<std::size_t> row(to.size() + 1);
     std::iota(row.begin(), row.end(), std::size_t{0});
     for (std::size_t i = 0; i < from.size(); ++i) {
         std::size_t diagonal = std::exchange(row[0], i + 1);
         for (std::size_t j = 0; j < to.size(); ++j) {
-            const std::size_t changed = diagonal + (from[i] != to[j]);
+            const std::size_t changed = diagonal + (lower(from[i]) != lower(to[j]));
             diagonal = row[j + 1];
             row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
         }
