@@ -153,6 +153,10 @@ Result<std::optional<MappedFile>> load_state(const std::filesystem::path& file) 
     if (file.empty() || status.type() == std::filesystem::file_type::not_found) return std::nullopt;
     auto read = MappedFile::open(file);
     if (!read) return std::unexpected(read.error());
+    // It would count as none, and what was kept before be forgotten in silence.
+    if (read->bytes().empty())
+        return fail("a kept state that is empty", file.string(),
+                    "take it away to begin anew, with evidence that has the whole list");
     return std::optional(std::move(*read));
 }
 

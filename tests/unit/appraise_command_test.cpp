@@ -160,6 +160,14 @@ TEST_F(AppraiseCommand, WhatIsNotThereIsUnusable) {
     }
 }
 
+TEST_F(AppraiseCommand, AStateThatIsEmptyIsRefused) {
+    host("one", 0);
+    testing::write_file(path("states/one.evidence.state"), "");
+    const Done done = appraise(folders({path("a/one.evidence"), "--state", path("states")}));
+    EXPECT_EQ(done.status, 2);
+    EXPECT_NE(done.errors.find("one.evidence.state"), std::string::npos) << done.errors;
+}
+
 TEST_F(AppraiseCommand, ATimeIsOneOfUtcsOrIsRefused) {
     host("one", 0);
     for (const char* time :

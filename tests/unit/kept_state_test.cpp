@@ -125,6 +125,16 @@ TEST_F(KeptStates, ADamagedStateIsSaid) {
     EXPECT_EQ(codes_of(run(Bytes(state).first(state.size() - 1))), "state-unreadable");
     EXPECT_EQ(codes_of(run(as_bytes("{}\n"))), "state-unreadable");
     EXPECT_EQ(codes_of(run(as_bytes("nonsense"))), "state-unreadable");
+    // 2^32 more would be the same number of 32 bits.
+    for (const char* number : {"\"pcr\":13", "\"reset_count\":7", "\"restart_count\":1"}) {
+        std::string text(state.begin(), state.end());
+        const std::size_t at = text.find(number);
+        ASSERT_NE(at, text.npos) << number;
+        const std::size_t value = text.find(':', at) + 1;
+        text.replace(value, text.find_first_of(",}", value) - value,
+                     std::to_string((std::uint64_t{1} << 32) + std::stoul(text.substr(value))));
+        EXPECT_EQ(codes_of(run(as_bytes(text))), "state-unreadable") << number;
+    }
 }
 
 }  // namespace kept_state_test

@@ -33,6 +33,8 @@ bool has_shape(const json& header, std::string_view format, unsigned version) {
     for (const char* number :
          {"version", "pcr", "reset_count", "restart_count", "clock", "entries", "bytes"})
         if (!header.contains(number) || !header[number].is_number_unsigned()) return false;
+    for (const char* number : {"pcr", "reset_count", "restart_count"})
+        if (header[number].get<std::uint64_t>() > UINT32_MAX) return false;
     return header.contains("values") && header["values"].is_object() &&
            header["version"] == version && header["format"] == format;
 }
