@@ -7,6 +7,7 @@
 
 #include "controller/service/appraise/key_source.h"
 #include "controller/service/firmware/event_log.h"
+#include "controller/service/firmware/replay.h"
 #include "guest_evidence.h"
 #include "tests/support/setting.h"
 
@@ -90,6 +91,65 @@ TEST(FirmwareAppraise, WithoutALogNothingIsExplainedAndNobodyBlamed) {
     EXPECT_EQ(guest.codes(), "firmware-log-missing");
 }
 
+/// A host with a guest's log, of whose PCRs a quote has those of `pcrs`, and with a key in .machine
+/// that no variable has.
+testing::Setting with_log(const MappedFile& log, const std::vector<unsigned>& pcrs) {
+    testing::Setting setting;
+    setting.good();
+    setting.host.key(".machine", setting.host.ima, 400, "the owner's");
+    const auto parsed = firmware::parse_event_log(log.bytes()).value();
+    for (auto& [bank, values] : setting.host.second_pcrs = setting.host.kernel.pcrs())
+        for (const unsigned pcr : pcrs) values[pcr] = (*firmware::replay(parsed, bank))[pcr];
+    return setting;
+}
+
+TEST(FirmwareAppraise, WhereNoQuoteIsOverPcr14NobodyIsBlamed) {
+    const MappedFile log = file("uefi-7.x/binary_bios_measurements");
+    for (const bool quoted : {false, true}) {
+        testing::Setting setting =
+            with_log(log, quoted ? std::vector<unsigned>{7, 14} : std::vector<unsigned>{7});
+        setting.edit = [&](evidence::Evidence& e) { e.firmware.emplace().log = log.bytes(); };
+        const std::string codes = testing::codes_of(setting.run());
+        EXPECT_EQ(codes.contains("key-not-of-firmware"), quoted) << codes;
+        setting.basis.policy.firmware.required = true;
+        EXPECT_TRUE(testing::codes_of(setting.run()).contains("firmware-log-missing"));
+    }
+}
+
+/// As some firmware writes it for a TPM 2.0: each event has SHA-1 alone, and there is no header.
+std::vector<std::uint8_t> log_of_sha1(const MappedFile& log) {
+    std::vector<std::uint8_t> bytes;
+    const auto put = [&bytes](std::size_t number) {
+        for (int shift = 0; shift < 32; shift += 8)
+            bytes.push_back(static_cast<std::uint8_t>(number >> shift));
+    };
+    const auto parsed = firmware::parse_event_log(log.bytes()).value();
+    for (const firmware::Event& event : parsed.events) {
+        if (!event.extends()) continue;
+        put(event.pcr), put(event.type);
+        const Bytes digest = event.digest(Algorithm::kSha1);
+        bytes.insert(bytes.end(), digest.begin(), digest.end());
+        put(event.data.size());
+        bytes.insert(bytes.end(), event.data.begin(), event.data.end());
+    }
+    return bytes;
+}
+
+TEST(FirmwareAppraise, ALogOfSha1AloneIsAsNone) {
+    const MappedFile log = file("uefi-7.x/binary_bios_measurements");
+    const std::vector<std::uint8_t> sha1 = log_of_sha1(log);
+    testing::Setting setting = with_log(log, {0, 7, 14});
+    setting.edit = [&](evidence::Evidence& e) { e.firmware.emplace().log = sha1; };
+    EXPECT_EQ(testing::codes_of(setting.run()), "");
+    EXPECT_TRUE(testing::codes_of(setting.run(), true).contains("firmware-log-missing"));
+    setting.basis.policy.firmware.required = true;
+    setting.basis.policy.firmware.require_secure_boot = true;
+    EXPECT_EQ(testing::codes_of(setting.run()), "firmware-log-missing secure-boot-off");
+    // One that is not even of this boot is told all the same.
+    setting.host.second_pcrs[Algorithm::kSha1][7].bytes[0] ^= 1;
+    EXPECT_TRUE(testing::codes_of(setting.run()).contains("firmware-log-replay"));
+}
+
 /// systemd-stub measured a system extension into PCR 13; systemd 261 adds os-separator.
 TEST(FirmwareAppraise, TheListsStartIsExplainedByTheLog) {
     for (const char* name : {"uki-6.12", "ukisep-6.12"}) {
@@ -144,7 +204,7 @@ TEST(FirmwareAppraise, ExpiredCertificatesByKeyring) {
     for (const char* ring : {".platform", ".machine", ".ima"}) {
         testing::Setting setting;
         setting.good();
-        const auto old = testing::certificate(setting.host.builtin_key.get(), "Old",
+        const auto old = testing::certificate(testing::Host::shared_key(3).get(), "Old",
                                               setting.host.builtin_key.get(), "Build key",
                                               {.not_before = 1000, .not_after = 2000});
         ASSERT_TRUE(setting.basis.references.add(old, "old.der"));

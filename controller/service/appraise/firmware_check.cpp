@@ -80,8 +80,11 @@ void FirmwareCheck::compare(const evidence::Evidence& evidence, unsigned pcr) {
         one.separated = one.separated && value == firmware::behind_os_separator(bank, plain);
     }
     if (quoted.empty()) return;
-    if (std::ranges::none_of(one.banks, [](Algorithm bank) { return bank != Algorithm::kSha1; }))
+    if (std::ranges::none_of(one.banks, [](Algorithm bank) { return bank != Algorithm::kSha1; })) {
+        // SHA-1 vouches for nothing. Where it agrees the log is only one that cannot be compared.
+        if (one.plain || one.separated) return;
         one.plain = one.separated = false;
+    }
     if (one.separated) separated_ = true;
     compared_.emplace(pcr, std::move(one));
 }
@@ -106,11 +109,12 @@ void FirmwareCheck::tell_differences() {
     if (!missing.empty())
         tell(codes::kFirmwareLogMissing, !policy_.firmware.required,
              "no quote is over PCR " + listed(missing) +
-                 ": the firmware's log is not compared with it");
+                 " in a bank of SHA-256 or better that the firmware's log has, too: it is not "
+                 "compared with it");
     if (!different.empty())
         tell(codes::kFirmwareLogReplay, policy_.firmware.allow_unreplayed,
              "the firmware's log does not give the quoted PCR " + listed(different) +
-                 " (in a bank of SHA-256 or better): nothing that it says of these is believed");
+                 ": nothing that it says of these is believed");
     if (!mixed.empty())
         tell(codes::kFirmwareLogReplay, policy_.firmware.allow_unreplayed,
              "os-separator was extended into other PCRs, and not into " + listed(mixed));

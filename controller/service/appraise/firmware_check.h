@@ -28,6 +28,8 @@ class FirmwareCheck {
     /// Whether the log gives the quoted PCR 14. Shim's variables, as far as PCR 14 has their
     /// digests; empty: not known.
     bool knows_mok() const { return believes(kMokPcr); }
+    /// No quote that can be compared with the log is over PCR 14.
+    bool lacks_mok_pcr() const { return !compared_.contains(kMokPcr); }
     Bytes mok_list() const { return mok_list_; }
     Bytes mok_list_x() const { return mok_list_x_; }
     /// PCR 14 has a second event, and nothing that the host sent is its content.

@@ -30,6 +30,7 @@ FirmwareKeys::FirmwareKeys(const FirmwareCheck& firmware, const AppraisalPolicy&
       findings_(findings),
       kernel_(kernel),
       known_(firmware.secure_boot().has_value()),
+      lacks_mok_pcr_(firmware.lacks_mok_pcr()),
       lacks_mok_list_x_(firmware.lacks_mok_list_x()) {
     if (!known_) return;
     // The order decides nothing but what is told of a key that stands in several variables.
@@ -96,7 +97,8 @@ KeySource FirmwareKeys::source_of(const keyrings::Key& ring, const keyrings::Key
         found = revoked->second;
     else
         found = find(revoked_certificates_, material);
-    return found.value_or(KeySource::kNotOfFirmware);
+    // Where nothing shows what shim's variables hold, they may hold it.
+    return found.value_or(lacks_mok_pcr_ ? KeySource::kList : KeySource::kNotOfFirmware);
 }
 
 void FirmwareKeys::tell_missing_revocations(const keyrings::KeyringModel& model,

@@ -45,6 +45,7 @@ class FirmwareKeys {
     Findings& findings_;
     const KernelImage* kernel_;
     bool known_ = false;
+    bool lacks_mok_pcr_ = false;
     bool lacks_mok_list_x_ = false;
     std::unordered_map<Sha256, KeySource, base::SeededHash>
         trusted_;  // by subjectPublicKey's SHA-256
