@@ -154,6 +154,45 @@ TEST(Appraise, OneBitAnywhereIsNeverAffirmedForAnotherList) {
     }
 }
 
+/// A certificate was renewed, both are reference values, and a keyring holds one: of whichever
+/// certificate the list tells, it is that key.
+TEST(Appraise, OfSeveralCertificatesOfOneKeyAnyCounts) {
+    for (const bool old_stands : {false, true}) {
+        Setting setting;
+        Host& host = setting.host;
+        const Buffer old =
+            testing::certificate(host.ima_key.get(), "Old", Host::shared_key(3).get(), "nobody",
+                                 {.not_before = 1, .not_after = 2});
+        ASSERT_TRUE(setting.basis.references.add(old, "old.der"));
+        const Buffer bits = testing::spki_bits(host.ima_key.get());
+        const std::string key = to_hex(sha256(bits));
+        host.begin();
+        host.key(".ima", old_stands ? old : host.ima, 300, "Signer");
+        for (const std::string& name :
+             {std::string("*"), key, std::string("old.der"), std::string("ima.der")}) {
+            setting.basis.policy.keys.required = {name};
+            EXPECT_EQ(codes_of(setting.run()), "") << name << old_stands;
+        }
+        host.event("unlink", 300, ".ima", "Signer");
+        EXPECT_EQ(codes_of(setting.run()), "key-missing");
+    }
+}
+
+/// With the setting that accepts it, the key is there: under a certificate that nobody knows.
+TEST(Appraise, AnotherCertificateOfARequiredKeyIsThatKey) {
+    Setting setting;
+    Host& host = setting.host;
+    host.begin();
+    host.key(
+        ".ima",
+        testing::certificate(host.ima_key.get(), "Another", host.builtin_key.get(), "Build key"),
+        300, "Signer");
+    setting.basis.policy.keys.required = {"ima.der"};
+    EXPECT_EQ(codes_of(setting.run()), "key-other-certificate");
+    setting.basis.policy.keys.allow_other_certificate = true;
+    EXPECT_EQ(codes_of(setting.run()), "");
+}
+
 TEST(Appraise, WhatLiesBeyondTheQuoteIsLag) {
     Setting setting;
     setting.good();

@@ -367,10 +367,11 @@ void KeyJudge::tell_missing(const KeyringModel& model) {
     for (const Presence& presence : presences_) {
         if (!presence.judged || !model.holds(model.link(presence.link), now_)) continue;
         const Material& material = materials_[presence.material];
+        // Of several certificates of one key, any that may stand there counts.
         const std::vector<std::uint32_t>* found = nullptr;
-        if (material.digest) found = references_.by_certificate(*material.digest);
-        if (found == nullptr && material.key_digest && !material.has_payload)
-            found = references_.by_public_key(*material.key_digest);
+        if (material.key_digest) found = references_.by_public_key(*material.key_digest);
+        if (found == nullptr && material.digest)
+            found = references_.by_certificate(*material.digest);
         if (found == nullptr) continue;
         for (const std::uint32_t index : *found) {
             const std::string& only = references_.all()[index].keyring;

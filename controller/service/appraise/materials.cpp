@@ -57,7 +57,8 @@ MaterialId Materials::by_public_key(const Sha256& key_digest, Bytes public_key,
 std::vector<Bytes> Materials::certificates_of(const Material& material,
                                               std::string_view ring) const {
     std::vector<Bytes> found;
-    if (!material.has_payload)
+    // Another one of the same key vouches for a certificate that is a reference value itself.
+    if (!material.has_payload || material.by_certificate)
         for (const Reference* reference :
              references_.that_may_be(std::nullopt, material.key_digest, ring))
             found.push_back(reference->view.der);

@@ -41,9 +41,9 @@ class Materials {
     const Material& operator[](MaterialId id) const { return materials_[id]; }
     std::size_t size() const { return materials_.size(); }
 
-    /// The certificates that this key may have in the keyring: its own; or where only the public
-    /// key is known, those of all reference values with it that may stand there. Which file of them
-    /// comes first decides nothing.
+    /// The certificates that this key may have in the keyring: where only the public key is known,
+    /// or its certificate is a reference value, those of all reference values with it that may
+    /// stand there, in no order that decides anything; else its own.
     std::vector<Bytes> certificates_of(const Material& material, std::string_view ring) const;
 
   private:
