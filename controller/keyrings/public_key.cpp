@@ -5,6 +5,9 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "controller/keyrings/quiet_errors.h"
 
 namespace keyscribe::keyrings {
@@ -14,11 +17,31 @@ struct FreePart {
     void operator()(X509_PUBKEY* key) const { X509_PUBKEY_free(key); }
     void operator()(BIGNUM* number) const { BN_free(number); }
     void operator()(unsigned char* bytes) const { OPENSSL_free(bytes); }
+    void operator()(ASN1_OBJECT* object) const { ASN1_OBJECT_free(object); }
 };
 template <class T>
 using Part = std::unique_ptr<T, FreePart>;
 
 constexpr int kMaxExponentBits = 64;
+
+/// An algorithm as the kernel calls it, and its AlgorithmIdentifier: RFC 3279, 5480 and 9881.
+struct KernelAlgorithm {
+    std::string_view name;
+    const char* identifier;
+    const char* curve = nullptr;
+};
+constexpr const char* kEcPublicKey = "1.2.840.10045.2.1";
+constexpr KernelAlgorithm kAlgorithms[] = {
+    {"rsa", "1.2.840.113549.1.1.1"},
+    {"ecdsa-nist-p192", kEcPublicKey, "1.2.840.10045.3.1.1"},
+    {"ecdsa-nist-p256", kEcPublicKey, "1.2.840.10045.3.1.7"},
+    {"ecdsa-nist-p384", kEcPublicKey, "1.3.132.0.34"},
+    {"ecdsa-nist-p521", kEcPublicKey, "1.3.132.0.35"},
+    {"sm2", kEcPublicKey, "1.2.156.10197.1.301"},
+    {"mldsa44", "2.16.840.1.101.3.4.3.17"},
+    {"mldsa65", "2.16.840.1.101.3.4.3.18"},
+    {"mldsa87", "2.16.840.1.101.3.4.3.19"},
+};
 
 bool has_long_exponent(const EVP_PKEY* key) {
     if (EVP_PKEY_is_a(key, "RSA") != 1) return false;
@@ -43,24 +66,21 @@ PublicKey read_public_key(Bytes spki) {
 
 std::vector<std::uint8_t> public_key_info(std::string_view algorithm, Bytes key) {
     const QuietErrors quiet;
-    int curve = NID_undef;
-    if (algorithm == "ecdsa-nist-p192") curve = NID_X9_62_prime192v1;
-    if (algorithm == "ecdsa-nist-p256") curve = NID_X9_62_prime256v1;
-    if (algorithm == "ecdsa-nist-p384") curve = NID_secp384r1;
-    if (algorithm == "ecdsa-nist-p521") curve = NID_secp521r1;
-    const bool rsa = algorithm == "rsa";
-    if ((!rsa && curve == NID_undef) || key.empty()) return {};
+    const auto known = std::ranges::find(kAlgorithms, algorithm, &KernelAlgorithm::name);
+    if (known == std::end(kAlgorithms) || key.empty()) return {};
+    // By number: OpenSSL before 3.5 has no names for ML-DSA.
+    Part<ASN1_OBJECT> identifier(OBJ_txt2obj(known->identifier, 1));
+    Part<ASN1_OBJECT> curve(known->curve == nullptr ? nullptr : OBJ_txt2obj(known->curve, 1));
+    Part<unsigned char> bits(static_cast<unsigned char*>(OPENSSL_memdup(key.data(), key.size())));
     const Part<X509_PUBKEY> info(X509_PUBKEY_new());
-    auto* bits = static_cast<unsigned char*>(OPENSSL_memdup(key.data(), key.size()));
-    if (!info || bits == nullptr ||
-        X509_PUBKEY_set0_param(info.get(),
-                               OBJ_nid2obj(rsa ? NID_rsaEncryption : NID_X9_62_id_ecPublicKey),
-                               rsa ? V_ASN1_NULL : V_ASN1_OBJECT,
-                               rsa ? nullptr : static_cast<void*>(OBJ_nid2obj(curve)), bits,
-                               static_cast<int>(key.size())) != 1) {
-        OPENSSL_free(bits);
+    const int parameters = known->curve != nullptr ? V_ASN1_OBJECT
+                           : algorithm == "rsa"    ? V_ASN1_NULL
+                                                   : V_ASN1_UNDEF;
+    if (!info || !identifier || !bits ||
+        X509_PUBKEY_set0_param(info.get(), identifier.get(), parameters, curve.get(), bits.get(),
+                               static_cast<int>(key.size())) != 1)
         return {};
-    }
+    (void)identifier.release(), (void)curve.release(), (void)bits.release();
     unsigned char* der = nullptr;
     const int size = i2d_X509_PUBKEY(info.get(), &der);
     const Part<unsigned char> owner(der);

@@ -164,6 +164,11 @@ TEST_F(CertificateTest, ThePublicKeyAsTheKernelTellsIt) {
               keyrings::parse_certificate(as_bytes(der("root")))->public_key);
     EXPECT_EQ(keyrings::public_key_info("ecdsa-nist-p256", bits("below", 26)),
               keyrings::parse_certificate(as_bytes(der("below")))->public_key);
+    // RFC 9881, 4: the identifier of ML-DSA has no parameters.
+    EXPECT_EQ(to_hex(keyrings::public_key_info("mldsa65", as_bytes("key"))),
+              "3013300b0609608648016503040312030400" + to_hex(as_bytes("key")));
+    EXPECT_FALSE(keyrings::public_key_info("mldsa44", as_bytes("key")).empty());
+    EXPECT_FALSE(keyrings::public_key_info("sm2", as_bytes("key")).empty());
     EXPECT_TRUE(keyrings::public_key_info("unheard of", bits("below", 26)).empty());
     EXPECT_TRUE(keyrings::public_key_info("rsa", {}).empty());
 }
