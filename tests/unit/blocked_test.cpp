@@ -95,6 +95,21 @@ TEST(BlockedKeys, WhatIsNotReadWholeIsRefusedWithItsLine) {
     EXPECT_EQ(keys_of(digest), "read");
 }
 
+/// What other programs show as a line of its own.
+TEST(BlockedKeys, ALineThatEndsInAnotherFormIsRefused) {
+    const std::string digest(64, 'a'), other(64, 'b');
+    for (const char* end : {"\v", "\f", "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"})
+        for (const std::string& before : {std::string("# old"), other + " name"}) {
+            const std::string text = other + '\n' + before + end + digest + '\n';
+            EXPECT_EQ(keys_of(text), "f:2") << before << end;
+            const auto files = BlockedFiles::parse(text, "f");
+            ASSERT_FALSE(files) << before << end;
+            EXPECT_EQ(files.error().where, "f:2");
+        }
+    EXPECT_FALSE(BlockedFiles::parse(other + "\n# old" + std::string(1, '\0') + digest, "f"));
+    EXPECT_EQ(keys_of(digest + "\f\n\v" + other), "read") << "at a line's end it hides nothing";
+}
+
 TEST(BlockedFiles, AsSha256sumEscapesNames) {
     const testing::TempDir folder;
     testing::write_file(folder / "a\\b", "x");

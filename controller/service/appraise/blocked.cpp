@@ -33,13 +33,12 @@ FirstWord split(std::string_view line) {
 }
 
 /// Behind a digest may stand a file's name, or a comment, but not another digest: that would be
-/// passed over. Nor a NUL: `sha256sum -z` ends its lines so.
+/// passed over.
 bool hides_a_digest(std::string_view word, std::string_view rest) {
     const auto is_another = [&](std::string_view text) {
         const auto bytes = bytes_of_text(text);
         return bytes && bytes->size() >= 20 && bytes != bytes_of_text(word);
     };
-    if (rest.contains('\0')) return true;
     for (; !rest.empty(); rest = split(rest).rest) {
         const std::string_view next = split(rest).word;
         if (is_another(next)) return true;
@@ -52,6 +51,20 @@ bool hides_a_digest(std::string_view word, std::string_view rest) {
         }
     }
     return false;
+}
+
+/// NUL, a vertical tab, a form feed, NEL or one of Unicode's separators: some programs end a line
+/// there, and what they take for the next one would be passed over as part of a comment or a name.
+bool has_other_line_end(std::string_view line) {
+    using namespace std::string_view_literals;
+    return std::ranges::any_of(
+        std::array{"\0"sv, "\v"sv, "\f"sv, "\xc2\x85"sv, "\xe2\x80\xa8"sv, "\xe2\x80\xa9"sv},
+        [line](std::string_view end) { return line.contains(end); });
+}
+
+Error other_line_end(const std::string& file, const TextLine& line) {
+    return {"a line's end in a form that not every program knows", at_line(file, line.number),
+            "lines end in a newline, or a carriage return"};
 }
 
 std::string lower(std::string_view text) {
@@ -150,6 +163,7 @@ Result<BlockedKeys> BlockedKeys::parse(std::string_view text, const std::string&
             keys.digests_.insert(sha256(*bits));
     }
     for (const TextLine& line : found->text) {
+        if (has_other_line_end(line.text)) return std::unexpected(other_line_end(file, line));
         auto [word, rest] = split(without_comment(line.text));
         if (word.empty()) continue;
         if (word.starts_with('\\')) word.remove_prefix(1);  // as sha256sum escapes a name
@@ -189,6 +203,7 @@ Result<BlockedFiles> BlockedFiles::parse(std::string_view text, const std::strin
     // have one content.
     std::map<std::string, std::map<std::string_view, std::set<std::string_view>>> builds;
     for (const TextLine& line : lines_of(text)) {
+        if (has_other_line_end(line.text)) return std::unexpected(other_line_end(file, line));
         const std::string_view content = without_comment(line.text);
         if (content.empty()) continue;
         const auto digest = digest_of_line(content);
