@@ -68,7 +68,8 @@ struct Key {
     std::uint64_t time = 0;       ///< of the last record about it
     std::uint64_t seen = 0;       ///< of the last baseline's record about it
     std::uint64_t looked_at = 0;  ///< of a keyring: when the last baseline of what it holds began
-    std::optional<std::uint32_t> former_uid;  ///< of a keyring: its first owner, who gave it away
+    std::optional<std::uint32_t>
+        former_uid;              ///< of a keyring: root, or its first owner, who gave it away
     Place died;                  ///< where it was revoked, invalidated, ...; kNone: it lives
     std::uint64_t sequence = 0;  ///< of the last event about it
     Extent payload;              ///< in the list

@@ -31,9 +31,10 @@ constexpr std::uint8_t kDeadMarks =
 /// The owner is told, and is not root.
 bool is_of_user(const Key& keyring) { return keyring.owner_known && keyring.uid != 0; }
 
-/// Before `uid` takes the place of another owner (KEYCTL_CHOWN).
+/// Before `uid` takes the place of another owner (KEYCTL_CHOWN). That it was root's is never
+/// forgotten.
 void note_owner(Key& keyring, std::uint32_t uid) {
-    if (keyring.owner_known && keyring.uid != uid && !keyring.former_uid)
+    if (keyring.owner_known && keyring.uid != uid && (!keyring.former_uid || keyring.uid == 0))
         keyring.former_uid = keyring.uid;
 }
 
@@ -175,7 +176,8 @@ KeyId KeyringModel::keyring_of(const list::KeyringName& told) {
         if (told.name.starts_with('.'))
             if (const auto named = named_.find(told.name); named != named_.end())
                 return named->second;
-        if (key.is_keyring() && same_name) former_uid = key.former_uid.value_or(key.uid);
+        if (key.is_keyring() && same_name)
+            former_uid = key.uid == 0 ? 0 : key.former_uid.value_or(key.uid);
         destroy(known, place_);
     }
     const auto found = unknown_.find(told.name);
@@ -259,6 +261,9 @@ void KeyringModel::describe(Key& key, const Told& told) {
     key.told = true;
     key.time = told.key.time;
     if (key.is_keyring()) note_owner(key, told.key.uid);
+    // Of whom the list had not told: it counted as root's until now.
+    if (key.is_keyring() && told.operation == list::Operation::kChown && !key.owner_known)
+        key.former_uid = 0;
     key.uid = told.key.uid;
     key.gid = told.key.gid;
     key.perm = told.key.perm;

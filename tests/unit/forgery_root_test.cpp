@@ -14,13 +14,18 @@ using testing::kIma;
 using testing::rogue;
 using testing::Setting;
 
+/// A record about a keyring that belongs to `owner`, which stands in `ring` or in none.
+void keyring(Host& host, const char* kind, std::string_view name, int serial, std::uint32_t owner,
+             std::string_view ring = {}, int ring_serial = 0) {
+    json fields = host.key_fields(kind, serial, ring, ring_serial, name, "keyring");
+    fields["uid"] = owner;
+    host.list.record(kind, fields);
+}
+
 /// A keyring of root's, and then its new owner, as KEYCTL_CHOWN has it.
 void give_away(Host& host, std::string_view name, int serial, std::uint32_t to) {
-    json made = host.key_fields("create", serial, "", 0, name, "keyring");
-    host.list.record("create", made);
-    json given = host.key_fields("chown", serial, "", 0, name, "keyring");
-    given["uid"] = to;
-    host.list.record("chown", given);
+    keyring(host, "create", name, serial, 0);
+    keyring(host, "chown", name, serial, to);
 }
 
 void put(Host& host, std::string_view ring, int ring_serial, std::uint32_t owner, Bytes payload) {
@@ -98,6 +103,49 @@ INSTANTIATE_TEST_SUITE_P(
              put(s.host, "_ima", 500, 1000, rogue(s.host));
          },
          "key-unknown@10"},
+        {"a user's keyring with a key, which was given to root",
+         [](Setting& s) {
+             s.good();
+             keyring(s.host, "create", "_ima", 500, 1000);
+             put(s.host, "_ima", 500, 1000, rogue(s.host));
+             keyring(s.host, "chown", "_ima", 500, 0);
+         },
+         "key-unknown@11"},
+        {"a user's keyring that was root's for a while",
+         [](Setting& s) {
+             s.good();
+             keyring(s.host, "create", "_ima", 500, 1000);
+             keyring(s.host, "chown", "_ima", 500, 0);
+             keyring(s.host, "chown", "_ima", 500, 1000);
+             put(s.host, "_ima", 500, 1000, rogue(s.host));
+         },
+         "keyring-unmeasured@10 key-unknown@12"},
+        {"a keyring of an owner whom nobody told, that was given to a user",
+         [](Setting& s) {
+             s.good();
+             s.host.key("_ima", s.host.ima, 302, "Signer");
+             const int serial = s.host.ring_serial("_ima");
+             keyring(s.host, "chown", "_ima", serial, 1000);
+             put(s.host, "_ima", serial, 1000, rogue(s.host));
+         },
+         "keyring-unmeasured@10 key-unknown@12"},
+        {"a user's keyring with a key, linked into one that signers stand in",
+         [](Setting& s) {
+             s.good();
+             keyring(s.host, "create", "mine", 500, 1000);
+             put(s.host, "mine", 500, 1000, rogue(s.host));
+             keyring(s.host, "link", "mine", 500, 1000, kIma, 101);
+         },
+         "keyring-unwatched@11"},
+        {"a keyring that is not watched, linked into the one that is",
+         [](Setting& s) {
+             s.basis.policy.keyrings.watched = {kIma, ".builtin_trusted_keys"};
+             s.good();
+             keyring(s.host, "create", "staging", 500, 0);
+             put(s.host, "staging", 500, 0, rogue(s.host));
+             keyring(s.host, "link", "staging", 500, 0, kIma, 101);
+         },
+         "keyring-unwatched@11"},
         {"a list in a PCR that a dynamic launch resets",
          [](Setting& s) {
              s.host.pcr = s.basis.policy.evidence.pcr = 17;
@@ -143,14 +191,23 @@ TEST(OtherPcr, ThatCanBeResetCoversNothing) {
 TEST(GivenAway, BetweenUsersHarmsNothing) {
     Setting setting;
     setting.good();
-    json made = setting.host.key_fields("create", 500, "", 0, "theirs", "keyring");
-    made["uid"] = 1000;
-    setting.host.list.record("create", made);
-    json given = setting.host.key_fields("chown", 500, "", 0, "theirs", "keyring");
-    given["uid"] = 1001;
-    setting.host.list.record("chown", given);
+    keyring(setting.host, "create", "theirs", 500, 1000);
+    keyring(setting.host, "chown", "theirs", 500, 1001);
     put(setting.host, "theirs", 500, 1001, rogue(setting.host));
     EXPECT_EQ(testing::codes_of(setting.run()), "");
+}
+
+/// The kernel links each user's keyrings into a register, and each session's holds the user's: no
+/// search for a signer comes there.
+TEST(Nested, AUsersKeyringsInTheKernelsRegisterHarmNothing) {
+    for (const char* ring : {".user_reg", ".persistent_register", "_ses"}) {
+        Setting setting;
+        setting.good();
+        keyring(setting.host, "create", "_uid.1000", 500, 1000);
+        put(setting.host, "_uid.1000", 500, 1000, rogue(setting.host));
+        keyring(setting.host, "link", "_uid.1000", 500, 1000, ring, setting.host.ring_serial(ring));
+        EXPECT_EQ(testing::codes_of(setting.run()), "") << ring;
+    }
 }
 
 }  // namespace forgery_root_test

@@ -157,7 +157,10 @@ void KeyJudge::changed(const KeyringModel& model, const list::KeyFacts* facts,
                        std::uint64_t entry) {
     const auto& changes = model.changes();
     if (changes.key != kNone) {
-        tell_given_away(model.key(changes.key), entry);
+        const Key& changed = model.key(changes.key);
+        tell_given_away(changed, entry);
+        if (changed.former_uid && changed.is_keyring() && !is_of_user(changed))
+            adopted_.try_emplace(changes.key, entry);
         find_material(model, changes.key, facts);
         if (facts != nullptr && facts->expiry != 0) timeouts_[changes.key] = entry;
         // It may have become judgeable without coming anew.
@@ -186,6 +189,19 @@ void KeyJudge::tell_given_away(const Key& ring, std::uint64_t entry) {
                       std::to_string(ring.uid) +
                       ": rules about root's keyrings do not measure it any more",
                   in_list(entry));
+}
+
+/// What stood in them when they became a judged owner's.
+void KeyJudge::judge_adopted(const KeyringModel& model) {
+    if (adopted_.empty()) return;
+    for (LinkId id = 0; id < model.links(); ++id) {
+        const Link& link = model.link(id);
+        const auto since = adopted_.find(link.keyring);
+        if (since == adopted_.end() || link.until.entry < since->second) continue;
+        grow(judged_as_, id, kNoMaterial);
+        if (!verdicts_[id].judged) judged_as_[id] = kNoMaterial;
+        evaluate(model, id, std::max<std::uint64_t>(link.since.entry, since->second));
+    }
 }
 
 void KeyJudge::give_reason(LinkId link, const Code& code, bool allowed) {
@@ -300,17 +316,35 @@ void KeyJudge::tell_unidentified(const KeyringModel& model) {
     }
 }
 
-/// Keyrings that came into a watched one: a search goes on in them, so a rule must name them.
+/// A keyring by which files or keys are verified, or that the appraisal is about.
+bool KeyJudge::verifies_something(std::string_view ring) const {
+    const auto has = [ring](const Names& names) {
+        return std::ranges::find(names, ring) != names.end();
+    };
+    return has(policy_.keyrings.watched) || matches_any(policy_.ima.signers, ring) ||
+           policy_.chain.signers.contains(ring) ||
+           std::ranges::any_of(policy_.chain.signers,
+                               [&](const auto& row) { return has(row.second); });
+}
+
+/// Keyrings that came into a watched one: a search goes on in them, so a rule must name them, and
+/// their keys be judged. Those with a dot are the kernel's, which links some of them, and keeps the
+/// users' in registers of its own.
 void KeyJudge::tell_unwatched(const KeyringModel& model) {
     for (LinkId id = 0; id < model.links(); ++id) {
         const Link& link = model.link(id);
         const Key& key = model.key(link.key);
         const Key& ring = model.key(link.keyring);
         if (!key.is_keyring() || is_of_user(ring) || !is_watched(ring.description)) continue;
-        if (is_named(model, link.key)) continue;
+        const bool named = is_named(model, link.key);
+        const bool judged = !is_of_user(key) && is_watched(key.description);
+        if (named &&
+            (judged || key.description.starts_with('.') || !verifies_something(ring.description)))
+            continue;
         add(id, codes::kKeyringUnwatched, false,
             "the keyring \"" + printable(key.description) + "\" is linked into " +
-                printable(ring.description) + ", and no rule of the host names it",
+                printable(ring.description) +
+                (named ? ", and its keys are not judged" : ", and no rule of the host names it"),
             link.since.entry);
     }
 }
@@ -407,6 +441,7 @@ void KeyJudge::tell_missing(const KeyringModel& model) {
 void KeyJudge::finish(const KeyringModel& model, const FirmwareKeys& firmware) {
     verdicts_.resize(model.links());
     if (auto parsed = parse_measuring_policy(last_policy_)) in_force_ = std::move(*parsed);
+    judge_adopted(model);
     tell_unidentified(model);
     tell_unwatched(model);
     tell_timed_out(model);

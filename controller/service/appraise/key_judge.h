@@ -85,8 +85,10 @@ class KeyJudge {
     MaterialId material_of(keyrings::KeyId key) const;
     bool is_watched(std::string_view ring) const;
     bool is_of_user(const keyrings::Key& ring) const;
+    bool verifies_something(std::string_view ring) const;
     bool is_named(const keyrings::KeyringModel& model, keyrings::KeyId ring) const;
     void tell_given_away(const keyrings::Key& ring, std::uint64_t entry);
+    void judge_adopted(const keyrings::KeyringModel& model);
     void give_reason(keyrings::LinkId link, const Code& code, bool allowed);
     void add(keyrings::LinkId link, const Code& code, bool allowed, std::string sentence,
              std::uint64_t entry);
@@ -111,7 +113,9 @@ class KeyJudge {
     std::vector<MaterialId> judged_as_;                            // by LinkId
     std::unordered_map<keyrings::KeyId, std::uint64_t> timeouts_;  // the entry that tells of it
     std::map<keyrings::LinkId, std::uint64_t> unidentified_;       // the entry that tells of it
-    std::vector<KeyVerdict> verdicts_;                             // by LinkId
+    // Keyrings of another owner's before, and the entry since which they are judged.
+    std::unordered_map<keyrings::KeyId, std::uint64_t> adopted_;
+    std::vector<KeyVerdict> verdicts_;  // by LinkId
     std::vector<Presence> presences_;
     list::Policy last_policy_;         // views into the list
     policy::Policy in_force_;          // the last of the list
