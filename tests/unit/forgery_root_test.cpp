@@ -137,6 +137,16 @@ INSTANTIATE_TEST_SUITE_P(
              keyring(s.host, "link", "mine", 500, 1000, kIma, 101);
          },
          "keyring-unwatched@11"},
+        {"a user's keyring with a key, in one of root's, linked into one that signers stand in",
+         [](Setting& s) {
+             s.good();
+             keyring(s.host, "create", "mine", 500, 1000);
+             put(s.host, "mine", 500, 1000, rogue(s.host));
+             keyring(s.host, "create", "between", 501, 0);
+             keyring(s.host, "link", "mine", 500, 1000, "between", 501);
+             keyring(s.host, "link", "between", 501, 0, kIma, 101);
+         },
+         "keyring-unwatched@12"},
         {"a keyring that is not watched, linked into the one that is",
          [](Setting& s) {
              s.basis.policy.keyrings.watched = {kIma, ".builtin_trusted_keys"};

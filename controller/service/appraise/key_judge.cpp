@@ -327,10 +327,30 @@ bool KeyJudge::verifies_something(std::string_view ring) const {
                                [&](const auto& row) { return has(row.second); });
 }
 
+/// The keyrings to which a search for a signer came, or may have come, by links.
+std::set<KeyId> KeyJudge::searched_keyrings(const KeyringModel& model) const {
+    constexpr int kDeepest = 6;  // KEYRING_SEARCH_MAX_DEPTH (security/keys/keyring.c)
+    std::set<KeyId> searched;
+    for (int depth = 0; depth < kDeepest; ++depth) {
+        const std::size_t before = searched.size();
+        for (LinkId id = 0; id < model.links(); ++id) {
+            const Link& link = model.link(id);
+            if (!model.key(link.key).is_keyring()) continue;
+            const Key& ring = model.key(link.keyring);
+            if (searched.contains(link.keyring) ||
+                (!is_of_user(ring) && verifies_something(ring.description)))
+                searched.insert(link.key);
+        }
+        if (searched.size() == before) break;
+    }
+    return searched;
+}
+
 /// Keyrings that came into a watched one: a search goes on in them, so a rule must name them, and
 /// their keys be judged. Those with a dot are the kernel's, which links some of them, and keeps the
 /// users' in registers of its own.
 void KeyJudge::tell_unwatched(const KeyringModel& model) {
+    const std::set<KeyId> searched = searched_keyrings(model);
     for (LinkId id = 0; id < model.links(); ++id) {
         const Link& link = model.link(id);
         const Key& key = model.key(link.key);
@@ -338,8 +358,7 @@ void KeyJudge::tell_unwatched(const KeyringModel& model) {
         if (!key.is_keyring() || is_of_user(ring) || !is_watched(ring.description)) continue;
         const bool named = is_named(model, link.key);
         const bool judged = !is_of_user(key) && is_watched(key.description);
-        if (named &&
-            (judged || key.description.starts_with('.') || !verifies_something(ring.description)))
+        if (named && (judged || key.description.starts_with('.') || !searched.contains(link.key)))
             continue;
         add(id, codes::kKeyringUnwatched, false,
             "the keyring \"" + printable(key.description) + "\" is linked into " +

@@ -86,6 +86,7 @@ class KeyJudge {
     bool is_watched(std::string_view ring) const;
     bool is_of_user(const keyrings::Key& ring) const;
     bool verifies_something(std::string_view ring) const;
+    std::set<keyrings::KeyId> searched_keyrings(const keyrings::KeyringModel& model) const;
     bool is_named(const keyrings::KeyringModel& model, keyrings::KeyId ring) const;
     void tell_given_away(const keyrings::Key& ring, std::uint64_t entry);
     void judge_adopted(const keyrings::KeyringModel& model);
