@@ -37,7 +37,12 @@ class FleetServer : public Fleet {
     }
     void start() {
         server_ = std::make_unique<Server>(*service_);
-        server_->set_routes(all_routes(*service_, *server_, webhook_));
+        auto routes = all_routes(*service_, *server_, webhook_);
+        routes.push_back({"GET", "/large/{bytes}", Role::kNobody, [](const Request& request) {
+                              return Response{.body =
+                                                  std::string(std::stoul(request.parts[0]), 'x')};
+                          }});
+        server_->set_routes(std::move(routes));
         const auto port = server_->start();
         ASSERT_TRUE(port) << to_string(port.error());
         port_ = *port;
@@ -253,6 +258,14 @@ TEST_P(FleetServer, OneAddressDoesNotTakeAllBodies) {
     EXPECT_NE(answer.find("\r\nRetry-After: 5\r\n"), std::string::npos) << answer;
     // Small ones are taken all the same.
     EXPECT_EQ(second.send("POST", "/v1/enrolments", std::string(16000, ' ')).status, 400u);
+}
+
+TEST_P(FleetServer, AnAnswerLargerThanATlsRecordArrivesWhole) {
+    for (const std::size_t size : {16383u, 16384u, 16385u, 65536u, 3'000'000u}) {
+        const HttpAnswer answer = ask("GET", "/large/" + std::to_string(size));
+        EXPECT_EQ(answer.status, 200u);
+        EXPECT_TRUE(answer.body == std::string(size, 'x')) << size << " " << answer.body.size();
+    }
 }
 
 TEST_P(FleetServer, SlowClientsAreGivenUp) {
