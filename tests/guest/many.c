@@ -25,19 +25,22 @@
 
 static key_serial_t keyring;
 
-static void fail(const char* what) {
+static void fail(const char *what)
+{
     perror(what);
     exit(1);
 }
 
-static int add(const char* kind, int number) {
+static int add(const char *kind, int number)
+{
     char description[64];
 
     snprintf(description, sizeof(description), "%s-%d", kind, number);
     return add_key("user", description, "x", 1, keyring) > 0;
 }
 
-static int namespaces(int count) {
+static int namespaces(int count)
+{
     int end[2], told[2], added = 0;
     char yes;
 
@@ -56,7 +59,8 @@ static int namespaces(int count) {
 }
 
 /* This program's file, as NAME in the current folder. */
-static void copy_self(const char* name) {
+static void copy_self(const char *name)
+{
     const int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     const int to = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
 
@@ -66,8 +70,9 @@ static void copy_self(const char* name) {
     close(to);
 }
 
-static int execute(const char* file, const char* kind) {
-    char serial[16], *arguments[] = {"many", "one", (char*)kind, serial, NULL};
+static int execute(const char *file, const char *kind)
+{
+    char serial[16], *arguments[] = {"many", "one", (char *)kind, serial, NULL};
     int status = 0;
 
     snprintf(serial, sizeof(serial), "%d", keyring);
@@ -79,7 +84,8 @@ static int execute(const char* file, const char* kind) {
     return !status;
 }
 
-static int mounts(int count) {
+static int mounts(int count)
+{
     char folder[] = "mountsXXXXXX";
 
     if (!mkdtemp(folder) || unshare(CLONE_NEWUSER | CLONE_NEWNS)) fail("mounts");
@@ -90,7 +96,8 @@ static int mounts(int count) {
     return execute("./mounts-program", "mounts");
 }
 
-static int paths(int count) {
+static int paths(int count)
+{
     for (int i = 0; i < count; i++) {
         if (mkdir("folder", 0755) && errno != EEXIST) fail("mkdir");
         if (chdir("folder")) fail("chdir");
@@ -99,9 +106,13 @@ static int paths(int count) {
     return execute("./paths-program", "paths");
 }
 
-static void* thread(void* number) { return (void*)(long)add("threads", (int)(long)number); }
+static void *thread(void *number)
+{
+    return (void *)(long)add("threads", (int)(long)number);
+}
 
-static int threads(int count) {
+static int threads(int count)
+{
     pthread_t all[64];
     int added = 0;
 
@@ -109,11 +120,11 @@ static int threads(int count) {
         const int first = i;
 
         while (i < count && i < first + 64 &&
-               !pthread_create(&all[i - first], NULL, thread, (void*)(long)i))
+               !pthread_create(&all[i - first], NULL, thread, (void *)(long)i))
             i++;
         if (i == first) fail("pthread_create");
         for (int j = first; j < i; j++) {
-            void* result;
+            void *result;
 
             pthread_join(all[j - first], &result);
             added += (int)(long)result;
@@ -122,7 +133,8 @@ static int threads(int count) {
     return added;
 }
 
-static int keyrings(int count) {
+static int keyrings(int count)
+{
     const key_serial_t above = keyring;
     char name[32];
     int added = 0;
@@ -136,7 +148,8 @@ static int keyrings(int count) {
     return added;
 }
 
-static int descriptions(int count) {
+static int descriptions(int count)
+{
     char description[4096] = {};
     int added = 0;
 
@@ -148,9 +161,10 @@ static int descriptions(int count) {
     return added;
 }
 
-int main(int argc, char** argv) {
+int main(int argc, char **argv)
+{
     static const struct {
-        const char* name;
+        const char *name;
         int (*make)(int);
     } kinds[] = {{"namespaces", namespaces},     {"mounts", mounts},
                  {"threads", threads},           {"keyrings", keyrings},
