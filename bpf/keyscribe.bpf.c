@@ -50,6 +50,13 @@ static __always_inline void release_cpu(void)
     }                                                   \
     static __always_inline void name##_body(context *ctx)
 
+/* Members of a change: the key, or the keyring, is that argument. */
+#define KEY_IS(number) \
+    .key = (const struct key *)ctx[number], .key_trusted = 1, .key_argument = ARGUMENT(number)
+#define KEYRING_IS(number)                                            \
+    .keyring = (const struct key *)ctx[number], .keyring_trusted = 1, \
+    .keyring_argument = ARGUMENT(number)
+
 static __always_inline _Bool failed(context *ctx)
 {
     __u64 value = 0;
@@ -69,12 +76,8 @@ static __always_inline void record_create_or_update(context *ctx)
 {
     struct change change = {
         .ctx = ctx,
-        .keyring = (const struct key *)ctx[0],
-        .key = (const struct key *)ctx[1],
-        .keyring_trusted = 1,
-        .key_trusted = 1,
-        .keyring_argument = ARGUMENT(0),
-        .key_argument = ARGUMENT(1),
+        KEYRING_IS(0),
+        KEY_IS(1),
         .payload_argument = ARGUMENT(2),
         .operation = (__u8)ctx[5] ? KS_OP_CREATE : KS_OP_UPDATE,
     };
@@ -134,9 +137,7 @@ PROGRAM("fexit/key_instantiate_and_link", instantiate)
 {
     struct change change = {
         .ctx = ctx,
-        .key = (const struct key *)ctx[0],
-        .key_trusted = 1,
-        .key_argument = ARGUMENT(0),
+        KEY_IS(0),
         .payload_argument = ARGUMENT(1),
         .operation = KS_OP_INSTANTIATE,
     };
@@ -150,9 +151,7 @@ PROGRAM("fexit/key_reject_and_link", reject)
 {
     struct change change = {
         .ctx = ctx,
-        .key = (const struct key *)ctx[0],
-        .key_trusted = 1,
-        .key_argument = ARGUMENT(0),
+        KEY_IS(0),
         .argument = (__u32)argument(ctx, 2),
         .operation = KS_OP_REJECT,
     };
@@ -166,12 +165,8 @@ PROGRAM("fexit/key_link", link)
 {
     struct change change = {
         .ctx = ctx,
-        .keyring = (const struct key *)ctx[0],
-        .key = (const struct key *)ctx[1],
-        .keyring_trusted = 1,
-        .key_trusted = 1,
-        .keyring_argument = ARGUMENT(0),
-        .key_argument = ARGUMENT(1),
+        KEYRING_IS(0),
+        KEY_IS(1),
         .operation = KS_OP_LINK,
     };
     if (!failed(ctx)) record_with_public_key(&change);
@@ -186,12 +181,8 @@ PROGRAM("fentry/request_key_auth_new", link_requested)
 {
     struct change change = {
         .ctx = ctx,
-        .key = (const struct key *)ctx[0],
-        .keyring = (const struct key *)ctx[4],
-        .keyring_trusted = 1,
-        .key_trusted = 1,
-        .keyring_argument = ARGUMENT(4),
-        .key_argument = ARGUMENT(0),
+        KEY_IS(0),
+        KEYRING_IS(4),
         .operation = KS_OP_LINK,
     };
     /* A number: not every verifier believes that the pointer can be 0. */
@@ -206,12 +197,8 @@ PROGRAM("fexit/__key_link_check_live_key", link_present)
 {
     struct change change = {
         .ctx = ctx,
-        .keyring = (const struct key *)ctx[0],
-        .key = (const struct key *)ctx[1],
-        .keyring_trusted = 1,
-        .key_trusted = 1,
-        .keyring_argument = ARGUMENT(0),
-        .key_argument = ARGUMENT(1),
+        KEYRING_IS(0),
+        KEY_IS(1),
         .operation = KS_OP_LINK,
     };
     if (!failed(ctx)) record_with_public_key(&change);
@@ -222,12 +209,8 @@ PROGRAM("fexit/key_unlink", unlink)
 {
     struct change change = {
         .ctx = ctx,
-        .keyring = (const struct key *)ctx[0],
-        .key = (const struct key *)ctx[1],
-        .keyring_trusted = 1,
-        .key_trusted = 1,
-        .keyring_argument = ARGUMENT(0),
-        .key_argument = ARGUMENT(1),
+        KEYRING_IS(0),
+        KEY_IS(1),
         .operation = KS_OP_UNLINK,
     };
     if (!failed(ctx)) record(&change);
@@ -238,14 +221,10 @@ PROGRAM("fexit/key_move", move)
 {
     struct change change = {
         .ctx = ctx,
-        .key = (const struct key *)ctx[0],
+        KEY_IS(0),
         .from = (const struct key *)ctx[1],
-        .keyring = (const struct key *)ctx[2],
-        .keyring_trusted = 1,
-        .key_trusted = 1,
-        .key_argument = ARGUMENT(0),
+        KEYRING_IS(2),
         .from_argument = ARGUMENT(1),
-        .keyring_argument = ARGUMENT(2),
         .operation = KS_OP_MOVE,
     };
     if (!failed(ctx) && change.from != change.keyring) record_with_public_key(&change);
@@ -256,12 +235,8 @@ PROGRAM("fexit/keyring_clear", clear)
 {
     struct change change = {
         .ctx = ctx,
-        .key = (const struct key *)ctx[0],
-        .keyring = (const struct key *)ctx[0],
-        .keyring_trusted = 1,
-        .key_trusted = 1,
-        .key_argument = ARGUMENT(0),
-        .keyring_argument = ARGUMENT(0),
+        KEY_IS(0),
+        KEYRING_IS(0),
         .operation = KS_OP_CLEAR,
     };
     if (!failed(ctx)) record(&change);
@@ -286,9 +261,7 @@ static __always_inline void record_of_key(context *ctx, enum ks_operation operat
 {
     struct change change = {
         .ctx = ctx,
-        .key = (const struct key *)ctx[0],
-        .key_trusted = 1,
-        .key_argument = ARGUMENT(0),
+        KEY_IS(0),
         .operation = operation,
     };
     record(&change);
