@@ -194,25 +194,38 @@ Result<json> count_hosts(Database& database) {
     return counts;
 }
 
-Result<json> list_changes(Database& database, std::int64_t since, int limit,
-                          const std::string& host) {
+Result<json> read_changes(Database& database, const std::string& host, ChangeOrder order,
+                          std::int64_t from, int limit) {
     json changes = json::array();
-    long long number = since;
     const auto done = database.read([&](soci::session& session) -> Result<void> {
-        const long long from = since;
-        long long at = 0;
+        const long long start = from;
+        long long number = 0, at = 0;
         std::string id, name, kind, former, latter, detail;
         soci::indicator unnamed = soci::i_null;
-        soci::statement select =
-            (session.prepare << "select changes.number, host, hosts.name, at, kind, former, "
-                                "latter, detail from changes left join hosts on hosts.tenant = "
-                                "changes.tenant and hosts.id = host where changes.tenant = :tenant "
-                                "and number > :since and (host = :host or :any = '') order by "
-                                "number limit :limit",
-             soci::use(kTenant), soci::use(from), soci::use(host), soci::use(host),
-             soci::use(limit), soci::into(number), soci::into(id), soci::into(name, unnamed),
-             soci::into(at), soci::into(kind), soci::into(former), soci::into(latter),
-             soci::into(detail));
+        soci::statement select(session);
+        select.exchange(soci::use(kTenant));
+        if (!host.empty()) select.exchange(soci::use(host));
+        select.exchange(soci::use(start));
+        select.exchange(soci::use(limit));
+        select.exchange(soci::into(number));
+        select.exchange(soci::into(id));
+        select.exchange(soci::into(name, unnamed));
+        select.exchange(soci::into(at));
+        select.exchange(soci::into(kind));
+        select.exchange(soci::into(former));
+        select.exchange(soci::into(latter));
+        select.exchange(soci::into(detail));
+        select.alloc();
+        // Texts of their own: with an "or" in the place of the host, no database uses its index.
+        select.prepare(std::string("select changes.number, host, hosts.name, at, kind, former, "
+                                   "latter, detail from changes left join hosts on hosts.tenant = "
+                                   "changes.tenant and hosts.id = host where changes.tenant = "
+                                   ":tenant and ") +
+                       (host.empty() ? "" : "host = :host and ") +
+                       (order == ChangeOrder::kOldestFirst
+                            ? "number > :from order by number limit :limit"
+                            : "number < :from order by number desc limit :limit"));
+        select.define_and_bind();
         for (select.execute(); select.fetch();)
             changes.push_back({{"number", number},
                                {"host", id},
@@ -225,9 +238,16 @@ Result<json> list_changes(Database& database, std::int64_t since, int limit,
         return {};
     });
     if (!done) return std::unexpected(done.error());
+    return changes;
+}
+
+Result<json> list_changes(Database& database, std::int64_t since, int limit,
+                          const std::string& host) {
+    auto changes = read_changes(database, host, ChangeOrder::kOldestFirst, since, limit);
+    if (!changes) return changes;
     const std::int64_t next =
-        changes.empty() ? since : changes.back()["number"].get<std::int64_t>();
-    return json{{"changes", std::move(changes)}, {"next", next}};
+        changes->empty() ? since : changes->back()["number"].get<std::int64_t>();
+    return json{{"changes", std::move(*changes)}, {"next", next}};
 }
 
 Result<json> try_references(Service& service, const std::vector<ReferenceFile>& files,

@@ -27,6 +27,13 @@ Result<nlohmann::json> show_host(Database& database, const std::string& id_or_na
 /// How many hosts are there by verdict, and silent: {"affirmed": N, ...}.
 Result<nlohmann::json> count_hosts(Database& database);
 
+enum class ChangeOrder { kOldestFirst, kNewestFirst };
+
+/// At most `limit` changes, those behind number `from` in that order; of one host, or, where it is
+/// empty, of all: [{number, host, name, time, kind, former, latter, detail}].
+Result<nlohmann::json> read_changes(Database& database, const std::string& host, ChangeOrder order,
+                                    std::int64_t from, int limit);
+
 /// Those with numbers above `since`, oldest first; of one host where it is named.
 Result<nlohmann::json> list_changes(Database& database, std::int64_t since, int limit,
                                     const std::string& host = {});

@@ -5,7 +5,7 @@
 
 #include <map>
 
-#include "controller/service/verifier/changes.h"
+#include "controller/service/verifier/operator_queries.h"
 
 namespace keyscribe::web {
 
@@ -16,53 +16,12 @@ using verifier::time_text;
 
 Result<json> latest_changes(Database& database, const std::string& host, std::int64_t before,
                             int limit) {
-    json changes = json::array();
-    bool more = false;
-    long long number = 0;
-    const auto done = database.read([&](soci::session& session) -> Result<void> {
-        const long long end = before > 0 ? before : INT64_MAX;
-        const int wanted = limit + 1;
-        long long at = 0;
-        std::string id, name, kind, former, latter, detail;
-        soci::indicator unnamed = soci::i_null;
-        // Two statements' texts: with an "or" in the place of the host, no database uses its index.
-        const std::string columns =
-            "select changes.number, host, hosts.name, at, kind, former, latter, detail from "
-            "changes left join hosts on hosts.tenant = changes.tenant and hosts.id = host where "
-            "changes.tenant = :tenant and ";
-        const std::string rest = "number < :before order by number desc limit :limit";
-        soci::statement select(session);
-        select.exchange(soci::use(kTenant));
-        if (!host.empty()) select.exchange(soci::use(host));
-        select.exchange(soci::use(end));
-        select.exchange(soci::use(wanted));
-        select.exchange(soci::into(number));
-        select.exchange(soci::into(id));
-        select.exchange(soci::into(name, unnamed));
-        select.exchange(soci::into(at));
-        select.exchange(soci::into(kind));
-        select.exchange(soci::into(former));
-        select.exchange(soci::into(latter));
-        select.exchange(soci::into(detail));
-        select.alloc();
-        select.prepare(columns + (host.empty() ? "" : "host = :host and ") + rest);
-        select.define_and_bind();
-        for (select.execute(); select.fetch();) {
-            more = changes.size() == static_cast<std::size_t>(limit);
-            if (more) break;
-            changes.push_back({{"number", number},
-                               {"host", id},
-                               {"name", unnamed == soci::i_ok ? name : ""},
-                               {"time", time_text(at)},
-                               {"kind", kind},
-                               {"former", former},
-                               {"latter", latter},
-                               {"detail", json::parse(detail, nullptr, false)}});
-        }
-        return {};
-    });
-    if (!done) return std::unexpected(done.error());
-    json all = {{"changes", std::move(changes)}};
+    auto changes = verifier::read_changes(database, host, verifier::ChangeOrder::kNewestFirst,
+                                          before > 0 ? before : INT64_MAX, limit + 1);
+    if (!changes) return changes;
+    const bool more = changes->size() > static_cast<std::size_t>(limit);
+    if (more) changes->erase(changes->size() - 1);
+    json all = {{"changes", std::move(*changes)}};
     if (more) all["next"] = all["changes"].back()["number"];
     return all;
 }
