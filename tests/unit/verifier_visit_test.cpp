@@ -26,8 +26,11 @@ std::string Fleet::changes() {
 
 namespace {
 
+using testing::Buffer;
 using testing::FleetHost;
 using testing::Host;
+
+constexpr std::string_view kCanary = "[host]\nrequire_canary = true\n";
 
 class FleetEnrolment : public Fleet {};
 class FleetVisit : public Fleet {};
@@ -138,6 +141,40 @@ TEST_P(FleetVisit, IsJudgedAndThenCostsNoList) {
     EXPECT_EQ(service_->visits->counters().judged, 1u);
     EXPECT_EQ(service_->visits->counters().unchanged, 1u);
     EXPECT_EQ(changes(), "waiting enrolled verdict:affirmed");
+}
+
+TEST_P(FleetVisit, NothingNewIsNoCanary) {
+    FleetHost host("web");
+    trust(host);
+    ASSERT_TRUE(service_->references->add(
+        {{.id = random_id(),
+          .group = "default",
+          .kind = "policy",
+          .name = "appraisal.toml",
+          .added = now(),
+          .content = Buffer(as_bytes(kCanary).begin(), as_bytes(kCanary).end())}}));
+    enrol(host);
+    host.host.good();
+    const Nonce nonce = service_->nonces->make(now_ms() - 1000);
+    host.host.list.record("canary", {{"time", 1}, {"nonce", list::cbor_bytes(nonce)}});
+    EXPECT_EQ(outcome(service_->visits->take(nonce, host.evidence(nonce))), "affirmed");
+    // Nobody shows that capture works still.
+    EXPECT_EQ(outcome(visit(host, host.host.list.entries)), "contraindicated");
+}
+
+TEST_P(FleetVisit, NothingNewIsJudgedWhenAKeysTimeoutIsOver) {
+    FleetHost host("web");
+    trust(host);
+    enrol(host);
+    host.host.good();
+    nlohmann::json timeout = host.host.key_fields("timeout", 300, ".ima", 101, "File signer: 11");
+    const std::int64_t over = now() + 2;
+    timeout["expiry"] = over;
+    host.host.list.record("timeout", timeout);
+    EXPECT_EQ(outcome(visit(host)), "affirmed");
+    EXPECT_EQ(outcome(visit(host, host.host.list.entries)), "affirmed");
+    while (now() < over) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_EQ(outcome(visit(host, host.host.list.entries)), "contraindicated");
 }
 
 TEST_P(FleetVisit, ARogueKeyIsFoundByWhatIsNewAlone) {

@@ -136,7 +136,9 @@ Answer<HostRow> Visits::take_known(const Piece& piece, const HostRow& host) {
                                  " of boot \"" + host.boot_id + '"'));
     const bool nothing_new =
         list.from_entry != 0 && list.data.empty() && (!evidence.ima || evidence.ima->data.empty());
-    if (nothing_new && host.basis == piece.basis->id && piece.time < host.judge_again)
+    // A canary for this nonce would be new.
+    const bool may_stay = nothing_new && !piece.basis->basis.policy.host.require_canary;
+    if (may_stay && host.basis == piece.basis->id && piece.time < host.judge_again)
         if (auto answer = take_unchanged(piece, host); answer || answer.error().word != "changed")
             return answer;
     return take_changed(piece, host);
