@@ -55,6 +55,7 @@ class Appraiser {
             if (kernel.image != nullptr) result_.kernel_image = kernel.image->name;
             const FirmwareKeys firmware_keys(*firmware_, basis_.policy, kernel.image, content_);
             judge_.finish(firmware_keys);
+            result_.until = judge_.keys().until();
             wholeness_.finish(*result_.claims, quotes_.quoted(), !evidence_.ak.empty());
             const BootAggregate aggregate(evidence_, basis_.policy, *firmware_, content_);
             check_boot(aggregate);

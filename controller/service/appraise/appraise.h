@@ -78,7 +78,8 @@ struct Appraisal {
     Verdict verdict = Verdict::kUnusable;
     std::vector<Finding> findings;
 
-    std::int64_t time = 0;  ///< Request::now
+    std::int64_t time = 0;           ///< Request::now
+    std::int64_t until = INT64_MAX;  ///< when, by the clock alone, another verdict may be due
 
     // What follows is told for people; where the verdict is kUnusable it may be missing.
     std::string boot_id, kernel, software;

@@ -286,6 +286,10 @@ void KeyJudge::judge_dates(LinkId link, const Subject& key, std::uint64_t entry)
     std::vector<keyrings::CertificateView> views;
     for (const Bytes der : materials_.certificates_of(key.material, key.ring))
         if (const auto view = keyrings::view_certificate(der)) views.push_back(*view);
+    for (const auto& view : views) {
+        note_time(view.not_before);
+        note_time(view.not_after + 1);
+    }
     const auto expired = [this](const auto& view) { return view.not_after < now_; };
     const auto too_early = [this](const auto& view) { return view.not_before > now_; };
     // Of several certificates of one key, one that is valid is enough.
@@ -368,12 +372,20 @@ void KeyJudge::tell_unwatched(const KeyringModel& model) {
     }
 }
 
+/// From then on a key is judged otherwise.
+void KeyJudge::note_time(std::int64_t time) {
+    if (time > now_) until_ = std::min(until_, time);
+}
+
 /// Timeouts that are over, by the service's clock: of a key, or of the keyring that it stands in.
 void KeyJudge::tell_timed_out(const KeyringModel& model) {
     std::set<KeyId> told;
     for (LinkId id = 0; id < model.links(); ++id) {
         const Link& link = model.link(id);
-        if (!link.stands || !verdicts_[id].judged) continue;
+        if (!link.stands) continue;
+        note_time(model.key(link.key).expiry);
+        note_time(model.key(link.keyring).expiry);
+        if (!verdicts_[id].judged) continue;
         for (const KeyId which : {link.key, link.keyring}) {
             const Key& key = model.key(which);
             if (!KeyringModel::is_expired(key, now_)) continue;

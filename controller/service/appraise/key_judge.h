@@ -68,6 +68,8 @@ class KeyJudge {
                                          const std::set<std::uint32_t>& users) const;
     /// After finish().
     const std::vector<Presence>& presences() const { return presences_; }
+    /// After finish(): when, by the clock alone, another verdict may be due; INT64_MAX: never.
+    std::int64_t until() const { return until_; }
     /// By the model's links, after finish().
     std::vector<KeyVerdict> take_verdicts() { return std::move(verdicts_); }
 
@@ -98,6 +100,7 @@ class KeyJudge {
     void tell_unidentified(const keyrings::KeyringModel& model);
     void tell_unwatched(const keyrings::KeyringModel& model);
     void tell_timed_out(const keyrings::KeyringModel& model);
+    void note_time(std::int64_t time);
     void tell_missing(const keyrings::KeyringModel& model);
     void find_sources(const keyrings::KeyringModel& model, const FirmwareKeys& firmware);
     void collect_presences(const keyrings::KeyringModel& model);
@@ -105,7 +108,7 @@ class KeyJudge {
     const AppraisalPolicy& policy_;
     const ReferenceValues& references_;
     const BlockedKeys& blocked_;
-    std::int64_t now_;
+    std::int64_t now_, until_ = INT64_MAX;
     SignatureCache* signatures_;
     Findings& findings_;
     Materials materials_;

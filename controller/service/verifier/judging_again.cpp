@@ -88,7 +88,8 @@ Result<int> Visits::judge_again(std::span<const std::string> hosts) {
         const HostRow& former = (*trial)->host;
         HostRow next = former;
         next.basis = (*basis)->id;
-        next.judge_again = std::min(time + settings_.attest.judge_again, (*basis)->until);
+        next.judge_again =
+            std::min({time + settings_.attest.judge_again, (*basis)->until, appraisal.until});
         next.verdict = name_of(appraisal.verdict);
         if (next.verdict != former.verdict) next.verdict_since = time;
         all.push_back({former,

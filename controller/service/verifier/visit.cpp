@@ -240,7 +240,8 @@ Answer<HostRow> Visits::take_appraised(const Piece& piece, const HostRow& host,
     next.ima_entries = new_state.state.ima_entries;
     next.ima_bytes = ima.size();
     next.basis = piece.basis->id;
-    next.judge_again = std::min(piece.time + settings_.attest.judge_again, piece.basis->until);
+    next.judge_again =
+        std::min({piece.time + settings_.attest.judge_again, piece.basis->until, appraisal.until});
     // Entries that no quote covers are to be judged by the next visit: it has something new.
     next.fingerprint = appraisal.entries_beyond == 0
                            ? fingerprint_of(piece.evidence, *appraisal.claims)
