@@ -58,6 +58,19 @@ void Host::begin() {
     baseline();
 }
 
+void Host::begin_after_kexec(const std::string& next_boot_id) {
+    boot_id = next_boot_id;
+    list.bytes.clear(), list.offsets.clear(), list.entries = 0;
+    list.aggregate(aggregate_of(firmware()));
+    nlohmann::json start = speaker();
+    start["boot_id"] = boot_id;
+    start["tpm"]["resets"] = quote.reset_count;
+    list.record("start", start);
+    list.record("foreign", {{"pcr", kPcr}, {"values", list.values_json()}});
+    list.record("policy", policy(rules));
+    baseline();
+}
+
 void Host::baseline(std::string_view reason) {
     list.record("baseline-begin",
                 {{"time", 1},

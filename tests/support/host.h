@@ -48,6 +48,8 @@ struct Host {
     static nlohmann::json policy(std::string_view text, unsigned generation = 1);
     /// boot_aggregate, start, policy and baseline, of the TPM's boot that the quote names.
     void begin();
+    /// Another kernel, whose list begins anew: the PCR goes on.
+    void begin_after_kexec(const std::string& next_boot_id);
     void baseline(std::string_view reason = "start");
     nlohmann::json key_fields(const std::string& kind, int serial, std::string_view ring,
                               int ring_serial, std::string_view description,

@@ -116,20 +116,9 @@ TEST(Kexec, AListThatBeganAnewIsAKexecToo) {
     Setting setting;
     setting.host.good();
     const Buffer state = kept(setting.run());
-    testing::ListMaker list = setting.host.list;
-    list.bytes.clear(), list.offsets.clear(), list.entries = 0;
-    Host next;
-    next.list = list;
-    next.boot_id = kNextBoot;
-    next.quote.clock = setting.host.quote.clock + 1;
-    next.list.aggregate(Host::aggregate_of(next.firmware()));
-    nlohmann::json start = Host::speaker();
-    start["boot_id"] = kNextBoot;
-    start["tpm"]["resets"] = next.quote.reset_count;
-    next.list.record("start", start);
-    next.list.record("foreign", {{"pcr", Host::kPcr}, {"values", next.list.values_json()}});
-    next.list.record("policy", Host::policy(next.rules));
-    next.baseline();
+    Host next = setting.host;
+    ++next.quote.clock;
+    next.begin_after_kexec(kNextBoot);
     const Buffer evidence = next.encoded();
     const auto key = testing::key_of(next);
     const auto judged = [&] {
@@ -139,6 +128,39 @@ TEST(Kexec, AListThatBeganAnewIsAKexecToo) {
     EXPECT_NE(codes_of(judged(), true).find("kexec"), std::string::npos);
     setting.basis.policy.host.allow_kexec = false;
     EXPECT_EQ(codes_of(judged()), "kexec");
+}
+
+/// What was kept of the former kernel is thrown away, and its PCR explains how the list begins.
+TEST(Kexec, WhatCameBeforeAListThatBeganAnewIsRemembered) {
+    for (const bool whole : {true, false}) {
+        Setting setting;
+        setting.host.good();
+        const auto key = testing::key_of(setting.host);
+        Buffer state = kept(setting.run());
+        setting.host.begin_after_kexec(kNextBoot);
+        for (int visit = 0; visit < 3; ++visit) {
+            ++setting.host.quote.clock;
+            const Buffer bytes = setting.host.encoded();
+            const Appraisal appraisal = testing::appraise_bytes(bytes, setting.basis, key, state);
+            EXPECT_EQ(codes_of(appraisal), "") << testing::findings_of(appraisal);
+            EXPECT_NE(codes_of(appraisal, true).find("kexec"), std::string::npos);
+            const Appraisal again = appraise({.evidence = bytes,
+                                              .nonce = setting.host.quote.nonce,
+                                              .keys = {&key, 1},
+                                              .now = std::time(nullptr),
+                                              .state = whole ? Bytes() : Bytes(state),
+                                              .before_kexec = appraisal.next->state.before_kexec},
+                                             setting.basis);
+            EXPECT_EQ(codes_of(again), "") << testing::findings_of(again);
+            state = kept(appraisal);
+            if (!whole) setting.host.from_entry = setting.host.list.entries;
+            setting.host.key("staging", setting.host.ima, 500 + visit, "one more");
+        }
+        ++setting.host.quote.clock;
+        setting.basis.policy.host.allow_kexec = false;
+        const Buffer bytes = setting.host.encoded();
+        EXPECT_EQ(codes_of(testing::appraise_bytes(bytes, setting.basis, key, state)), "kexec");
+    }
 }
 
 /// Evidence with only what is new of the kernel's list.

@@ -95,6 +95,19 @@ TEST_P(FleetRecords, AListThatTheyAreNotShownOfIsKeptWhole) {
     EXPECT_EQ(*judge_stale(*service_), 1);
 }
 
+/// The former kernel's list is thrown away, and what the PCR had behind it explains this one.
+TEST_P(FleetRecords, AListThatBeganAnewAfterAKexecStaysGood) {
+    host_.host.begin_after_kexec("c0ffee00-0000-4000-8000-000000000002");
+    entries_ = 0;
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(next_visit(), "affirmed") << i;
+        trust(testing::rogue(host_.host, "R" + std::to_string(i)), std::to_string(i) + ".der");
+        EXPECT_EQ(*judge_stale(*service_), 1);
+        EXPECT_EQ(row().verdict, "affirmed") << i;
+        host_.host.key(".ima", host_.host.ima, 400 + i, "again");
+    }
+}
+
 TEST_P(FleetRecords, TheExportHasTheWholeListAndItsVerdict) {
     for (int i = 0; i < 30; ++i) {
         host_.host.key("staging", host_.host.ima, 400 + i, "again");

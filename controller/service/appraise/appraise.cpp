@@ -387,6 +387,7 @@ class Appraiser {
                       .entries = result_.entries,
                       .quote = quotes_.digest(),
                       .values = quotes_.quoted(),
+                      .before_kexec = kept_.before_kexec(),
                       .bytes = (goes_on ? kept_.state()->bytes : 0) + covered_bytes_};
         if (covered_ima != 0) {
             next.state.ima = whole.ima->data.first(covered_ima);

@@ -70,6 +70,7 @@ struct Request {
     std::int64_t now = 0;                  ///< seconds since 1970: when certificates have expired
     Bytes state{};                         ///< a kept state's file of this host, or empty
     const KeptState* snapshot = nullptr;   ///< in its place, of this host: parse_snapshot()
+    PcrBanks before_kexec{};               ///< of whole evidence that is judged again: its state's
     unsigned threads = 1;                  ///< for a long list
     SignatureCache* signatures = nullptr;  ///< of all hosts, or none
 };

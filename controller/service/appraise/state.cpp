@@ -39,6 +39,25 @@ bool has_shape(const json& header, std::string_view format, unsigned version) {
            header["version"] == version && header["format"] == format;
 }
 
+Result<PcrBanks> read_values(const json& object) {
+    PcrBanks values;
+    for (const auto& [name, value] : object.items()) {
+        const auto bank = algorithm_named(name);
+        const auto digest =
+            bank && value.is_string() ? digest_of(value.get<std::string>(), *bank) : std::nullopt;
+        if (!digest) return fail("a PCR value that is none", "state");
+        values.emplace_back(*bank, *digest);
+    }
+    std::ranges::sort(values, {}, &PcrBanks::value_type::first);
+    return values;
+}
+
+json json_of(const PcrBanks& values) {
+    json object = json::object();
+    for (const auto& [bank, value] : values) object[std::string(name_of(bank))] = to_hex(value);
+    return object;
+}
+
 /// What the header says of the kernel's list, whose bytes `state` has already. Returns its digest,
 /// where the header has it.
 Result<json> read_ima(const json& header, KeptState& state) {
@@ -84,21 +103,16 @@ Result<std::pair<KeptState, json>> parse_header(Bytes file, std::string_view for
         if (!quote) return fail("a quote's digest that is none", "state");
         std::ranges::copy(Bytes(*quote), state.quote.emplace().begin());
     }
-    for (const auto& [name, value] : header["values"].items()) {
-        const auto bank = algorithm_named(name);
-        const auto digest =
-            bank && value.is_string() ? digest_of(value.get<std::string>(), *bank) : std::nullopt;
-        if (!digest) return fail("a PCR value that is none", "state");
-        state.values.emplace_back(*bank, *digest);
+    for (auto [member, to] :
+         {std::pair{"values", &state.values}, std::pair{"before_kexec", &state.before_kexec}}) {
+        auto values = read_values(header.value(member, json::object()));
+        if (!values) return std::unexpected(values.error());
+        *to = std::move(*values);
     }
-    std::ranges::sort(state.values, {}, &PcrBanks::value_type::first);
     return std::pair(std::move(state), header);
 }
 
 json header_of(const KeptState& state, std::string_view format, unsigned version) {
-    json values = json::object();
-    for (const auto& [bank, value] : state.values)
-        values[std::string(name_of(bank))] = to_hex(value);
     json header{{"format", format},
                 {"version", version},
                 {"ak", state.ak},
@@ -108,7 +122,8 @@ json header_of(const KeptState& state, std::string_view format, unsigned version
                 {"restart_count", state.restart_count},
                 {"clock", state.clock},
                 {"entries", state.entries},
-                {"values", values}};
+                {"values", json_of(state.values)}};
+    if (!state.before_kexec.empty()) header["before_kexec"] = json_of(state.before_kexec);
     if (!state.ima.empty())
         header["ima"] = {{"algorithm", name_of(state.ima_algorithm)},
                          {"entries", state.ima_entries}};

@@ -25,6 +25,7 @@ struct KeptState {
     std::uint64_t entries = 0;    ///< in `list`
     std::optional<Sha256> quote;  ///< of the TPMS_ATTEST that covered it
     PcrBanks values;              ///< of the PCR after them
+    PcrBanks before_kexec;        ///< of the PCR before a list that began anew; empty: none did
     std::uint64_t bytes = 0;      ///< of the list
     Bytes list;                   ///< view
     /// Of a snapshot, which has it in the list's place: list_extract.h.

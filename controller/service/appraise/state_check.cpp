@@ -11,7 +11,10 @@ bool StateCheck::run(const Request& request, const Appraisal& result, const Sha2
     if (request.snapshot != nullptr) {
         state_ = *request.snapshot;
     } else {
-        if (request.state.empty()) return true;
+        if (request.state.empty()) {
+            if (!request.before_kexec.empty()) go_on_after_kexec(request.before_kexec);
+            return true;
+        }
         auto state = parse_state(request.state);
         if (!state) {
             findings_.add(codes::kStateUnreadable, to_string(state.error()));
@@ -24,6 +27,7 @@ bool StateCheck::run(const Request& request, const Appraisal& result, const Sha2
         findings_.add(codes::kQuoteRepeated, "the quote is the one of which the state is kept");
         return false;
     }
+    if (state_ && !state_->before_kexec.empty()) go_on_after_kexec(state_->before_kexec);
     return true;
 }
 
@@ -69,11 +73,16 @@ void StateCheck::begin_after_kexec() {
     findings_.add(codes::kBootNew,
                   "another kernel was started by kexec, and the list begins anew: what is kept of "
                   "the one before is put aside");
+    go_on_after_kexec(state_->values);
+    state_.reset();
+}
+
+/// What the PCR had explains how the list began, now and as long as it goes on.
+void StateCheck::go_on_after_kexec(const PcrBanks& values) {
     content_.add(codes::kKexec, policy_.host.allow_kexec,
                  "another kernel was started by kexec: from what is kept of the one before until "
                  "the list began nobody recorded");
-    before_kexec_ = state_->values;
-    state_.reset();
+    before_kexec_ = values;
 }
 
 bool StateCheck::continues() const {

@@ -31,6 +31,7 @@ class StateCheck {
   private:
     bool compare_boots(const Appraisal& result);
     void begin_after_kexec();
+    void go_on_after_kexec(const PcrBanks& values);
 
     const evidence::Evidence& evidence_;
     const AppraisalPolicy& policy_;

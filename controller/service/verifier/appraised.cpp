@@ -17,6 +17,14 @@ nlohmann::json reasons_of(const appraise::Appraisal& appraisal) {
     return reasons;
 }
 
+std::vector<std::uint8_t> state_file(const Snapshot& snapshot) {
+    std::vector<std::uint8_t> file(snapshot.state.begin(), snapshot.state.end());
+    file.reserve(file.size() + snapshot.list.size() + snapshot.ima.size());
+    file.insert(file.end(), snapshot.list.begin(), snapshot.list.end());
+    file.insert(file.end(), snapshot.ima.begin(), snapshot.ima.end());
+    return file;
+}
+
 std::optional<appraise::KeptState> state_of(const Snapshot& snapshot, const HostRow& host) {
     if (snapshot.records.empty()) return std::nullopt;
     auto state = appraise::parse_snapshot(snapshot.records, snapshot.ima);

@@ -15,6 +15,9 @@ std::string summary_of(const appraise::Appraisal& appraisal, const std::string& 
 /// The first of the findings that count.
 nlohmann::json reasons_of(const appraise::Appraisal& appraisal);
 
+/// The kept state's file, as appraise() reads it, of a snapshot with the whole list.
+std::vector<std::uint8_t> state_file(const Snapshot& snapshot);
+
 /// The records that are kept of the host's list, views into the snapshot. Nothing: there are none
 /// that this program reads, or they are of another visit than the row.
 std::optional<appraise::KeptState> state_of(const Snapshot& snapshot, const HostRow& host);

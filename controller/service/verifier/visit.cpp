@@ -64,15 +64,6 @@ Problem unusable(const Appraisal& appraisal) {
     return problem;
 }
 
-/// The kept state's file, as appraise() reads it.
-Buffer state_file(const Snapshot& snapshot) {
-    Buffer file(snapshot.state.begin(), snapshot.state.end());
-    file.reserve(file.size() + snapshot.list.size() + snapshot.ima.size());
-    file.insert(file.end(), snapshot.list.begin(), snapshot.list.end());
-    file.insert(file.end(), snapshot.ima.begin(), snapshot.ima.end());
-    return file;
-}
-
 bool starts_with(Bytes bytes, Bytes head) {
     return bytes.size() >= head.size() && std::ranges::equal(bytes.first(head.size()), head);
 }
