@@ -388,6 +388,17 @@ TEST_P(FleetVisit, AReferenceIsInForceInItsTimeAlone) {
     EXPECT_LE(basis->until, now() + 1000);
 }
 
+TEST_P(FleetVisit, ANameThatMovesToAnotherReferenceIsAnotherBasis) {
+    const FleetHost host("web");
+    const auto basis = [&](const char* first, const char* second) {
+        return make_basis({{.id = "1", .name = first, .content = host.host.builtin},
+                           {.id = "2", .name = second, .content = host.host.ima}},
+                          now());
+    };
+    EXPECT_EQ(basis("a.der", "b.der")->id, basis("a.der", "b.der")->id);
+    EXPECT_NE(basis("a.der", "b.der")->id, basis("b.der", "a.der")->id);
+}
+
 TEST_P(FleetVisit, AnExportIsJudgedAlikeOffline) {
     FleetHost host("web");
     trust(host);

@@ -69,7 +69,10 @@ Result<GroupBasis> make_basis(std::vector<ReferenceFile> files, std::int64_t tim
         soonest(made.until, time, file.until);
         if (file.from > time || file.until <= time) continue;
         if (auto done = put(made, file); !done) return std::unexpected(done.error());
-        all += file.kind + '\0' + file.keyring + '\0' + to_hex(sha256(file.content)) + '\n';
+        // A policy requires reference values by their names.
+        for (const std::string& part : {file.kind, file.keyring, file.name})
+            all += std::to_string(part.size()) + ' ' + part + ' ';
+        all += to_hex(sha256(file.content)) + '\n';
         made.files.push_back(std::move(file));
     }
     auto basis = appraise::complete(std::move(made.basis));
