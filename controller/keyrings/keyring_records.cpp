@@ -311,7 +311,9 @@ void KeyringModel::apply_event(const list::Event& event, const Told& told) {
         // Older than what a baseline says of the key, or of who has its serial since. Whatever it
         // put there may have been something else.
         const bool same = std::string_view(keys_[known].type) == facts.type &&
-                          keys_[known].description == facts.description;
+                          keys_[known].description == facts.description &&
+                          (!keys_[known].fingerprint || !told.fingerprint ||
+                           *keys_[known].fingerprint == *told.fingerprint);
         // Of keyrings that the baseline did not look at it knows nothing better.
         if (same) leave_source(event, known, place);
         if (keyring == kNone || keyring == known || !has(event.operation, KS_PUTS)) return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A snapshot's extract against the whole list: random lists, cut anywhere, judged in pieces by
-// snapshots, under bases that change in between. The verdict is the same, and so are the findings.
+// A snapshot's extract, and a kept state, against the whole list: random lists, cut anywhere,
+// judged in pieces by what is kept, under bases and at times that change in between. The verdict is
+// the same, and so are the findings.
 #include "controller/service/appraise/list_extract.h"
 
 #include <gtest/gtest.h>
@@ -117,6 +118,7 @@ class RandomHost {
                                       {".secondary_trusted_keys", 102, 0},
                                       {"staging", 110, 0},
                                       {"_ses", 120, 1000}};
+    static constexpr Ring kNested{"nested", 133, 0};
 
     static std::vector<Buffer> certificates_of(const Host& host) {
         using testing::certificate;
@@ -166,7 +168,7 @@ class RandomHost {
         const int which = chains_                        ? 1 + below(2)
                           : wild_ == 0 && below(50) != 0 ? 2 * below(2)
                                                          : below(5);
-        const Ring ring = chains_ ? kRings[which == 1 ? 2 : 1] : some_ring();
+        const Ring ring = chains_ ? kRings[which == 1 ? 2 : 1] : odd(10) ? kNested : some_ring();
         const std::string_view type = !chains_ && below(4) == 0 ? "user" : "asymmetric";
         Open one{odd(12) ? 300 + below(20) : ++next_, ring, "key " + std::to_string(which), type,
                  wild_ == 2 ? below(32) : below(2) * (8 + below(2) * below(32))};
@@ -207,15 +209,24 @@ class RandomHost {
             case 1:
                 return say("setperm");
             case 2:
-                return say("timeout", {{"expiry", below(2) == 0 ? 1000 : 2'000'000'000 + next_}});
+                return say("timeout", {{"expiry", below(2) == 0 ? 1000 : kNow + 500 * below(4)}});
             case 4:
                 return say(odd(4) ? "revoke" : "chown");
             case 8:
                 return say("unlink");
             case 16:
                 if (odd(3)) {
-                    one.ring = some_ring();
-                    return say(below(2) == 0 ? "link" : "move");
+                    const Ring from = std::exchange(one.ring, some_ring());
+                    if (below(2) == 0) return say("link");
+                    switch (below(3)) {
+                        case 0:
+                            return say("move");
+                        case 1:
+                            return say("move", {{"from", from.serial}});
+                        default:
+                            return say("move", {{"from", from.serial},
+                                                {"from_name", Host::bytes(from.name)}});
+                    }
                 }
                 return;
             default:
@@ -226,12 +237,18 @@ class RandomHost {
     }
     void baseline(const char* reason) {
         follow();
-        const Ring& ring = some_ring();
-        add("baseline-begin",
-            {{"time", time_ += 10},
-             {"reason", reason},
-             {"keyrings",
-              {{{"serial", ring.serial}, {"name", Host::bytes(ring.name)}, {"uid", ring.uid}}}}});
+        const Ring& ring = below(6) == 0 ? kNested : some_ring();
+        json told{{"serial", ring.serial}, {"name", Host::bytes(ring.name)}, {"uid", ring.uid}};
+        if (below(2) == 0) told["rule"] = true;
+        json begins{{"time", time_ += 10}, {"reason", reason}, {"keyrings", {told}}};
+        if (odd(4)) begins["gone"] = {100 + below(35), 1000 + below(30)};
+        if (odd(8)) {
+            json first = begins;
+            first["keyrings"] = json::array();
+            add("baseline-begin", first);
+            begins["more"] = true;
+        }
+        add("baseline-begin", begins);
         int keys = 0;
         if (const auto id = model_->find(ring.serial); id != keyrings::kNone)
             for (const auto link : model_->contents(id)) {
@@ -276,16 +293,24 @@ class RandomHost {
                 add("restart", again);
                 return baseline("restart");
             }
-            case 3:
-                return add("policy", Host::policy(below(2) == 0 ? "measure func=KEY_CHECK op=all\n"
-                                                                : "measure func=KEY_CHECK\n",
-                                                  2));
+            case 3: {
+                static constexpr const char* kRules[] = {
+                    "measure func=KEY_CHECK op=all\n", "measure func=KEY_CHECK\n",
+                    "measure func=KEY_CHECK keyrings=.ima|.builtin_trusted_keys\n",
+                    "measure func=KEY_CHECK keyrings=.ima|nested\n", "\n"};
+                add("policy", Host::policy(kRules[below(5)], 2));
+                return below(2) == 0 ? baseline("policy") : void();
+            }
             case 4: {  // a keyring, and what stands in it
-                const Ring hidden{"hidden", 130 + below(3), 0};
-                json made =
-                    host.key_fields("create", hidden.serial, ".ima", 101, "hidden", "keyring");
+                static constexpr const char* kKinds[] = {"create", "link", "unlink", "destroy"};
+                const char* kind = kKinds[below(4)];
+                const bool hidden = below(2) == 0;
+                const Ring& in = some_ring();
+                json made = host.key_fields(kind, hidden ? 130 + below(3) : kNested.serial, in.name,
+                                            in.serial, hidden ? "hidden" : kNested.name, "keyring");
                 made["time"] = time_ += 10;
-                return add("create", made);
+                if (below(3) == 0) made["uid"] = 1000;
+                return add(kind, made);
             }
             case 5: {  // a key's serial, said to be a keyring's
                 if (open_.empty()) return;
@@ -389,6 +414,7 @@ class Comparison {
         for (int piece = 0; piece < 5; ++piece) {
             host_.grow(host_.below(120));
             ++host_.host.quote.clock;
+            now_ = kNow + 500 * host_.below(4);
             visit();
             again();
         }
@@ -397,7 +423,7 @@ class Comparison {
     std::size_t dropped = 0, snapshots = 0, wholes = 0, affirmed = 0, contraindicated = 0;
 
   private:
-    Appraisal judge(std::uint64_t since, Bytes snapshot, const Basis& basis) {
+    Appraisal judge(std::uint64_t since, Bytes snapshot, const Basis& basis, Bytes kept = {}) {
         host_.host.from_entry = since;
         bytes_ = host_.host.encoded();
         const auto state = parse_snapshot(snapshot);
@@ -405,7 +431,8 @@ class Comparison {
         return appraise({.evidence = bytes_,
                          .nonce = host_.host.quote.nonce,
                          .keys = {&key_, 1},
-                         .now = kNow,
+                         .now = now_,
+                         .state = kept,
                          .snapshot = state ? &*state : nullptr},
                         basis);
     }
@@ -423,6 +450,16 @@ class Comparison {
         same(whole, pieces);
         ASSERT_TRUE(pieces.next) << to_json(pieces, "");
         auto next = pieces.next->snapshot(host_.host.quote.nonce);
+        const Buffer former_state = std::move(state_);
+        const Appraisal goes_on =
+            former_state.empty() ? judge(0, {}, basis) : judge(kept_, {}, basis, former_state);
+        same(whole, goes_on);
+        ASSERT_TRUE(goes_on.next) << to_json(goes_on, "");
+        const std::string header = goes_on.next->header();
+        state_.assign(header.begin(), header.end());
+        for (const Bytes part : {goes_on.next->kept, goes_on.next->added})
+            state_.insert(state_.end(), part.begin(), part.end());
+        kept_ = goes_on.entries;
         EXPECT_EQ(next.has_value(), from_whole.has_value());
         ++(next ? snapshots : wholes);
         snapshot_ = next.value_or(Buffer());
@@ -442,6 +479,7 @@ class Comparison {
     void again() {
         if (snapshot_.empty()) return;
         for (const Basis& basis : bases_) {
+            now_ = kNow + 500 * host_.below(4);
             const Appraisal whole = judge(0, {}, basis);
             same(whole, judge(host_.host.list.entries, snapshot_, basis));
             ++(whole.verdict == Verdict::kAffirmed ? affirmed : contraindicated);
@@ -454,6 +492,7 @@ class Comparison {
         EXPECT_EQ(told(whole, full), told(other, full));
         EXPECT_EQ(standing(whole), standing(other));
         EXPECT_EQ(whole.keys, other.keys);
+        EXPECT_EQ(whole.until, other.until);
         EXPECT_EQ(whole.entries, other.entries);
         EXPECT_EQ(whole.policy_digest, other.policy_digest);
     }
@@ -462,8 +501,9 @@ class Comparison {
     AttestationKey key_;
     // A vector would copy them as it grows, and references have views into themselves.
     std::deque<Basis> bases_;
-    Buffer snapshot_, bytes_;
-    std::uint64_t entries_ = 0;
+    Buffer snapshot_, state_, bytes_;
+    std::uint64_t entries_ = 0, kept_ = 0;
+    std::int64_t now_ = kNow;
 };
 
 TEST(Extracts, AreJudgedAsTheWholeListIs) {
