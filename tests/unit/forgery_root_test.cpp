@@ -147,6 +147,16 @@ INSTANTIATE_TEST_SUITE_P(
              keyring(s.host, "link", "between", 501, 0, kIma, 101);
          },
          "keyring-unwatched@12"},
+        {"a keyring of which a rule measures little, linked into one that signers stand in",
+         [](Setting& s) {
+             s.host.rules =
+                 "measure func=KEY_CHECK keyrings=.ima|.builtin_trusted_keys\n"
+                 "measure func=KEY_CHECK keyrings=staging op=unlink\n";
+             s.good();
+             keyring(s.host, "create", "staging", 500, 0);
+             keyring(s.host, "link", "staging", 500, 0, kIma, 101);
+         },
+         "keyring-unwatched@9"},
         {"a keyring that is not watched, linked into the one that is",
          [](Setting& s) {
              s.basis.policy.keyrings.watched = {kIma, ".builtin_trusted_keys"};

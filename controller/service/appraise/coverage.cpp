@@ -58,9 +58,14 @@ bool names_keyring(const policy::Policy& policy, std::string_view ring, std::uin
 bool covers_keyring(const policy::Policy& policy, std::string_view ring,
                     const AppraisalPolicy& wanted) {
     return std::ranges::all_of(wanted.keyrings.owners, [&](std::uint32_t owner) {
-        return std::ranges::all_of(wanted.keyrings.types, [&](const std::string& type) {
-            return covers_type(policy, ring, owner, type);
-        });
+        return covers_keyring(policy, ring, owner, wanted);
+    });
+}
+
+bool covers_keyring(const policy::Policy& policy, std::string_view ring, std::uint32_t owner,
+                    const AppraisalPolicy& wanted) {
+    return std::ranges::all_of(wanted.keyrings.types, [&](const std::string& type) {
+        return covers_type(policy, ring, owner, type);
     });
 }
 

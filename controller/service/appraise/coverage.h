@@ -26,5 +26,8 @@ bool names_keyring(const policy::Policy& policy, std::string_view ring, std::uin
 /// one of its owners is measured, whoever puts it there and whatever it is called.
 bool covers_keyring(const policy::Policy& policy, std::string_view ring,
                     const AppraisalPolicy& wanted);
+/// The same of that owner's keyring.
+bool covers_keyring(const policy::Policy& policy, std::string_view ring, std::uint32_t owner,
+                    const AppraisalPolicy& wanted);
 
 }  // namespace keyscribe::appraise

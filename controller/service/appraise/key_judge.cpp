@@ -362,12 +362,21 @@ void KeyJudge::tell_unwatched(const KeyringModel& model) {
         if (!key.is_keyring() || is_of_user(ring) || !is_watched(ring.description)) continue;
         const bool named = is_named(model, link.key);
         const bool judged = !is_of_user(key) && is_watched(key.description);
-        if (named && (judged || key.description.starts_with('.') || !searched.contains(link.key)))
+        const bool is_kernels = key.description.starts_with('.');
+        // What a rule names, the host judges by that rule alone.
+        const auto is_measured = [&] {
+            return in_force_.rules.empty() ||
+                   covers_keyring(in_force_, key.description, key.owner_known ? key.uid : 0,
+                                  policy_);
+        };
+        if (named && (is_kernels || !searched.contains(link.key) || (judged && is_measured())))
             continue;
         add(id, codes::kKeyringUnwatched, false,
             "the keyring \"" + printable(key.description) + "\" is linked into " +
                 printable(ring.description) +
-                (named ? ", and its keys are not judged" : ", and no rule of the host names it"),
+                (!named    ? ", and no rule of the host names it"
+                 : !judged ? ", and its keys are not judged"
+                           : ", and the host's rules do not measure all keys that come into it"),
             link.since.entry);
     }
 }
