@@ -9,7 +9,8 @@
 // - a key that is revoked, invalidated or expired stands there until the kernel's garbage collector
 //   takes it out, without a word: it stays here, with its mark and the place where it died;
 // - a destroyed key stands nowhere, and a destroyed keyring holds nothing.
-// Keyrings are told apart by serial and owner, never by name. A key that gets another payload is
+// Keyrings are told apart by serial, never by name; one that has another owner was given to them,
+// with what it holds. A key that gets another payload is
 // another key here, and so is one whose serial is used again: it inherits nothing.
 // A baseline replaces what its keyrings hold. An event of a later time outweighs it; one of an
 // earlier time adds nothing: what it put there is remembered as having been there, no more. A

@@ -164,29 +164,24 @@ KeyId KeyringModel::keyring_of(const list::KeyringName& told) {
         if (told.uid) set_owner(id, *told.uid);
         return id;
     };
-    // Another owner: another keyring, or this one was given to somebody (KEYCTL_CHOWN).
-    std::optional<std::uint32_t> former_uid;
     if (const KeyId known = find(told.serial); known != kNone) {
         const Key& key = keys_[known];
         const bool same_name = told.name.empty() || key.description == told.name;
         const bool same_owner = !told.uid || !key.owner_known || key.uid == *told.uid;
-        if (key.is_keyring() && same_name && same_owner) return owned(known);
+        const bool is_kernels = told.name.starts_with('.');
+        // Another owner: this one was given to somebody (KEYCTL_CHOWN), with what it holds.
+        if (key.is_keyring() && same_name && (same_owner || !is_kernels)) return owned(known);
         // The kernel's own keyrings live as long as it does, and there is one of each name: where
         // serial and name do not agree, the name says which one is meant.
-        if (told.name.starts_with('.'))
+        if (is_kernels)
             if (const auto named = named_.find(told.name); named != named_.end())
                 return named->second;
-        if (key.is_keyring() && same_name)
-            former_uid = key.uid == 0 ? 0 : key.former_uid.value_or(key.uid);
         destroy(known, place_);
     }
     const auto found = unknown_.find(told.name);
     const bool is_of_user = told.uid && *told.uid != 0;
-    if (found == unknown_.end() || is_of_user) {
-        const KeyId id = owned(new_key(told.serial, "keyring", told.name));
-        keys_[id].former_uid = former_uid;
-        return id;
-    }
+    if (found == unknown_.end() || is_of_user)
+        return owned(new_key(told.serial, "keyring", told.name));
     const KeyId id = found->second;
     unknown_.erase(found);
     keys_[id].serial = told.serial;

@@ -111,6 +111,19 @@ INSTANTIATE_TEST_SUITE_P(
              keyring(s.host, "chown", "_ima", 500, 0);
          },
          "key-unknown@11"},
+        {"a user's keyring with a key, which was given to root, and nobody told",
+         [](Setting& s) {
+             s.good();
+             keyring(s.host, "create", "_ima", 500, 1000);
+             put(s.host, "_ima", 500, 1000, rogue(s.host));
+             s.host.list.buf("_ima", s.host.ima);
+             json made = s.host.key_fields("create", 502, "_ima", 500, "Signer");
+             made["keyring_uid"] = 0;
+             made["plain"] = true;
+             made["sha256"] = list::cbor_bytes(hash(Algorithm::kSha256, s.host.ima));
+             s.host.list.record("create", made);
+         },
+         "key-unknown@12"},
         {"a user's keyring that was root's for a while",
          [](Setting& s) {
              s.good();

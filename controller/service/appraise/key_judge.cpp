@@ -159,14 +159,17 @@ void KeyJudge::changed(const KeyringModel& model, const list::KeyFacts* facts,
     if (changes.key != kNone) {
         const Key& changed = model.key(changes.key);
         tell_given_away(changed, entry);
-        if (changed.former_uid && changed.is_keyring() && !is_of_user(changed))
-            adopted_.try_emplace(changes.key, entry);
+        if (changed.is_keyring()) note_adopted(model, changes.key, entry);
         find_material(model, changes.key, facts);
         if (facts != nullptr && facts->expiry != 0) timeouts_[changes.key] = entry;
         // It may have become judgeable without coming anew.
-        model.for_each_holder(changes.key, [&](LinkId link) { evaluate(model, link, entry); });
+        model.for_each_holder(changes.key, [&](LinkId link) {
+            note_adopted(model, model.link(link).keyring, entry);
+            evaluate(model, link, entry);
+        });
     }
     for (const LinkId link : changes.began) {
+        note_adopted(model, model.link(link).keyring, entry);
         const KeyId key = model.link(link).key;
         if (key == changes.key) {
             evaluate(model, link, entry);
@@ -189,6 +192,12 @@ void KeyJudge::tell_given_away(const Key& ring, std::uint64_t entry) {
                       std::to_string(ring.uid) +
                       ": rules about root's keyrings do not measure it any more",
                   in_list(entry));
+}
+
+/// A record of a key in it may be the first that tells of another owner.
+void KeyJudge::note_adopted(const KeyringModel& model, KeyId ring, std::uint64_t entry) {
+    if (model.key(ring).former_uid && !is_of_user(model.key(ring)))
+        adopted_.try_emplace(ring, entry);
 }
 
 /// What stood in them when they became a judged owner's.

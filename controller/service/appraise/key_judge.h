@@ -91,6 +91,8 @@ class KeyJudge {
     std::set<keyrings::KeyId> searched_keyrings(const keyrings::KeyringModel& model) const;
     bool is_named(const keyrings::KeyringModel& model, keyrings::KeyId ring) const;
     void tell_given_away(const keyrings::Key& ring, std::uint64_t entry);
+    void note_adopted(const keyrings::KeyringModel& model, keyrings::KeyId ring,
+                      std::uint64_t entry);
     void judge_adopted(const keyrings::KeyringModel& model);
     void give_reason(keyrings::LinkId link, const Code& code, bool allowed);
     void add(keyrings::LinkId link, const Code& code, bool allowed, std::string sentence,
