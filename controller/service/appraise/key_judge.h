@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -19,6 +20,9 @@
 #include "policy/rule.h"
 
 namespace keyscribe::appraise {
+
+/// The only type whose keys verify signatures.
+inline constexpr std::string_view kAsymmetric = "asymmetric";
 
 /// A key in a keyring, for a time.
 struct Presence {
