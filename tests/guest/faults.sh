@@ -95,6 +95,8 @@ refute "nobody is blamed for it" sh -c 'keyscribe list --format json | grep -q -
 equal "one set of programs is left" "$(find /sys/fs/bpf/keyscribe -mindepth 1 -maxdepth 1 | wc -l)" 1
 
 echo "# detach"
+traced() { grep -q key_post_create_or_update /sys/kernel/tracing/enabled_functions; }
+gone() { ! traced; }
 ring=$(keyctl newring load @u)
 inject systemctl stop keyscribed
 check "stopping leaves the programs" test -n "$(ls /sys/fs/bpf/keyscribe)"
@@ -104,7 +106,10 @@ check "ready" keyscribe wait ready --timeout 60
 settle
 check "what happened meanwhile is measured" told "while nobody runs"
 systemctl stop keyscribed
+check "the kernel calls the program" traced
 inject rm /sys/fs/bpf/keyscribe/*/link_create_or_update*
+# The kernel detaches it in a thread of its own, a moment later.
+check "its program is detached" wait_for 30 gone
 keyctl add user "nobody sees it" x "$ring" >/dev/null
 systemctl start keyscribed
 check "ready" keyscribe wait ready --timeout 60
