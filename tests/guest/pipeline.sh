@@ -269,34 +269,4 @@ settle
 equal "nothing is told as lost" "$(records_of loss)$(status .counters.lost)" 0
 equal "nor recorded" "$(keyscribe list --format json | grep -a -e 'keyscribed asks' -e '"_tid"')" ""
 equal "nor is a program told to be silent" "$(records_of detached | grep -v 'the daemon stood still')" ""
-
-echo "# more than a small ring can take: received + lost = issued"
-printf '[capture]\nring_size = "64 KiB"\n' >/etc/keyscribe/keyscribe.toml
-check "a ring of 64 KiB" systemctl restart keyscribed
-policy 10-small 'measure func=KEY_CHECK keyrings=small key_type=user op=create|update payload=full' >/dev/null
-check "ready" keyscribe wait ready --timeout 60
-before=$(stat -c %s $list)
-# The daemon stands still while the ring overflows. 3,000 bytes: room is reserved for 32 KiB (record.bpf.h), so
-# where there is none for a payload there still is some for records.
-daemon=$(pid)
-inject kill -STOP "$daemon"
-/share/bin/keyload small 4 250 3000 >"$work/load" || fail "the load"
-kill -CONT "$daemon"
-settle
-counts=$(grep -v seconds "$work/load" | tr '\n' ' ')
-# shellcheck disable=SC2086 # words
-check "each once, in order, none made up" "$(dirname "$0")/check_list.py" $list --from "$before" $counts
-# shellcheck disable=SC2086
-"$(dirname "$0")/check_list.py" $list --from "$before" $counts | tee "$work/result"
-result() { awk -v what="$1" '$1 == what { print $2 }' "$work/result"; }
-equal "to the last one" "$(($(result received) + $(result bare) + $(result accounted)))" 1000
-check "something was lost at all" test "$(result accounted)" -gt 0
-check "and records without payload came before that" test "$(result bare)" -gt 0
-equal "the list says how many" "$(records_of loss | jq -s 'map(.count) | add')" "$(result accounted)"
-equal "so does the status" "$(status '"\(.counters.lost) \(.counters.no_room)"')" "$(result accounted) $(result bare)"
-check "and the metrics" sh -c "curl -s --unix-socket $list_dir/control.sock http://localhost/v1/metrics |
-    grep -qx 'keyscribe_events_lost_total $(result accounted)'"
-check "evmctl matches" evmctl_matches
-echo "injected: 1; of $(result issued) events lost: $(result accounted), recorded as such: $(result accounted)"
-
 finish
