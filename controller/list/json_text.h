@@ -2,8 +2,10 @@
 // JSON as it is written for people and programs.
 #pragma once
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace keyscribe::list {
 
@@ -13,6 +15,17 @@ namespace keyscribe::list {
 template <class Json>
 std::string json_text(const Json& value, int indent = -1) {
     return value.dump(indent, ' ', true, Json::error_handler_t::replace);
+}
+
+/// Appends `text` as json_text() writes it, for many of them: what needs no escape is copied.
+inline void append_json_text(std::string& to, std::string_view text) {
+    const auto plain = [](unsigned char byte) {
+        return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+    };
+    if (std::ranges::all_of(text, plain))
+        to.append(1, '"').append(text).append(1, '"');
+    else
+        to += json_text(nlohmann::json(text));
 }
 
 }  // namespace keyscribe::list

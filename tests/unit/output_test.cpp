@@ -26,6 +26,18 @@ TEST(JsonText, IsAsciiAlone) {
     EXPECT_EQ(json::parse(list::json_text(name)), name);
 }
 
+TEST(JsonText, TheSameWhenItIsAppended) {
+    for (const std::string text : {"", "plain text", "a \"quoted\" one", "a\\b", "tab\t", "\x7f",
+                                   "\u00fc", "\u202e", "\xff\xfe"}) {
+        std::string to = "before";
+        append_json_text(to, text);
+        EXPECT_EQ(to, "before" + json_text(json(text)));
+    }
+    std::string to;
+    append_json_text(to, std::string_view("a\0b", 3));
+    EXPECT_EQ(to, R"("a\u0000b")");
+}
+
 class Unwritable : public ::testing::TestWithParam<const char*> {};
 
 /// Each of these succeeds where its output can be written.
