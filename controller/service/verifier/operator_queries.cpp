@@ -273,7 +273,9 @@ Result<json> try_references(Service& service, const std::vector<ReferenceFile>& 
             const auto trial = service.visits->try_basis(id, *basis);
             if (!trial) return std::unexpected(trial.error());
             if (!*trial) continue;
-            const std::string latter(name_of((*trial)->appraisal.verdict));
+            const appraise::Verdict verdict = (*trial)->appraisal.verdict;
+            const std::string latter(verdict == appraise::Verdict::kUnusable ? "none"
+                                                                             : name_of(verdict));
             if (latter == (*trial)->host.verdict) continue;
             all.push_back({{"host", id},
                            {"name", (*trial)->host.name},

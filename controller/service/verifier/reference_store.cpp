@@ -12,8 +12,6 @@
 namespace keyscribe::verifier {
 namespace {
 
-constexpr std::int64_t kNever = INT64_C(9999999999);
-
 void soonest(std::int64_t& until, std::int64_t time, std::int64_t candidate) {
     if (candidate > time) until = std::min(until, candidate);
 }

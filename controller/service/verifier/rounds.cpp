@@ -48,6 +48,22 @@ Result<std::vector<std::string>> stale_hosts(Database& database, const std::stri
 }
 
 /// On as many threads as there are CPUs, and some hosts in a transaction: each commit waits for the
+/// Those whose verdict may be another by now, by the clock alone.
+Result<std::vector<std::string>> hosts_past_their_verdict(Database& database, long long time) {
+    std::vector<std::string> ids;
+    const auto done = database.read([&](soci::session& session) -> Result<void> {
+        std::string id;
+        soci::statement select =
+            (session.prepare << "select id from hosts where tenant = :tenant and verdict_until <= "
+                                ":time and list_bytes > 0 limit 500",
+             soci::use(kTenant), soci::use(time), soci::into(id));
+        for (select.execute(); select.fetch();) ids.push_back(id);
+        return {};
+    });
+    if (!done) return std::unexpected(done.error());
+    return ids;
+}
+
 /// disk.
 Result<int> judge_all(Service& service, std::span<const std::string> hosts) {
     constexpr std::size_t kInTransaction = 25;
@@ -139,6 +155,14 @@ Result<int> judge_stale(Service& service) {
         }
     }
     return judged;
+    for (;;) {
+        const auto past = hosts_past_their_verdict(*service.database, now());
+        if (!past) return std::unexpected(past.error());
+        const auto done = judge_all(service, *past);
+        if (!done) return std::unexpected(done.error());
+        judged += *done;
+        if (past->size() < kAtOnce || *done == 0) break;
+    }
 }
 
 Result<void> clean_up(Service& service) {
