@@ -56,11 +56,8 @@ Result<bool> Visits::judge_kept(Trial& trial, const Snapshot& snapshot, Load loa
         evidence.list.from_entry = host.entries;
         evidence.list.offset = host.list_bytes;
     }
-    // The list alone does not say what the PCR had before it.
     appraise::PcrBanks before_kexec;
-    if (!state)
-        if (auto whole = appraise::parse_state(state_file(snapshot)))
-            before_kexec = std::move(whole->before_kexec);
+    if (!state) before_kexec = before_kexec_of(snapshot);
     trial.appraisal = appraise::appraise(evidence,
                                          {.nonce = *nonce,
                                           .keys = {&*key, 1},
