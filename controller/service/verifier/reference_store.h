@@ -52,6 +52,7 @@ class ReferenceStore {
 
     /// Error: with it, or without it, the group's basis could not be made: nothing is changed.
     Result<void> add(const std::vector<ReferenceFile>& files);
+    /// Returns whether there was one.
     Result<bool> remove(const std::string& id);
     /// With contents; `group` empty: all.
     Result<std::vector<ReferenceFile>> files(const std::string& group);
