@@ -10,6 +10,7 @@
 
 #include "controller/service/verifier/retention.h"
 #include "controller/service/verifier/sessions.h"
+#include "controller/service/verifier/webhook.h"
 
 namespace keyscribe::verifier {
 namespace {
@@ -47,7 +48,6 @@ Result<std::vector<std::string>> stale_hosts(Database& database, const std::stri
     return ids;
 }
 
-/// On as many threads as there are CPUs, and some hosts in a transaction: each commit waits for the
 /// Those whose verdict may be another by now, by the clock alone.
 Result<std::vector<std::string>> hosts_past_their_verdict(Database& database, long long time) {
     std::vector<std::string> ids;
@@ -64,6 +64,7 @@ Result<std::vector<std::string>> hosts_past_their_verdict(Database& database, lo
     return ids;
 }
 
+/// On as many threads as there are CPUs, and some hosts in a transaction: each commit waits for the
 /// disk.
 Result<int> judge_all(Service& service, std::span<const std::string> hosts) {
     constexpr std::size_t kInTransaction = 25;
@@ -154,7 +155,6 @@ Result<int> judge_stale(Service& service) {
             if (stale->size() < kAtOnce || done.value_or(0) == 0) break;
         }
     }
-    return judged;
     for (;;) {
         const auto past = hosts_past_their_verdict(*service.database, now());
         if (!past) return std::unexpected(past.error());
@@ -163,12 +163,14 @@ Result<int> judge_stale(Service& service) {
         judged += *done;
         if (past->size() < kAtOnce || *done == 0) break;
     }
+    return judged;
 }
 
 Result<void> clean_up(Service& service) {
     const auto swept = service.enrolments->sweep();
     if (!swept) return swept;
     if (auto done = sweep_sessions(*service.database); !done) return done;
+    if (auto done = drop_abandoned(service); !done) return done;
     if (const auto done = drop_old_lists(service); !done) return std::unexpected(done.error());
     return service.database->write([&](soci::session& session) -> Result<void> {
         const long long before = now() - INT64_C(86400) * service.settings.attest.keep_changes;

@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <list>
 #include <optional>
 #include <thread>
 
@@ -140,7 +141,10 @@ int serve(const Settings& settings, const MoreRoutes& more) {
     using std::chrono::seconds;
     const Round silence(seconds(2), [&] { tell("silent hosts", mark_silent(service)); });
     const Round stale(seconds(1), [&] { tell("judging again", judge_stale(service)); });
-    const Round sender(seconds(1), [&] { tell("webhooks", send_outbox(service, webhook)); });
+    std::list<Round> senders;
+    for (const std::string& url : settings.webhook.urls)
+        senders.emplace_back(seconds(1),
+                             [&] { tell("webhooks", send_outbox(service, url, webhook)); });
     const Round cleaner(seconds(3600), [&] { tell("cleaning up", clean_up(service)); });
     int signal = 0;
     ::sigwait(&ends, &signal);
