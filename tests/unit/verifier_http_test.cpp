@@ -75,6 +75,8 @@ TEST_P(FleetHttp, HeadsAreAsRfc9112HasThem) {
     EXPECT_TRUE(raw("GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n")
                     .starts_with("HTTP/1.1 400 "));
     EXPECT_TRUE(raw("GET /healthz HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 200 "));
+    // Neither a length nor chunks: there is no body (6.3), as curl -X POST asks for a session.
+    EXPECT_TRUE(last("POST /challenge-response/v1/newSession").starts_with("HTTP/1.1 201 "));
     const json session = json::parse(ask("POST", "/challenge-response/v1/newSession").body);
     const std::string gone =
         last("DELETE /challenge-response/v1/session/" + session["nonce"].get<std::string>());

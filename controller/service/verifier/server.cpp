@@ -62,7 +62,7 @@ struct Server::Impl {
     awaitable<Response> on_worker(const Route& route, Request& request);
     awaitable<void> send_events(Stream& stream, const Route& route, Request& request,
                                 Response& first, unsigned version);
-    bool refuse_body(bool wanted, bool has_length, std::uint64_t size, Response& refusal) const;
+    bool refuse_body(bool chunked, std::uint64_t size, Response& refusal) const;
     bool take_body(const Peer& peer, std::uint64_t size, SharedLimit::Hold& hold,
                    Response& refusal);
     std::chrono::seconds patience_of(unsigned seconds) const {
@@ -147,10 +147,9 @@ awaitable<void> Server::Impl::serve(tcp::socket socket, std::string address) {
 }
 
 /// Whether the body must not come, as its head has it.
-bool Server::Impl::refuse_body(bool wanted, bool has_length, std::uint64_t size,
-                               Response& refusal) const {
+bool Server::Impl::refuse_body(bool chunked, std::uint64_t size, Response& refusal) const {
     Problem problem;
-    if (wanted && !has_length)
+    if (chunked)
         problem = {.status = 411, .word = "length", .title = "A body must have a Content-Length"};
     else if (size > settings.limits.body)
         problem = {.status = 413,
@@ -215,10 +214,8 @@ awaitable<bool> Server::Impl::serve_one(Stream& stream, beast::flat_buffer& buff
     else
         refusal = problem_response({.status = 400, .word = "http", .title = "Not a path"});
     const bool with_body = request.method != "HEAD";
-    const bool has_length = parser.content_length() && !parser.chunked();
     if (route != nullptr &&
-        (refuse_body(request.method == "POST" || parser.chunked(), has_length, size, refusal) ||
-         !take_body(peer, size, body, refusal)))
+        (refuse_body(parser.chunked(), size, refusal) || !take_body(peer, size, body, refusal)))
         route = nullptr;
     if (route == nullptr) {
         count(refusal, began);
