@@ -73,6 +73,12 @@ std::string HttpsClient::raw(const std::string& bytes) {
     return all;
 }
 
+std::string HttpsClient::read_until(const std::string& text) {
+    std::string all;
+    asio::read_until(impl_->stream, asio::dynamic_buffer(all), text);
+    return all;
+}
+
 std::string HttpsClient::pin() const {
     X509* certificate = SSL_get1_peer_certificate(impl_->stream.native_handle());
     unsigned char* der = nullptr;

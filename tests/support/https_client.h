@@ -30,6 +30,8 @@ class HttpsClient {
     void write(const std::string& bytes);
     /// The same; then what comes back until the server ends the connection.
     std::string raw(const std::string& bytes);
+    /// What comes, up to that text and with what came along. Throws where the server ends first.
+    std::string read_until(const std::string& text);
     /// SHA-256 of the SubjectPublicKeyInfo of the server's certificate, hex.
     std::string pin() const;
 

@@ -49,11 +49,14 @@ class EkCertificates : public ::testing::Test {
         return bytes_of(folder_ / "converted");
     }
     /// For the key in public.pem, issued by NAME.pem with NAME.key.
-    std::vector<std::uint8_t> issue(const std::string& name, const std::string& days = "-days 9") {
+    std::vector<std::uint8_t> issue(const std::string& name, const std::string& days = "-days 9",
+                                    const std::string& extensions = {}) {
+        testing::write_file(folder_ / "extensions", extensions);
         must_run(folder_, "openssl req -new -key " + name +
                               ".key -subj /CN=x -out x.csr && "
                               "openssl x509 -req -in x.csr -force_pubkey public.pem -CA " +
-                              name + ".pem -CAkey " + name + ".key -CAcreateserial " + days +
+                              name + ".pem -CAkey " + name +
+                              ".key -CAcreateserial -extfile extensions " + days +
                               " -outform DER -out ek.der");
         return bytes_of(folder_ / "ek.der");
     }
@@ -133,6 +136,20 @@ TEST_F(EkCertificates, AnEndorsementKeyThatIssuesCertificatesIsNoCa) {
     must_run(folder_, "openssl x509 -inform DER -in ek.der -out ek.pem");
     const auto second = issue("ek");
     EXPECT_EQ(judge(settings_, second, {first}), "nobody");
+}
+
+TEST_F(EkCertificates, WhatAVendorIssuesForOtherPurposesIsNoEndorsement) {
+    make_vendor();
+    trust("vendor.pem");
+    const auto with = [&](const std::string& extensions) {
+        return judge(settings_, issue("vendor", "-days 9", extensions));
+    };
+    EXPECT_EQ(with("extendedKeyUsage = 2.23.133.8.1\n"), "chain: /CN=Vendor");
+    EXPECT_EQ(with("extendedKeyUsage = clientAuth, 2.23.133.8.1\n"), "chain: /CN=Vendor");
+    EXPECT_EQ(with("extendedKeyUsage = serverAuth\n"), "nobody");
+    EXPECT_EQ(with("extendedKeyUsage = 2.23.133.8.3\n"), "nobody");  // an attestation key's
+    EXPECT_EQ(with("basicConstraints = critical, CA:TRUE\n"), "nobody");
+    EXPECT_EQ(with("extendedKeyUsage = DER:0500\n"), "nobody");
 }
 
 TEST_F(EkCertificates, AListHasKeysWithoutCertificates) {

@@ -6,6 +6,7 @@
 #include "controller/service/verifier/compressed.h"
 #include "controller/service/verifier/operator_queries.h"
 #include "controller/service/verifier/rounds.h"
+#include "controller/service/web/pages.h"
 #include "tests/support/setting.h"
 #include "verifier_fleet.h"
 
@@ -106,6 +107,10 @@ TEST_P(FleetRecords, AListThatBeganAnewAfterAKexecStaysGood) {
         EXPECT_EQ(row().verdict, "affirmed") << i;
         host_.host.key(".ima", host_.host.ima, 400 + i, "again");
     }
+    // Nor does the report in a browser say otherwise.
+    const auto report = web::report_of(*service_, id_);
+    ASSERT_TRUE(report && *report);
+    EXPECT_EQ((*report)->find("Why the evidence is unusable"), std::string::npos);
 }
 
 TEST_P(FleetRecords, TheExportHasTheWholeListAndItsVerdict) {

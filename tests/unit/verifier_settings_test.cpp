@@ -7,7 +7,7 @@
 namespace keyscribe::verifier {
 namespace verifier_settings_test {
 
-std::string refused(std::string_view text) {
+std::string refused(const std::string& text) {
     const auto settings = parse_settings(text, "v.toml");
     return settings ? std::string("accepted") : to_string(settings.error());
 }
@@ -44,13 +44,24 @@ TEST(VerifierSettings, AWrongOneIsToldWithFileAndLine) {
         "v.toml:2:8: bad value for 'limits.body' (expected a size from 64 KiB to 1024 MiB, as "
         "in \"8 MiB\")");
     EXPECT_EQ(refused("[webhook]\nurls = [\"ftp://x\"]\n"),
-              "v.toml:2:8: bad value for 'webhook.urls' (expected a list of addresses that begin "
-              "with https:// or http://)");
+              "v.toml:2:8: bad value for 'webhook.urls' (expected a list of addresses as "
+              "\"https://host/path\", without a user, a fragment or blanks)");
     EXPECT_EQ(refused("[attest]\ninterval = 600\nsilent_after = 700\n"),
-              "v.toml: [attest]: silent_after must be at least twice the interval: one lost visit "
+              "v.toml:3: silent_after must be at least twice the interval: one lost visit "
               "is no silence");
-    EXPECT_EQ(refused("[tls]\nkey = \"/k\"\n"),
-              "v.toml: [tls]: certificate and key belong together");
+    EXPECT_EQ(refused("[tls]\nkey = \"/k\"\n"), "v.toml:2: certificate and key belong together");
+    EXPECT_EQ(refused("[listen]\naddress = \"verifier.example\"\n"),
+              "v.toml:2:11: bad value for 'listen.address' (expected an address of this machine, "
+              "as in \"::\" and \"127.0.0.1\")");
+    EXPECT_EQ(refused("[store]\nurl = \"mysql://x\"\n"),
+              "v.toml:2:7: bad value for 'store.url' (expected \"sqlite:PATH\" or "
+              "\"postgresql://...\")");
+    for (const char* url : {"https://", "https://user:pass@x/", "https://x:0/", "https://x:y/",
+                            "https://x/ y", "https://x/#a", "http://[::1", "https:///x"})
+        EXPECT_NE(refused("[webhook]\nurls = [\"" + std::string(url) + "\"]\n"), "accepted") << url;
+    for (const char* url : {"https://x", "https://x?a=b", "http://127.0.0.1:80/hook",
+                            "http://[::1]:9/hook", "https://[::1]/"})
+        EXPECT_EQ(refused("[webhook]\nurls = [\"" + std::string(url) + "\"]\n"), "accepted") << url;
     EXPECT_TRUE(refused("[store\n").find("v.toml:1:") != std::string::npos);
 }
 

@@ -48,8 +48,8 @@ class FleetWebhook : public Fleet {
   protected:
     void SetUp() override {
         Fleet::SetUp();
-        settings_.webhook.urls = {"http://127.0.0.1:" + std::to_string(listener_->port()) +
-                                  "/hook"};
+        url_ = "http://127.0.0.1:" + std::to_string(listener_->port()) + "/hook?key=hidden";
+        settings_.webhook.urls = {url_};
         settings_.webhook.secret = "shared";
         service_ = open();
     }
@@ -61,6 +61,7 @@ class FleetWebhook : public Fleet {
         }));
     }
 
+    std::string url_;
     std::unique_ptr<Listener> listener_ = std::make_unique<Listener>();
     WebhookCounters counters_;
 };
@@ -72,19 +73,19 @@ TEST_P(FleetWebhook, AreDeliveredInOrderAndAgainUntilTheyAre) {
     std::vector<http::request<http::string_body>> got;
     {
         const std::jthread answers([&] { got.push_back(listener_->take(500)); });
-        EXPECT_EQ(*send_outbox(*service_, counters_), 0);
+        EXPECT_EQ(*send_outbox(*service_, url_, counters_), 0);
     }
     EXPECT_EQ(counters_.failed, 1u);
     ASSERT_EQ(*outbox_length(*service_->database), 2);
     // Nothing is due: the second does not overtake the first.
-    EXPECT_EQ(*send_outbox(*service_, counters_), 0);
+    EXPECT_EQ(*send_outbox(*service_, url_, counters_), 0);
     make_due();
     {
         const std::jthread answers([&] {
             got.push_back(listener_->take(200));
             got.push_back(listener_->take(204));
         });
-        EXPECT_EQ(*send_outbox(*service_, counters_), 2);
+        EXPECT_EQ(*send_outbox(*service_, url_, counters_), 2);
     }
     EXPECT_EQ(*outbox_length(*service_->database), 0);
     ASSERT_EQ(got.size(), 3u);
@@ -107,7 +108,7 @@ TEST_P(FleetWebhook, AreKeptWhileNobodyListens) {
     const unsigned short port = listener_->port();
     listener_.reset();
     enrol(FleetHost("web"));
-    EXPECT_EQ(*send_outbox(*service_, counters_), 0);
+    EXPECT_EQ(*send_outbox(*service_, url_, counters_), 0);
     EXPECT_EQ(*outbox_length(*service_->database), 2);
     listener_ = std::make_unique<Listener>(port);
     make_due();
@@ -116,7 +117,7 @@ TEST_P(FleetWebhook, AreKeptWhileNobodyListens) {
             listener_->take(200);
             listener_->take(200);
         });
-        EXPECT_EQ(*send_outbox(*service_, counters_), 2);
+        EXPECT_EQ(*send_outbox(*service_, url_, counters_), 2);
     }
     EXPECT_EQ(*outbox_length(*service_->database), 0);
 }
@@ -129,13 +130,93 @@ TEST_P(FleetWebhook, TwoProcessesSendEachOnce) {
         for (int i = 0; i < 10; ++i) listener_->take(200);
     });
     const auto send = [&](Service& service) {
-        while (*outbox_length(*service.database) != 0) sent += *send_outbox(service, counters_);
+        while (*outbox_length(*service.database) != 0)
+            sent += *send_outbox(service, url_, counters_);
     };
     {
         const std::jthread first([&] { send(*service_); });
         const std::jthread second([&] { send(*other); });
     }
     EXPECT_EQ(sent, 10);
+}
+
+TEST_P(FleetWebhook, NameTheirReceiverAndTheDatabaseThatTheyAreOf) {
+    enrol(FleetHost("web"));
+    std::vector<http::request<http::string_body>> got;
+    {
+        const std::jthread answers([&] {
+            got.push_back(listener_->take(200));
+            got.push_back(listener_->take(200));
+        });
+        EXPECT_EQ(*send_outbox(*service_, url_, counters_), 2);
+    }
+    EXPECT_EQ(got[0].at("host"), "127.0.0.1:" + std::to_string(listener_->port()));
+    EXPECT_EQ(got[0].target(), "/hook?key=hidden");
+    // CloudEvents 1.0: source and id are one event's alone. Both databases count from 1.
+    const auto source = [](const auto& request) {
+        return nlohmann::json::parse(request.body())["source"].template get<std::string>();
+    };
+    EXPECT_EQ(source(got[0]), source(got[1]));
+    settings_.store.url = testing::new_database(GetParam());
+    service_ = open();
+    token_ = *create_token(*service_->database, {.role = "enrol", .group = "default"});
+    prove(FleetHost("web"));
+    {
+        const std::jthread answers([&] { got.push_back(listener_->take(200)); });
+        EXPECT_EQ(*send_outbox(*service_, url_, counters_), 1);
+    }
+    EXPECT_NE(source(got[0]), source(got[2]));
+}
+
+TEST_P(FleetWebhook, AReceiversSecretIsInNoMessage) {
+    const unsigned short port = listener_->port();
+    listener_.reset();
+    const auto away = post_event(url_, "{}", "");
+    ASSERT_FALSE(away);
+    EXPECT_EQ(to_string(away.error()).find("hidden"), std::string::npos);
+    listener_ = std::make_unique<Listener>(port);
+    const std::jthread answers([&] { listener_->take(500); });
+    const auto refused = post_event(url_, "{}", "");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(to_string(refused.error()),
+              "http://127.0.0.1:" + std::to_string(port) + ": answered 500");
+}
+
+TEST_P(FleetWebhook, OneThatIsAwayHoldsUpNoOther) {
+    settings_.webhook.urls = {"http://127.0.0.1:9/away", url_};
+    service_ = open();
+    enrol(FleetHost("web"));
+    EXPECT_EQ(*send_outbox(*service_, settings_.webhook.urls[0], counters_), 0);
+    const std::jthread answers([&] {
+        listener_->take(200);
+        listener_->take(200);
+    });
+    EXPECT_EQ(*send_outbox(*service_, url_, counters_), 2);
+    EXPECT_EQ(*outbox_length(*service_->database), 2);
+}
+
+TEST_P(FleetWebhook, WhatNobodySendsAnyMoreIsThrownAwayAfterADay) {
+    settings_.webhook.urls = {"https://former.example/hook", url_};
+    service_ = open();
+    enrol(FleetHost("web"));
+    const auto age = [&](long long seconds) {
+        const long long then = now() - seconds;
+        ASSERT_TRUE(service_->database->write([&](soci::session& session) -> Result<void> {
+            session << "update outbox set next_try = :then", soci::use(then);
+            return {};
+        }));
+    };
+    age(2 * 86400);
+    EXPECT_TRUE(drop_abandoned(*service_));
+    EXPECT_EQ(*outbox_length(*service_->database), 4);
+    settings_.webhook.urls = {url_};
+    service_ = open();
+    age(86000);  // another process may send to it
+    EXPECT_TRUE(drop_abandoned(*service_));
+    EXPECT_EQ(*outbox_length(*service_->database), 4);
+    age(2 * 86400);
+    EXPECT_TRUE(drop_abandoned(*service_));
+    EXPECT_EQ(*outbox_length(*service_->database), 2);
 }
 
 }  // namespace verifier_webhook_test

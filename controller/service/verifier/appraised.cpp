@@ -25,6 +25,11 @@ std::vector<std::uint8_t> state_file(const Snapshot& snapshot) {
     return file;
 }
 
+appraise::PcrBanks before_kexec_of(const Snapshot& whole) {
+    auto state = appraise::parse_state(state_file(whole));
+    return state ? std::move(state->before_kexec) : appraise::PcrBanks();
+}
+
 std::optional<appraise::KeptState> state_of(const Snapshot& snapshot, const HostRow& host) {
     if (snapshot.records.empty()) return std::nullopt;
     auto state = appraise::parse_snapshot(snapshot.records, snapshot.ima);

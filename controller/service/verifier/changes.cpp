@@ -35,7 +35,7 @@ void ChangeLog::add(soci::session& session, const Change& change) const {
     // can tell.
     nlohmann::json event = {{"specversion", "1.0"},
                             {"id", std::to_string(number)},
-                            {"source", "urn:keyscribe:verifier:" + tenant},
+                            {"source", source_},
                             {"type", "org.keyscribe.host." + change.kind},
                             {"subject", change.host},
                             {"time", time_text(at)},

@@ -21,12 +21,16 @@ struct Change {
 
 class ChangeLog {
   public:
-    explicit ChangeLog(std::vector<std::string> urls) : urls_(std::move(urls)) {}
+    /// `source`: of this database's events alone. Two verifiers may tell one receiver, and a
+    /// database that was made anew counts from 1 again.
+    ChangeLog(std::vector<std::string> urls, std::string source)
+        : urls_(std::move(urls)), source_(std::move(source)) {}
     /// Throws soci::soci_error.
     void add(soci::session& session, const Change& change) const;
 
   private:
     std::vector<std::string> urls_;
+    std::string source_;
 };
 
 /// RFC 3339, in UTC.

@@ -10,6 +10,7 @@
 
 #include "controller/base/command_line.h"
 #include "controller/base/log.h"
+#include "controller/base/utf8.h"
 #include "controller/list/json_text.h"
 
 namespace keyscribe::verifier {
@@ -40,17 +41,38 @@ std::function<void()> with_service(CommandContext& context,
     };
 }
 
+namespace {
+
+/// Names and reasons are others' words, which a terminal must not act upon.
+std::string shown(std::string_view text) {
+    std::string safe;
+    for (bool first = true; first || !text.empty(); first = false) {
+        const auto end = std::min(text.find('\n'), text.size());
+        if (!first) safe += '\n';
+        safe += base::visible(text.substr(0, end), std::string_view::npos);
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return safe;
+}
+
+}  // namespace
+
 void print_all(const CommandContext& context, const nlohmann::json& array,
                const std::function<std::string(const nlohmann::json&)>& line) {
     for (const nlohmann::json& one : array)
-        fmt::print("{}\n", context.json ? list::json_text(one) : line(one));
+        fmt::print("{}\n", context.json ? list::json_text(one) : shown(line(one)));
 }
 
 Result<std::int64_t> parse_time(const std::string& text) {
     for (const char* format : {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"}) {
         std::tm parts{};
         const char* end = ::strptime(text.c_str(), format, &parts);
-        if (end != nullptr && *end == '\0') return ::timegm(&parts);
+        if (end == nullptr || *end != '\0') continue;
+        const std::tm said = parts;
+        const std::int64_t time = ::timegm(&parts);
+        // 31 February becomes 3 March.
+        if (said.tm_mday == parts.tm_mday && said.tm_min == parts.tm_min && time >= 0)
+            return std::min(time, kNever);
     }
     return fail("\"" + text + "\" is no time", {}, "2026-12-01, or 2026-12-01T08:00:00Z");
 }
@@ -76,6 +98,7 @@ int run_verifier(int argc, char** argv, const MoreRoutes& more) {
     add_key_commands(app, context);
     add_enrolment_commands(app, context);
     add_reference_commands(app, context);
+    add_status_command(app, context);
     if (const auto status = base::parse_command_line(app, argc, argv)) return *status;
     if (!app.get_subcommands().empty() && !serving->parsed()) return context.exit_status;
     const auto settings = load_settings(context.settings_file);

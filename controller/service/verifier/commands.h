@@ -22,6 +22,8 @@ void add_key_commands(CLI::App& app, CommandContext& context);        ///< keys
 void add_enrolment_commands(CLI::App& app, CommandContext& context);  ///< enrolments, tokens
 void add_reference_commands(CLI::App& app, CommandContext& context);  ///< references
 
+void add_status_command(CLI::App& app, CommandContext& context);  ///< status
+
 /// Runs the program: the command, or the service where there is none, which answers `more` too.
 int run_verifier(int argc, char** argv, const MoreRoutes& more);
 

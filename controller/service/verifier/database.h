@@ -82,6 +82,8 @@ inline bool is_of_statement(const Error& error) { return error.where == "stateme
 
 /// Seconds since 1970.
 std::int64_t now();
+/// A time that does not come.
+inline constexpr std::int64_t kNever = INT64_C(9999999999);
 
 /// The next number of a sequence, 1 and up. The row stays locked until the transaction ends, so
 /// numbers are committed in their order, and who asks for what came after one misses nothing.

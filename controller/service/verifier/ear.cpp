@@ -6,6 +6,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include <algorithm>
+
 #include "controller/base/base64.h"
 #include "controller/service/appraise/openssl.h"
 
@@ -26,13 +28,20 @@ std::string number_text(EVP_PKEY* key, const char* name) {
     return to_base64url(bytes);
 }
 
+/// Of a result in which nothing is known: who asks again may hear more.
+constexpr std::int64_t kUnknownLife = 60;  // seconds
+
+/// Until then its verdict may be believed: then it must have been heard of, or time alone may have
+/// changed what the verdict stands on.
+std::int64_t end_of(const HostRow& host) { return std::min(host.deadline, host.verdict_until); }
+
 /// AR4SI's tiers (draft-ietf-rats-ar4si, 2.3).
 struct Tier {
     const char* name;
     int number;
 };
 Tier tier_of(const HostRow& host, std::int64_t time) {
-    if (host.silent || time >= host.deadline) return {"none", 0};
+    if (host.silent || time >= end_of(host)) return {"none", 0};
     if (host.verdict == "affirmed") return {"affirming", 2};
     if (host.verdict == "contraindicated") return {"contraindicated", 96};
     return {"none", 0};
@@ -102,8 +111,7 @@ json EarSigner::claims(const HostRow& host, const ResultParts& parts, std::int64
                     {{"developer", "https://keyscribe.org"},
                      {"build", "keyscribe-verifier " KEYSCRIBE_VERSION}}},
                    {"submods", {{"keyscribe", appraisal}}}};
-    // A result says how long it may be believed: until the host has to be heard of again.
-    if (tier.number != 0) claims["exp"] = host.deadline;
+    claims["exp"] = tier.number != 0 ? end_of(host) : time + kUnknownLife;
     if (!parts.nonce.empty()) claims["eat_nonce"] = parts.nonce;
     return claims;
 }

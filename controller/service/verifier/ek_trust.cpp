@@ -39,6 +39,22 @@ int accept_unknown_names(int good, X509_STORE_CTX* context) {
     return good;
 }
 
+/// TCG EK Credential Profile, 3.2.15: where extKeyUsage is there, it has tcg-kp-EKCertificate. What
+/// a vendor's CA issues for servers or signers is for keys outside of any TPM.
+bool is_for_endorsement(X509* certificate) {
+    const std::unique_ptr<EXTENDED_KEY_USAGE, decltype(&EXTENDED_KEY_USAGE_free)> usage(
+        static_cast<EXTENDED_KEY_USAGE*>(
+            X509_get_ext_d2i(certificate, NID_ext_key_usage, nullptr, nullptr)),
+        EXTENDED_KEY_USAGE_free);
+    if (X509_check_ca(certificate) == 1) return false;  // by basicConstraints
+    if (!usage) return X509_get_ext_by_NID(certificate, NID_ext_key_usage, -1) < 0;
+    const std::unique_ptr<ASN1_OBJECT, decltype(&ASN1_OBJECT_free)> wanted(
+        OBJ_txt2obj("2.23.133.8.1", 1), ASN1_OBJECT_free);
+    for (int i = 0; i < sk_ASN1_OBJECT_num(usage.get()); ++i)
+        if (OBJ_cmp(sk_ASN1_OBJECT_value(usage.get(), i), wanted.get()) == 0) return true;
+    return false;
+}
+
 }  // namespace
 
 struct EkTrust::Store {
@@ -101,6 +117,7 @@ Result<std::optional<std::string>> EkTrust::judge(
     if (certificate.empty()) return std::nullopt;
     const auto leaf = read_x509(certificate);
     if (!leaf) return fail("a certificate that OpenSSL cannot read", "ek.certificate");
+    if (!is_for_endorsement(leaf.get())) return std::nullopt;
     const std::unique_ptr<STACK_OF(X509), FreeStack> between(sk_X509_new_null());
     for (const auto& one : chain)
         if (auto read = read_x509(one)) sk_X509_push(between.get(), read.release());

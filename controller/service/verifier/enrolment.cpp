@@ -22,7 +22,6 @@ struct Enrolments::Row {
 namespace {
 
 constexpr std::int64_t kProofTime = 600;          // seconds in which the credential must come back
-constexpr long long kForever = 9999999999;        // no time that ever comes
 constexpr long long kKeepDecided = 30LL * 86400;  // seconds in which the host asks how it went
 constexpr long long kHour = 3600;
 constexpr std::size_t kMaxChain = 8;
@@ -237,15 +236,18 @@ Answer<json> Enrolments::activate(const std::string& id, Bytes credential) {
             row.reason = "not what the credential holds: the attestation key is not in this TPM";
         }
         long long known = 0;
-        session << "select count(*) from hosts where tenant = :tenant and id = :host and ek = :ek",
-            soci::use(kTenant), soci::use(row.host), soci::use(row.ek), soci::into(known);
-        // Whoever was accepted once and proves the same endorsement key needs nobody again.
+        session << "select count(*) from hosts where tenant = :tenant and id = :host and ek = :ek "
+                   "and grp = :grp",
+            soci::use(kTenant), soci::use(row.host), soci::use(row.ek), soci::use(row.group),
+            soci::into(known);
+        // Whoever was accepted once and proves the same endorsement key needs nobody again. In
+        // another group it is judged by other references, which its own token does not decide.
         const std::string by = known != 0 ? "known" : row.ek_trust;
         if (!wrong) row.state = by.empty() ? "waiting" : "accepted";
         if (!wrong && by.empty())
             row.reason = "no certificate chain of a known CA: an operator decides";
         long long changed = 0;
-        const long long expires = row.state == "waiting"    ? kForever
+        const long long expires = row.state == "waiting"    ? kNever
                                   : row.state == "accepted" ? now() + kKeepDecided
                                                             : now() + kHour;
         {
@@ -278,12 +280,30 @@ Result<void> Enrolments::accept(soci::session& session, const Row& row, const st
     const std::string& tenant = kTenant;
     const long long time = now();
     const long long deadline = time + settings_.attest.silent_after;
+    const Change enrolled{.host = row.host,
+                          .name = row.name,
+                          .kind = "enrolled",
+                          .latter = row.group,
+                          .detail = {{"by", by}, {"attestation_key", row.ak}}};
+    std::string verdict, ak, group;
+    session << "select verdict, ak, grp from hosts where tenant = :tenant and id = :host",
+        soci::use(tenant), soci::use(row.host), soci::into(verdict), soci::into(ak),
+        soci::into(group);
+    if (!session.got_data()) verdict = "none";
+    if (ak == row.ak && group == row.group) {  // the same again, by another name perhaps
+        session << "update hosts set name = :name where tenant = :tenant and id = :host",
+            soci::use(row.name), soci::use(tenant), soci::use(row.host);
+        changes_.add(session, enrolled);
+        return {};
+    }
     // Another host has this key: no TPM gives one key to two.
     std::string other;
     session << "select id from hosts where tenant = :tenant and ak = :ak", soci::use(tenant),
         soci::use(row.ak), soci::into(other);
     if (session.got_data() && other != row.host)
         return fail("the attestation key belongs to host " + other, "enrolment");
+    // Nothing of before counts under another key or in another group but the deadline: who enrols
+    // again and again is not heard of by that.
     session << "insert into hosts (tenant, id, name, grp, ek, ak, ak_key, accepted_by, enrolled, "
                "revision, generation, verdict, verdict_since, silent, last_seen, deadline, "
                "reset_count, restart_count, clock, boot_id, entries, list_bytes, ima_entries, "
@@ -291,17 +311,21 @@ Result<void> Enrolments::accept(soci::session& session, const Row& row, const st
                ":id, :name, :grp, :ek, :ak, :ak_key, :by, :enrolled, 0, 0, 'none', :enrolled2, 0, "
                "0, :deadline, 0, 0, 0, '', 0, 0, 0, 0, '', '', 0, '', 0) on conflict (tenant, id) "
                "do update set name = excluded.name, grp = excluded.grp, ak = excluded.ak, ak_key = "
-               "excluded.ak_key, revision = hosts.revision + 1, reset_count = 0, restart_count = "
-               "0, clock = 0, boot_id = '', entries = 0, list_bytes = 0, ima_entries = 0, "
-               "ima_bytes = 0, fingerprint = '', deadline = excluded.deadline",
+               "excluded.ak_key, revision = hosts.revision + 1, verdict = 'none', verdict_since = "
+               "excluded.verdict_since, reset_count = 0, restart_count = 0, clock = 0, boot_id = "
+               "'', entries = 0, list_bytes = 0, ima_entries = 0, ima_bytes = 0, fingerprint = '', "
+               "basis = ''",
         soci::use(tenant), soci::use(row.host), soci::use(row.name), soci::use(row.group),
         soci::use(row.ek), soci::use(row.ak), soci::use(row.ak_key), soci::use(by), soci::use(time),
         soci::use(time), soci::use(deadline);
-    changes_.add(session, {.host = row.host,
-                           .name = row.name,
-                           .kind = "enrolled",
-                           .latter = row.group,
-                           .detail = {{"by", by}, {"attestation_key", row.ak}}});
+    changes_.add(session, enrolled);
+    if (verdict != "none")
+        changes_.add(session, {.host = row.host,
+                               .name = row.name,
+                               .kind = "verdict",
+                               .former = verdict,
+                               .latter = "none",
+                               .detail = {{"by", "enrolment"}}});
     return {};
 }
 

@@ -13,14 +13,16 @@ const std::string kHostColumns =
     "select id, name, grp, ek, ak, ak_key, accepted_by, enrolled, revision, generation, verdict, "
     "verdict_since, silent, last_seen, deadline, reset_count, restart_count, clock, boot_id, "
     "entries, list_bytes, ima_entries, ima_bytes, fingerprint, basis, judge_again, last_nonce, "
-    "refused, (select value from meta where meta.name = 'basis_epoch') from hosts where tenant = "
+    "refused, verdict_until, (select value from meta where meta.name = 'basis_epoch') from hosts "
+    "where tenant = "
     ":tenant and ";
 
 /// The numbers of a row as SOCI reads them.
 struct Numbers {
     long long enrolled = 0, revision = 0, generation = 0, verdict_since = 0, last_seen = 0,
               deadline = 0, resets = 0, restarts = 0, clock = 0, entries = 0, list_bytes = 0,
-              ima_entries = 0, ima_bytes = 0, judge_again = 0, refused = 0, epoch = 0;
+              ima_entries = 0, ima_bytes = 0, judge_again = 0, refused = 0, verdict_until = 0,
+              epoch = 0;
     int silent = 0;
 };
 
@@ -40,7 +42,8 @@ Result<std::optional<HostRow>> find(Database& database, const char* where,
             soci::into(n.clock), soci::into(row.boot_id), soci::into(n.entries),
             soci::into(n.list_bytes), soci::into(n.ima_entries), soci::into(n.ima_bytes),
             soci::into(row.fingerprint), soci::into(row.basis), soci::into(n.judge_again),
-            soci::into(row.last_nonce), soci::into(n.refused), soci::into(n.epoch);
+            soci::into(row.last_nonce), soci::into(n.refused), soci::into(n.verdict_until),
+            soci::into(n.epoch);
         if (!session.got_data()) return {};
         row.enrolled = n.enrolled, row.revision = n.revision, row.generation = n.generation;
         row.verdict_since = n.verdict_since, row.last_seen = n.last_seen;
@@ -52,6 +55,7 @@ Result<std::optional<HostRow>> find(Database& database, const char* where,
         row.ima_entries = static_cast<std::uint64_t>(n.ima_entries);
         row.ima_bytes = static_cast<std::uint64_t>(n.ima_bytes);
         row.judge_again = n.judge_again;
+        row.verdict_until = n.verdict_until;
         row.refused = static_cast<std::uint64_t>(n.refused);
         row.epoch = n.epoch;
         auto der = from_base64(key);
@@ -142,7 +146,7 @@ bool replace_host(soci::session& session, const HostRow& former, const HostRow& 
                     list_bytes = static_cast<long long>(next.list_bytes),
                     ima_entries = static_cast<long long>(next.ima_entries),
                     ima_bytes = static_cast<long long>(next.ima_bytes),
-                    judge_again = next.judge_again;
+                    judge_again = next.judge_again, verdict_until = next.verdict_until;
     const int silent = next.silent ? 1 : 0;
     // The revision says that nobody wrote since: who read a clock that was earlier writes nothing.
     soci::statement update =
@@ -153,15 +157,16 @@ bool replace_host(soci::session& session, const HostRow& former, const HostRow& 
                 ":restarts, clock = :clock, boot_id = :boot_id, entries = :entries, list_bytes = "
                 ":list_bytes, ima_entries = :ima_entries, ima_bytes = :ima_bytes, fingerprint = "
                 ":fingerprint, basis = :basis, judge_again = :judge_again, last_nonce = "
-                ":last_nonce where tenant = :tenant and id = :id and revision = :revision and ak = "
+                ":last_nonce, verdict_until = :verdict_until where tenant = :tenant and id = :id "
+                "and revision = :revision and ak = "
                 ":ak",
          soci::use(generation), soci::use(next.verdict), soci::use(verdict_since),
          soci::use(silent), soci::use(last_seen), soci::use(deadline), soci::use(resets),
          soci::use(restarts), soci::use(clock), soci::use(next.boot_id), soci::use(entries),
          soci::use(list_bytes), soci::use(ima_entries), soci::use(ima_bytes),
          soci::use(next.fingerprint), soci::use(next.basis), soci::use(judge_again),
-         soci::use(next.last_nonce), soci::use(kTenant), soci::use(former.id), soci::use(revision),
-         soci::use(former.ak));
+         soci::use(next.last_nonce), soci::use(verdict_until), soci::use(kTenant),
+         soci::use(former.id), soci::use(revision), soci::use(former.ak));
     update.execute(true);
     return update.get_affected_rows() == 1;
 }

@@ -28,6 +28,7 @@ struct HostRow {
     std::int64_t generation = 0;  ///< of the list's chunks; 0: nothing is kept
     std::string verdict = "none";
     std::int64_t verdict_since = 0, last_seen = 0, deadline = 0;
+    std::int64_t verdict_until = kNever;  ///< when, by the clock alone, another one may be due
     bool silent = false;
     TpmClock clock;
     std::string boot_id;

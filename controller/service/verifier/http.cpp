@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "controller/base/digest.h"
+#include "controller/base/utf8.h"
 #include "controller/list/json_text.h"
 
 namespace keyscribe::verifier {
@@ -27,6 +28,15 @@ bool unescape(std::string_view from, std::string& to, bool plus_is_space) {
     return true;
 }
 
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const auto first = base::first_character(text);
+        if (!first) return false;
+        text.remove_prefix(first->size);
+    }
+    return true;
+}
+
 /// Whether the path is one of the pattern's; then `parts` has what stands in its braces.
 bool matches(std::string_view pattern, std::string_view path, std::vector<std::string>& parts) {
     parts.clear();
@@ -37,7 +47,8 @@ bool matches(std::string_view pattern, std::string_view path, std::vector<std::s
         const std::string_view have = path.substr(0, path_end);
         if (want.starts_with("/{")) {
             std::string part;
-            if (have.size() < 2 || !unescape(have.substr(1), part, false)) return false;
+            if (have.size() < 2 || !unescape(have.substr(1), part, false) || !is_utf8(part))
+                return false;
             parts.push_back(std::move(part));
         } else if (want != have) {
             return false;
@@ -69,6 +80,13 @@ std::string Request::media_type() const {
     return type;
 }
 
+bool Request::is_of_this_site() const {
+    const std::string& site = field("sec-fetch-site");
+    if (!site.empty() && site != "same-origin") return false;
+    const std::string& origin = field("origin");
+    return origin.empty() || origin == "https://" + field("host");
+}
+
 Response json_response(const nlohmann::json& body, unsigned status) {
     return {.status = status, .body = list::json_text(body) + '\n'};
 }
@@ -94,7 +112,8 @@ bool parse_target(std::string_view target, Request& request) {
         const auto equals = std::min(one.find('='), one.size());
         std::string name, value;
         if (!unescape(one.substr(0, equals), name, true) ||
-            !unescape(one.substr(std::min(equals + 1, one.size())), value, true))
+            !unescape(one.substr(std::min(equals + 1, one.size())), value, true) ||
+            !is_utf8(name) || !is_utf8(value))
             return false;
         request.query[name] = value;
     }
@@ -105,7 +124,8 @@ const Route* find_route(const std::vector<Route>& routes, Request& request, Resp
     std::string methods;
     for (const Route& route : routes) {
         if (!matches(route.pattern, request.path, request.parts)) continue;
-        if (request.method == route.method) return &route;
+        const bool reads = route.method == std::string_view("GET");
+        if (request.method == route.method || (reads && request.method == "HEAD")) return &route;
         methods += (methods.empty() ? "" : ", ") + std::string(route.method);
     }
     if (methods.empty()) {

@@ -29,6 +29,9 @@ struct Request {
     const std::string& parameter(const std::string& name) const;
     /// The media type, in lower case, without parameters.
     std::string media_type() const;
+    /// Whether it comes from a page of this service or from no page, as the browser says:
+    /// Sec-Fetch-Site (W3C Fetch Metadata) and Origin (RFC 6454), where it sends them.
+    bool is_of_this_site() const;
 };
 
 struct Response {
@@ -39,12 +42,17 @@ struct Response {
     /// There is nothing yet, and the client would wait: the server asks again each second as long
     /// as it says so.
     bool wait = false;
+    /// The body is server-sent events, and more are asked for each second: with the id of the last
+    /// one in the field "last-event-id".
+    bool stream = false;
+    std::string last_event;
 };
 
 Response json_response(const nlohmann::json& body, unsigned status = 200);
 Response problem_response(const Problem& problem);
 
-/// The path and the query of a request's target. False: not in origin form, or with a bad escape.
+/// The path and the query of a request's target. False: not in origin form, with a bad escape, or
+/// with what is no UTF-8.
 bool parse_target(std::string_view target, Request& request);
 
 struct Route {

@@ -10,6 +10,11 @@
 #include "controller/service/verifier/visit.h"
 
 namespace keyscribe::verifier {
+namespace {
+
+constexpr const char* kDamaged = "database";  // where an error is of what is kept
+
+}  // namespace
 
 Result<std::optional<Visits::Trial>> Visits::try_basis(const std::string& id,
                                                        const GroupBasis& basis) {
@@ -44,18 +49,15 @@ Result<bool> Visits::judge_kept(Trial& trial, const Snapshot& snapshot, Load loa
     const auto nonce = from_base64url(snapshot.nonce);
     const auto key = appraise::AttestationKey::parse(as_text(host.ak_key), host.name);
     if (!shell || !nonce || !key)
-        return fail("what is kept of host " + host.id + " is damaged", "database");
+        return fail("what is kept of host " + host.id + " is damaged", kDamaged);
     evidence::Evidence evidence = whole_evidence(shell->evidence, snapshot.list, host.entries,
                                                  snapshot.ima, host.ima_entries);
     if (state) {
         evidence.list.from_entry = host.entries;
         evidence.list.offset = host.list_bytes;
     }
-    // The list alone does not say what the PCR had before it.
     appraise::PcrBanks before_kexec;
-    if (!state)
-        if (auto whole = appraise::parse_state(state_file(snapshot)))
-            before_kexec = std::move(whole->before_kexec);
+    if (!state) before_kexec = before_kexec_of(snapshot);
     trial.appraisal = appraise::appraise(evidence,
                                          {.nonce = *nonce,
                                           .keys = {&*key, 1},
@@ -85,18 +87,26 @@ Result<int> Visits::judge_again(std::span<const std::string> hosts) {
         const std::int64_t time = now();
         const auto basis = references_.basis((*host)->group, *epoch, time);
         if (!basis) return std::unexpected(basis.error());
-        const auto trial = try_basis(std::move(**host), **basis);
+        const HostRow former = std::move(**host);
+        auto trial = try_basis(former, **basis);
         if (!trial && is_of_store(trial.error())) return std::unexpected(trial.error());
         if (!trial) spdlog::error("host {}: {}", id, to_string(trial.error()));
-        if (!trial || !*trial || (*trial)->appraisal.verdict == appraise::Verdict::kUnusable)
-            continue;
-        const appraise::Appraisal& appraisal = (*trial)->appraisal;
-        const HostRow& former = (*trial)->host;
+        const bool is_damaged = !trial && trial.error().where == kDamaged;
+        if (!is_damaged && (!trial || !*trial)) continue;
+        const appraise::Appraisal appraisal =
+            is_damaged ? appraise::Appraisal() : std::move((*trial)->appraisal);
         HostRow next = former;
         next.basis = (*basis)->id;
-        next.judge_again =
-            std::min({time + settings_.attest.judge_again, (*basis)->until, appraisal.until});
-        next.verdict = name_of(appraisal.verdict);
+        if (appraisal.verdict != appraise::Verdict::kUnusable) {
+            next.verdict = name_of(appraisal.verdict);
+            next.verdict_until = std::min((*basis)->until, appraisal.until);
+            next.judge_again = std::min(time + settings_.attest.judge_again, next.verdict_until);
+        } else {
+            // What it had cannot be told any more. Its next visit is judged, with the list.
+            next.verdict = "none";
+            next.verdict_until = kNever;
+            next.judge_again = 0;
+        }
         if (next.verdict != former.verdict) next.verdict_since = time;
         all.push_back({former,
                        std::move(next),

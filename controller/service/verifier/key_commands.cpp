@@ -28,6 +28,7 @@ std::string key_lines(const json& key) {
                             host["since"].get<std::string>());
         if (host.contains("until")) text += " until " + host["until"].get<std::string>();
     }
+    if (key.contains("more_hosts")) text += "\n  and more: the page of this key has all of them";
     return text;
 }
 

@@ -3,8 +3,8 @@
 // share. A nonce that any of them gave is known by its MAC. That none is used twice is decided
 // where a verdict is written: a quote's TPM clock must be later than the host's last one.
 //
-//     4 bytes time (seconds since 1970, big-endian) | 12 random | 16 of HMAC-SHA256(key, the 16
-//     before)
+//     6 bytes time (milliseconds since 1970, big-endian) | 10 random | 16 of HMAC-SHA256(key, the
+//     16 before)
 #pragma once
 
 #include <array>

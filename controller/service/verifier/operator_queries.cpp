@@ -36,18 +36,27 @@ json trusted_keys(soci::session& session, const std::string& host) {
     return keys;
 }
 
+/// Empty: there is none. Error: kAmbiguous. A name is the host's own word: of two hosts with one,
+/// either may be meant.
 Result<std::string> id_of(Database& database, const std::string& id_or_name) {
-    std::string id;
+    std::vector<std::string> ids;
     const auto done = database.read([&](soci::session& session) -> Result<void> {
-        session << "select id from hosts where tenant = :tenant and (id = :id or name = :name) "
-                   "order by case when id = :id2 then 0 else 1 end, id",
-            soci::use(kTenant), soci::use(id_or_name), soci::use(id_or_name), soci::use(id_or_name),
-            soci::into(id);
-        if (!session.got_data()) id.clear();
+        std::string id;
+        soci::statement select =
+            (session.prepare << "select id from hosts where tenant = :tenant and (id = :id or name "
+                                "= :name) order by case when id = :id2 then 0 else 1 end, id limit "
+                                "5",
+             soci::use(kTenant), soci::use(id_or_name), soci::use(id_or_name),
+             soci::use(id_or_name), soci::into(id));
+        for (select.execute(); select.fetch();) ids.push_back(id);
         return {};
     });
     if (!done) return std::unexpected(done.error());
-    return id;
+    if (ids.empty()) return std::string();
+    if (ids.size() == 1 || ids[0] == id_or_name) return ids[0];
+    std::string all;
+    for (const std::string& id : ids) all += (all.empty() ? "" : ", ") + id;
+    return fail("several hosts have this name", kAmbiguous, "say which by its id: " + all);
 }
 
 json reasons(const appraise::Appraisal& appraisal) {
@@ -273,7 +282,9 @@ Result<json> try_references(Service& service, const std::vector<ReferenceFile>& 
             const auto trial = service.visits->try_basis(id, *basis);
             if (!trial) return std::unexpected(trial.error());
             if (!*trial) continue;
-            const std::string latter(name_of((*trial)->appraisal.verdict));
+            const appraise::Verdict verdict = (*trial)->appraisal.verdict;
+            const std::string latter(verdict == appraise::Verdict::kUnusable ? "none"
+                                                                             : name_of(verdict));
             if (latter == (*trial)->host.verdict) continue;
             all.push_back({{"host", id},
                            {"name", (*trial)->host.name},

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "controller/base/base64.h"
+#include "controller/list/json_text.h"
 #include "controller/service/verifier/operator_queries.h"
 #include "controller/service/verifier/seen_keys.h"
 
@@ -13,6 +14,8 @@ namespace keyscribe::verifier {
 namespace {
 
 using nlohmann::json;
+
+constexpr const char* kEventStream = "text/event-stream";
 
 Response shown(const Result<json>& result) {
     return result ? json_response(*result) : problem_response(problem_of(result.error()));
@@ -35,15 +38,37 @@ Response no_such(const char* what) {
                              .title = std::string("There is no such ") + what});
 }
 
-/// `otherwise` where there is no such parameter or it is no number from 0 to `most`.
-std::int64_t number(const Request& request, const std::string& name, std::int64_t otherwise,
-                    std::int64_t most = INT64_C(9999999999)) {
-    const std::string& text = request.parameter(name);
+std::optional<std::int64_t> number_from_0(const std::string& text) {
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (text.empty() || error != std::errc() || end != text.data() + text.size() || value < 0)
-        return otherwise;
-    return std::min(value, most);
+        return std::nullopt;
+    return value;
+}
+
+/// `otherwise` where there is no such parameter. Whether it is a number was looked at before.
+std::int64_t number(const Request& request, const std::string& name, std::int64_t otherwise,
+                    std::int64_t most = kNever) {
+    return std::min(number_from_0(request.parameter(name)).value_or(otherwise), most);
+}
+
+/// A parameter that is to be a number and is none: an answer to another question would be wrong.
+std::optional<std::string> wrong_number(const Request& request) {
+    for (const char* name : {"since", "at", "limit", "wait"})
+        if (request.query.contains(name) && !number_from_0(request.parameter(name)))
+            return std::string(name) + " is no number from 0 on";
+    return std::nullopt;
+}
+
+int limit_of(const Request& request) {
+    return static_cast<int>(std::max<std::int64_t>(1, number(request, "limit", 1000, 10000)));
+}
+
+/// Of references that do not fit each other.
+Response unusable(const char* title, const Error& error) {
+    if (is_of_store(error) || is_of_statement(error)) return problem_response(problem_of(error));
+    return problem_response(
+        {.status = 422, .word = "reference", .title = title, .detail = to_string(error)});
 }
 
 class OperatorRoutes {
@@ -51,12 +76,11 @@ class OperatorRoutes {
     explicit OperatorRoutes(Service& service) : service_(service), database_(*service.database) {}
 
     Response hosts(const Request& request) {
-        return shown(list_hosts(
-            database_, {.verdict = request.parameter("verdict"),
-                        .group = request.parameter("group"),
-                        .name = request.parameter("name"),
-                        .after = request.parameter("after"),
-                        .limit = static_cast<int>(number(request, "limit", 1000, 10000))}));
+        return shown(list_hosts(database_, {.verdict = request.parameter("verdict"),
+                                            .group = request.parameter("group"),
+                                            .name = request.parameter("name"),
+                                            .after = request.parameter("after"),
+                                            .limit = limit_of(request)}));
     }
     Response host(const Request& request) {
         const auto found = show_host(database_, request.parts[0]);
@@ -90,9 +114,16 @@ class OperatorRoutes {
         return found && found->empty() ? no_such("key") : shown(found);
     }
     Response changes(const Request& request) {
-        const auto found = list_changes(database_, number(request, "since", 0),
-                                        static_cast<int>(number(request, "limit", 1000, 10000)),
-                                        request.parameter("host"));
+        const bool stream = request.field("accept").starts_with(kEventStream);
+        std::int64_t since = number(request, "since", 0);
+        if (const std::string& last = request.field("last-event-id"); stream && !last.empty()) {
+            const auto seen = number_from_0(last);
+            if (!seen) return not_understood("Last-Event-ID is no number from 0 on");
+            since = std::min(*seen, kNever);
+        }
+        const auto found =
+            list_changes(database_, since, limit_of(request), request.parameter("host"));
+        if (found && stream) return events(*found);
         Response response = shown(found);
         response.wait = found && (*found)["changes"].empty();
         return response;
@@ -107,14 +138,8 @@ class OperatorRoutes {
     Response add_reference(const Request& request) {
         const auto file = read_reference(request);
         if (!file) return not_understood(file.error().what);
-        if (auto done = service_.references->add({*file}); !done) {
-            if (is_of_store(done.error()) || is_of_statement(done.error()))
-                return problem_response(problem_of(done.error()));
-            return problem_response({.status = 422,
-                                     .word = "reference",
-                                     .title = "The file cannot be used",
-                                     .detail = to_string(done.error())});
-        }
+        if (auto done = service_.references->add({*file}); !done)
+            return unusable("The file cannot be used", done.error());
         return json_response(to_json(*file), 201);
     }
     Response try_reference(const Request& request) {
@@ -124,7 +149,7 @@ class OperatorRoutes {
     }
     Response remove_reference(const Request& request) {
         const auto removed = service_.references->remove(request.parts[0]);
-        if (!removed) return problem_response(problem_of(removed.error()));
+        if (!removed) return unusable("The others cannot be used without it", removed.error());
         if (!*removed) return no_such("reference");
         return {.status = 204, .type = ""};
     }
@@ -142,6 +167,14 @@ class OperatorRoutes {
     }
 
   private:
+    static Response events(const json& found) {
+        Response response{.type = kEventStream, .stream = true};
+        for (const json& change : found["changes"])
+            response.body +=
+                "id: " + change["number"].dump() + "\ndata: " + list::json_text(change) + "\n\n";
+        response.last_event = found["next"].dump();
+        return response;
+    }
     static Result<ReferenceFile> read_reference(const Request& request) {
         const json body = json::parse(request.body, nullptr, false);
         if (!body.is_object()) return fail("not a JSON object");
@@ -178,7 +211,10 @@ class OperatorRoutes {
 std::vector<Route> operator_routes(Service& service) {
     const auto routes = std::make_shared<OperatorRoutes>(service);
     const auto to = [routes](Response (OperatorRoutes::*handler)(const Request&)) {
-        return [routes, handler](const Request& request) { return ((*routes).*handler)(request); };
+        return [routes, handler](const Request& request) {
+            const auto wrong = wrong_number(request);
+            return wrong ? not_understood(*wrong) : ((*routes).*handler)(request);
+        };
     };
     using R = OperatorRoutes;
     return {

@@ -24,6 +24,11 @@ Problem problem_of(const Error& error) {
                 .title = "The database is away, or has no room left",
                 .detail = error.what,
                 .retry_after = 5};
+    if (error.where == kAmbiguous)
+        return {.status = 409,
+                .word = "ambiguous",
+                .title = "Several hosts have this name",
+                .detail = error.hint};
     if (is_of_statement(error)) {
         // Its words have names and values of the database's, which are for the journal alone.
         spdlog::error("{}", error.what);

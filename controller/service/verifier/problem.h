@@ -17,6 +17,9 @@ struct Problem {
     unsigned retry_after = 0;  ///< seconds; 0: no such header
 };
 
+/// Where an error is of a name that several hosts have.
+inline constexpr const char* kAmbiguous = "name";
+
 std::string to_json(const Problem& problem);
 
 /// Of an error of the database or of this program: nothing that the client did.

@@ -12,8 +12,6 @@
 namespace keyscribe::verifier {
 namespace {
 
-constexpr std::int64_t kNever = INT64_C(9999999999);
-
 void soonest(std::int64_t& until, std::int64_t time, std::int64_t candidate) {
     if (candidate > time) until = std::min(until, candidate);
 }
@@ -34,6 +32,20 @@ Result<void> put(GroupBasis& made, const ReferenceFile& file) {
     if (file.kind == "blocked-files")
         return take(appraise::BlockedFiles::parse(text, file.name), made.basis.blocked_files);
     return fail("no such kind of reference: " + file.kind, file.name);
+}
+
+constexpr std::size_t kLongestGroup = 64;
+
+/// What its content does not show.
+Result<void> check(const ReferenceFile& file) {
+    constexpr std::string_view kKinds[] = {"reference", "policy", "blocked-keys", "blocked-files"};
+    if (std::ranges::find(kKinds, file.kind) == std::end(kKinds))
+        return fail("no such kind of reference: " + file.kind, file.name);
+    if (file.group.empty() || file.group.size() > kLongestGroup)
+        return fail("a group's name has 1 to 64 bytes", file.name);
+    if (file.from < 0 || file.until > kNever || file.until <= file.from)
+        return fail("it must be in force for some time: until is later than from", file.name);
+    return {};
 }
 
 void raise_epoch(soci::session& session) {
@@ -120,7 +132,10 @@ Result<BasisPtr> ReferenceStore::basis(const std::string& group, std::int64_t ep
 
 Result<void> ReferenceStore::add(const std::vector<ReferenceFile>& files) {
     std::set<std::string> groups;
-    for (const ReferenceFile& file : files) groups.insert(file.group);
+    for (const ReferenceFile& file : files) {
+        if (auto good = check(file); !good) return good;
+        groups.insert(file.group);
+    }
     for (const std::string& group : groups) {
         auto all = this->files(group);
         if (!all) return std::unexpected(all.error());
@@ -147,6 +162,21 @@ Result<void> ReferenceStore::add(const std::vector<ReferenceFile>& files) {
 }
 
 Result<bool> ReferenceStore::remove(const std::string& id) {
+    const auto all = files("");
+    if (!all) return std::unexpected(all.error());
+    const auto found = std::ranges::find(*all, id, &ReferenceFile::id);
+    if (found == all->end()) return false;
+    std::vector<ReferenceFile> with, without;
+    for (const ReferenceFile& file : *all) {
+        if (file.group != found->group) continue;
+        with.push_back(file);
+        if (file.id != id) without.push_back(file);
+    }
+    const std::int64_t time = now();
+    // What is wrong with it there too is no reason: this may be what mends it.
+    if (auto made = make_basis(std::move(without), time);
+        !made && make_basis(std::move(with), time))
+        return std::unexpected(made.error());
     bool removed = false;
     const auto done = database_.write([&](soci::session& session) -> Result<void> {
         soci::statement statement =

@@ -20,7 +20,7 @@ struct ReferenceFile {
     std::string kind = "reference";  ///< "reference", "policy", "blocked-keys", "blocked-files"
     std::string name;                ///< its file's
     std::string keyring;             ///< a reference value's only one; empty: any
-    std::int64_t from = 0, until = INT64_C(9999999999);
+    std::int64_t from = 0, until = kNever;
     std::string who, why;
     std::int64_t added = 0;
     std::vector<std::uint8_t> content;
@@ -52,6 +52,7 @@ class ReferenceStore {
 
     /// Error: with it, or without it, the group's basis could not be made: nothing is changed.
     Result<void> add(const std::vector<ReferenceFile>& files);
+    /// Returns whether there was one.
     Result<bool> remove(const std::string& id);
     /// With contents; `group` empty: all.
     Result<std::vector<ReferenceFile>> files(const std::string& group);

@@ -10,6 +10,7 @@
 
 #include "controller/service/verifier/retention.h"
 #include "controller/service/verifier/sessions.h"
+#include "controller/service/verifier/webhook.h"
 
 namespace keyscribe::verifier {
 namespace {
@@ -40,6 +41,22 @@ Result<std::vector<std::string>> stale_hosts(Database& database, const std::stri
             (session.prepare << "select id from hosts where tenant = :tenant and grp = :grp and "
                                 "basis <> :basis and list_bytes > 0 limit 500",
              soci::use(kTenant), soci::use(group), soci::use(basis), soci::into(id));
+        for (select.execute(); select.fetch();) ids.push_back(id);
+        return {};
+    });
+    if (!done) return std::unexpected(done.error());
+    return ids;
+}
+
+/// Those whose verdict may be another by now, by the clock alone.
+Result<std::vector<std::string>> hosts_past_their_verdict(Database& database, long long time) {
+    std::vector<std::string> ids;
+    const auto done = database.read([&](soci::session& session) -> Result<void> {
+        std::string id;
+        soci::statement select =
+            (session.prepare << "select id from hosts where tenant = :tenant and verdict_until <= "
+                                ":time and list_bytes > 0 limit 500",
+             soci::use(kTenant), soci::use(time), soci::into(id));
         for (select.execute(); select.fetch();) ids.push_back(id);
         return {};
     });
@@ -138,6 +155,14 @@ Result<int> judge_stale(Service& service) {
             if (stale->size() < kAtOnce || done.value_or(0) == 0) break;
         }
     }
+    for (;;) {
+        const auto past = hosts_past_their_verdict(*service.database, now());
+        if (!past) return std::unexpected(past.error());
+        const auto done = judge_all(service, *past);
+        if (!done) return std::unexpected(done.error());
+        judged += *done;
+        if (past->size() < kAtOnce || *done == 0) break;
+    }
     return judged;
 }
 
@@ -145,6 +170,7 @@ Result<void> clean_up(Service& service) {
     const auto swept = service.enrolments->sweep();
     if (!swept) return swept;
     if (auto done = sweep_sessions(*service.database); !done) return done;
+    if (auto done = drop_abandoned(service); !done) return done;
     if (const auto done = drop_old_lists(service); !done) return std::unexpected(done.error());
     return service.database->write([&](soci::session& session) -> Result<void> {
         const long long before = now() - INT64_C(86400) * service.settings.attest.keep_changes;

@@ -85,6 +85,9 @@ const std::vector<std::vector<const char*>>& migrations() {
             "create table session_results (tenant varchar(64) not null, nonce varchar(64) not "
             "null, result text not null, expires bigint not null, primary key (tenant, nonce))",
         },
+        // When another verdict may be due by the clock alone; until it is judged again: never.
+        {"alter table hosts add column verdict_until bigint not null default 9999999999",
+         "create index outbox_url on outbox (tenant, url, number)"},
     };
     return all;
 }

@@ -50,6 +50,9 @@ std::vector<KeyRow> read_keys(soci::statement& select, KeyRow& row) {
     return rows;
 }
 
+/// Hosts that are told of one key.
+constexpr std::size_t kHostsOfAKey = 10000;
+
 json hosts_with(soci::session& session, const std::string& fingerprint, long long at) {
     json hosts = json::array();
     std::string id, name, keyring;
@@ -61,7 +64,7 @@ json hosts_with(soci::session& session, const std::string& fingerprint, long lon
                 "host_keys join hosts on hosts.tenant = host_keys.tenant and hosts.id "
                 "= host_keys.host where host_keys.tenant = :tenant and host_keys.fingerprint = "
                 ":fingerprint and (:ever = 1 or (since <= :at and (until = 0 or until "
-                "> :at2))) order by since, host_keys.host limit 10000",
+                "> :at2))) order by since, host_keys.host limit 10001",
          soci::use(kTenant), soci::use(fingerprint), soci::use(ever), soci::use(at), soci::use(at),
          soci::into(id), soci::into(name), soci::into(keyring), soci::into(since),
          soci::into(until));
@@ -191,7 +194,11 @@ Result<json> find_keys(Database& database, const std::string& text, std::int64_t
              soci::into(row.first_seen), soci::into(row.first_host), soci::into(row.certificate));
         for (const KeyRow& one : read_keys(select, row)) {
             json key = one.to_json();
-            key["hosts"] = hosts_with(session, one.fingerprint, at == 0 ? now() : at);
+            json& hosts = key["hosts"] = hosts_with(session, one.fingerprint, at == 0 ? now() : at);
+            if (hosts.size() > kHostsOfAKey) {
+                hosts.erase(kHostsOfAKey);
+                key["more_hosts"] = true;
+            }
             all.push_back(std::move(key));
         }
         return {};

@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <list>
 #include <optional>
 #include <thread>
 
@@ -86,8 +87,10 @@ Result<std::string> first_tokens(Service& service) {
         // Of processes that start at once, all but one wait here, and then find its tokens.
         session << "update sequences set value = value where name = 'changes'";
         int there = 0;
-        session << "select count(*) from tokens where tenant = :tenant and role = 'operator'",
-            soci::use(kTenant), soci::into(there);
+        const long long time = now();
+        session << "select count(*) from tokens where tenant = :tenant and role = 'operator' and "
+                   "(expires = 0 or expires > :now)",
+            soci::use(kTenant), soci::use(time), soci::into(there);
         if (there != 0) return {};
         const std::string admin = insert_token(session, {.role = "operator", .label = "first"});
         const std::string enrol =
@@ -138,9 +141,17 @@ int serve(const Settings& settings, const MoreRoutes& more) {
     ::sd_notify(0, "READY=1\nSTATUS=serving");
 
     using std::chrono::seconds;
-    const Round silence(seconds(2), [&] { tell("silent hosts", mark_silent(service)); });
+    const Round silence(seconds(2), [&, was_up = true]() mutable {
+        tell("silent hosts", mark_silent(service));
+        if (service.database->is_up() == was_up) return;
+        was_up = !was_up;
+        ::sd_notify(0, was_up ? "STATUS=serving" : "STATUS=serving; the database is away");
+    });
     const Round stale(seconds(1), [&] { tell("judging again", judge_stale(service)); });
-    const Round sender(seconds(1), [&] { tell("webhooks", send_outbox(service, webhook)); });
+    std::list<Round> senders;
+    for (const std::string& url : settings.webhook.urls)
+        senders.emplace_back(seconds(1),
+                             [&] { tell("webhooks", send_outbox(service, url, webhook)); });
     const Round cleaner(seconds(3600), [&] { tell("cleaning up", clean_up(service)); });
     int signal = 0;
     ::sigwait(&ends, &signal);

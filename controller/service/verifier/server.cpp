@@ -1,31 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/service/verifier/server.h"
 
-#include <openssl/ssl.h>
 #include <spdlog/spdlog.h>
 
-#include <boost/asio.hpp>
-#include <boost/asio/ssl.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/ssl.hpp>
 #include <limits>
 #include <thread>
 
-#include "controller/service/appraise/openssl.h"
+#include "controller/service/verifier/connection.h"
 #include "controller/service/verifier/limits.h"
 
 namespace keyscribe::verifier {
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-using asio::awaitable;
-using asio::ip::tcp;
-using boost::system::error_code;
-using Stream = beast::ssl_stream<beast::tcp_stream>;
-using Clock = std::chrono::steady_clock;
+using namespace connection;
 
 // Counts against no budget: as many as there are connections are 192 MiB.
 constexpr std::uint64_t kSmallBody = 16u << 10;
@@ -34,39 +21,8 @@ constexpr std::chrono::seconds kFarewell{5};  // for the end of TLS
 constexpr unsigned kScarce = 5;
 constexpr int kLongestWait = 60;
 constexpr unsigned kVersion = 11;  // HTTP/1.1
-
-auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
-
-std::string subject_of_client(SSL* ssl) {
-    const appraise::Owned<X509> certificate(SSL_get1_peer_certificate(ssl));
-    if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK) return {};
-    std::array<char, 300> name{};
-    X509_NAME_oneline(X509_get_subject_name(certificate.get()), name.data(), name.size() - 1);
-    return name.data();
-}
-
-template <class Fields>
-void read_fields(const Fields& from, Request& request) {
-    for (const auto& field : from) {
-        std::string name(field.name_string());
-        for (char& letter : name) letter = static_cast<char>(std::tolower(letter));
-        request.fields[name] = std::string(field.value());
-    }
-}
-
-/// What is wrong with a head. False: the client is gone, and nobody is there to be told.
-bool refuse_head(const error_code& error, Response& refusal) {
-    if (error == http::error::header_limit) {
-        refusal = problem_response(
-            {.status = 431, .word = "head", .title = "The request's head is too long"});
-        return true;
-    }
-    if (error == http::error::end_of_stream || error == http::error::partial_message ||
-        error.category() != http::make_error_code(http::error::bad_method).category())
-        return false;
-    refusal = problem_response({.status = 400, .word = "http", .title = error.message()});
-    return true;
-}
+// Of a stream of events: shorter than the minute after which proxies close.
+constexpr int kHeartbeat = 15;
 
 /// Who is at the other end of a connection.
 struct Peer {
@@ -104,11 +60,12 @@ struct Server::Impl {
     awaitable<bool> serve_one(Stream& stream, beast::flat_buffer& buffer, const Peer& peer);
     awaitable<Response> run(const Route& route, Request& request);
     awaitable<Response> on_worker(const Route& route, Request& request);
-    awaitable<bool> send(Stream& stream, Response& response, unsigned version, bool keep);
-    bool refuse_body(bool wanted, bool has_length, std::uint64_t size, Response& refusal) const;
+    awaitable<void> send_events(Stream& stream, const Route& route, Request& request,
+                                Response& first, unsigned version);
+    bool refuse_body(bool chunked, std::uint64_t size, Response& refusal) const;
     bool take_body(const Peer& peer, std::uint64_t size, SharedLimit::Hold& hold,
                    Response& refusal);
-    std::chrono::seconds patience(unsigned seconds) const {
+    std::chrono::seconds patience_of(unsigned seconds) const {
         return std::chrono::seconds(connections.is_scarce() ? std::min(seconds, kScarce) : seconds);
     }
     Response authorize_and_handle(const Route& route, Request& request);
@@ -139,7 +96,7 @@ awaitable<void> Server::Impl::accept() {
             continue;
         }
         const auto peer = socket.remote_endpoint(error);
-        const std::string address = error ? std::string("?") : peer.address().to_string();
+        const std::string address = error ? std::string("?") : network_of(peer.address());
         ++counters.accepted;
         if (!connections.take(address)) {
             ++counters.turned_away;
@@ -158,9 +115,16 @@ awaitable<void> Server::Impl::serve(tcp::socket socket, std::string address) {
         ~Leave() { limit.give_back(address); }
     } const leave{connections, address};
     try {
+        // TLS takes 80 KB, for whoever says something.
+        const auto until = Clock::now() + patience_of(settings.limits.request);
+        const bool speaks = co_await wait_for_a_byte(socket, until);
+        if (!speaks) {
+            ++counters.handshakes_failed;
+            co_return;
+        }
         Stream stream(std::move(socket), tls);
         error_code error;
-        beast::get_lowest_layer(stream).expires_after(patience(settings.limits.request));
+        beast::get_lowest_layer(stream).expires_at(until);
         co_await stream.async_handshake(asio::ssl::stream_base::server, into(error));
         if (error) {
             ++counters.handshakes_failed;
@@ -183,10 +147,9 @@ awaitable<void> Server::Impl::serve(tcp::socket socket, std::string address) {
 }
 
 /// Whether the body must not come, as its head has it.
-bool Server::Impl::refuse_body(bool wanted, bool has_length, std::uint64_t size,
-                               Response& refusal) const {
+bool Server::Impl::refuse_body(bool chunked, std::uint64_t size, Response& refusal) const {
     Problem problem;
-    if (wanted && !has_length)
+    if (chunked)
         problem = {.status = 411, .word = "length", .title = "A body must have a Content-Length"};
     else if (size > settings.limits.body)
         problem = {.status = 413,
@@ -214,17 +177,19 @@ bool Server::Impl::take_body(const Peer& peer, std::uint64_t size, SharedLimit::
 awaitable<bool> Server::Impl::serve_one(Stream& stream, beast::flat_buffer& buffer,
                                         const Peer& peer) {
     error_code error;
+    const std::chrono::seconds patience(settings.limits.request);
     http::request_parser<http::string_body> parser;
     parser.header_limit(static_cast<std::uint32_t>(settings.limits.head));
     // The size is looked at below, before the body is read. Boost 1.74 refuses each where there is
     // no limit.
     parser.body_limit(std::numeric_limits<std::uint64_t>::max());
     auto& lowest = beast::get_lowest_layer(stream);
-    lowest.expires_after(patience(settings.limits.idle));
+    lowest.expires_after(patience_of(settings.limits.idle));
     co_await http::async_read_header(stream, buffer, parser, into(error));
     Response refusal;
     if (error && refuse_head(error, refusal)) {
-        (void)co_await send(stream, refusal, kVersion, false);
+        const Ending ending{.version = kVersion};
+        (void)co_await send(stream, refusal, ending, patience);
         co_return false;
     }
     if (error) co_return false;
@@ -241,38 +206,80 @@ awaitable<bool> Server::Impl::serve_one(Stream& stream, beast::flat_buffer& buff
     SharedLimit::Hold body;
     const std::string target(head.target());
     const Route* route = nullptr;
-    if (parse_target(target, request))
+    // RFC 9112, 3.2.
+    if (version == kVersion && head.count(http::field::host) != 1)
+        refusal = problem_response({.status = 400, .word = "http", .title = "Not one Host"});
+    else if (parse_target(target, request))
         route = find_route(routes, request, refusal);
     else
         refusal = problem_response({.status = 400, .word = "http", .title = "Not a path"});
-    const bool has_length = parser.content_length() && !parser.chunked();
+    const bool with_body = request.method != "HEAD";
     if (route != nullptr &&
-        (refuse_body(request.method == "POST" || parser.chunked(), has_length, size, refusal) ||
-         !take_body(peer, size, body, refusal)))
+        (refuse_body(parser.chunked(), size, refusal) || !take_body(peer, size, body, refusal)))
         route = nullptr;
     if (route == nullptr) {
         count(refusal, began);
         const bool keep = size == 0 && !parser.chunked() && parser.keep_alive();
-        const bool goes_on = co_await send(stream, refusal, version, keep);
+        const Ending ending{version, keep, with_body};
+        const bool goes_on = co_await send(stream, refusal, ending, patience);
         co_return goes_on;
     }
-    if (request.field("expect") == "100-continue") {
+    if (beast::iequals(head[http::field::expect], "100-continue")) {
         http::response<http::empty_body> go_on(http::status::continue_, version);
         co_await http::async_write(stream, go_on, into(error));
         if (error) co_return false;
     }
-    lowest.expires_after(std::chrono::seconds(settings.limits.request) *
-                         static_cast<int>(1 + (size >> 20)));
-    co_await http::async_read(stream, buffer, parser, into(error));
-    if (error) co_return false;
+    const bool has_body = co_await read_body(stream, buffer, parser, patience);
+    if (!has_body) co_return false;
     counters.bytes_in += size;
     const bool keep = parser.keep_alive();
     request.body = std::move(parser.get().body());
     lowest.expires_never();  // what takes its time now is not the client
     Response response = co_await run(*route, request);
     count(response, began);
-    const bool goes_on = co_await send(stream, response, version, keep);
+    if (response.stream && with_body) {
+        co_await send_events(stream, *route, request, response, version);
+        co_return false;
+    }
+    const Ending ending{version, keep, with_body};
+    const bool goes_on = co_await send(stream, response, ending, patience);
     co_return goes_on;
+}
+
+/// Server-sent events (WHATWG HTML, 9.2), to the end of the connection: who comes back says with
+/// Last-Event-ID what it has.
+awaitable<void> Server::Impl::send_events(Stream& stream, const Route& route, Request& request,
+                                          Response& first, unsigned version) {
+    http::response<http::empty_body> head(http::status::ok, version);
+    set_fields(head, first);
+    head.keep_alive(false);
+    http::response_serializer<http::empty_body> serializer(head);
+    auto& lowest = beast::get_lowest_layer(stream);
+    const std::chrono::seconds patience(settings.limits.request);
+    error_code error;
+    lowest.expires_after(patience);
+    co_await http::async_write_header(stream, serializer, into(error));
+    Response response = std::move(first);
+    for (int quiet = 0; !error && response.stream;) {
+        std::string text = std::move(response.body);
+        const bool came = !text.empty();
+        if (!came && ++quiet % kHeartbeat == 0) text = ":\n\n";
+        if (!text.empty()) {
+            lowest.expires_after(patience);
+            const auto bytes = asio::buffer(text);
+            co_await asio::async_write(stream, bytes, into(error));
+        }
+        if (error) co_return;
+        lowest.expires_never();
+        request.fields["last-event-id"] = response.last_event;
+        if (!came) {
+            const auto executor = co_await asio::this_coro::executor;
+            asio::steady_timer timer(executor, std::chrono::seconds(1));
+            co_await timer.async_wait(into(error));
+        }
+        // With its role: a token that was revoked ends it.
+        response = co_await on_worker(route, request);
+    }
 }
 
 /// Asks again where there is nothing yet and the client would wait.
@@ -312,7 +319,10 @@ Response Server::Impl::authorize_and_handle(const Route& route, Request& request
     try {
         constexpr std::string_view kBearer = "Bearer ";
         const std::string& authorization = request.field("authorization");
-        if (!request.certificate.empty()) {
+        request.role = Role::kNobody;
+        // A browser sends a certificate along with what another site has it send.
+        const bool reads = route.method == std::string_view("GET");
+        if (!request.certificate.empty() && (reads || request.is_of_this_site())) {
             request.role = Role::kOperator;
             request.who = request.certificate;
         } else if (route.role != Role::kNobody && authorization.starts_with(kBearer)) {
@@ -336,24 +346,6 @@ Response Server::Impl::authorize_and_handle(const Route& route, Request& request
         return problem_response(
             {.status = 500, .word = "internal", .title = "A fault of this program"});
     }
-}
-
-awaitable<bool> Server::Impl::send(Stream& stream, Response& response, unsigned version,
-                                   bool keep) {
-    http::response<http::string_body> message(static_cast<http::status>(response.status), version);
-    if (!response.type.empty()) message.set(http::field::content_type, response.type);
-    message.set(http::field::server, "keyscribe-verifier");
-    message.set(http::field::cache_control, "no-store");
-    for (const auto& [name, value] : response.fields) message.set(name, value);
-    message.body() = std::move(response.body);
-    message.keep_alive(keep);
-    message.prepare_payload();
-    error_code error;
-    beast::get_lowest_layer(stream).expires_after(
-        std::chrono::seconds(settings.limits.request) *
-        static_cast<int>(1 + (message.body().size() >> 20)));
-    co_await http::async_write(stream, message, into(error));
-    co_return keep && !error;
 }
 
 void Server::Impl::count(const Response& response, Clock::time_point began) {

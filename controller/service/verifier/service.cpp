@@ -29,7 +29,13 @@ Result<std::unique_ptr<Service>> Service::open(Settings given) {
     auto certificate = server_certificate(*made->database, settings);
     if (!certificate) return std::unexpected(certificate.error());
     made->certificate = std::move(*certificate);
-    made->changes = std::make_unique<ChangeLog>(settings.webhook.urls);
+    const auto name = shared_secret(*made->database, "source", [] {
+        const std::string text = random_id();
+        return SecretText(text.begin(), text.end());
+    });
+    if (!name) return std::unexpected(name.error());
+    made->changes = std::make_unique<ChangeLog>(
+        settings.webhook.urls, "urn:keyscribe:verifier:" + std::string(name->begin(), name->end()));
     made->nonces = std::make_unique<NonceMaker>(*key);
     made->references = std::make_unique<ReferenceStore>(*made->database);
     made->visits = std::make_unique<Visits>(*made->database, settings, *made->nonces,

@@ -231,8 +231,8 @@ Answer<HostRow> Visits::take_appraised(const Piece& piece, const HostRow& host,
     next.ima_entries = new_state.state.ima_entries;
     next.ima_bytes = ima.size();
     next.basis = piece.basis->id;
-    next.judge_again =
-        std::min({piece.time + settings_.attest.judge_again, piece.basis->until, appraisal.until});
+    next.verdict_until = std::min(piece.basis->until, appraisal.until);
+    next.judge_again = std::min(piece.time + settings_.attest.judge_again, next.verdict_until);
     // Entries that no quote covers are to be judged by the next visit: it has something new.
     next.fingerprint = appraisal.entries_beyond == 0
                            ? fingerprint_of(piece.evidence, *appraisal.claims)

@@ -6,12 +6,15 @@
 #include <soci/soci.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+
+#include "controller/service/verifier/webhook_url.h"
 
 namespace keyscribe::verifier {
 namespace {
@@ -22,28 +25,7 @@ namespace http_ns = boost::beast::http;
 constexpr std::chrono::seconds kPatience{10};
 constexpr long long kLease = 20;  // seconds; more than the 15 that one try takes
 constexpr long long kLongestPause = 300;
-
-struct Address {
-    bool secure = false;
-    std::string host, port, path;
-};
-
-Address parse_address(const std::string& url) {
-    Address address{.secure = url.starts_with("https://")};
-    const std::string rest = url.substr(address.secure ? 8 : 7);
-    const auto slash = std::min(rest.find('/'), rest.size());
-    address.path = slash == rest.size() ? "/" : rest.substr(slash);
-    address.host = rest.substr(0, slash);
-    address.port = address.secure ? "443" : "80";
-    const auto colon = address.host.rfind(':');
-    if (colon != std::string::npos && address.host.find(']', colon) == std::string::npos) {
-        address.port = address.host.substr(colon + 1);
-        address.host.resize(colon);
-    }
-    if (address.host.starts_with('[') && address.host.ends_with(']'))
-        address.host = address.host.substr(1, address.host.size() - 2);
-    return address;
-}
+constexpr long long kAbandoned = 86400;  // seconds; who sends to it tries within kLongestPause
 
 std::string signature(const std::string& secret, const std::string& body) {
     std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest{};
@@ -64,7 +46,7 @@ asio_ns::awaitable<unsigned> exchange(Stream& stream,
     co_return parser.get().result_int();
 }
 
-asio_ns::awaitable<unsigned> post_to(Address address,
+asio_ns::awaitable<unsigned> post_to(WebhookUrl address,
                                      http_ns::request<http_ns::string_body> request) {
     const auto executor = co_await asio_ns::this_coro::executor;
     asio_ns::ip::tcp::resolver resolver(executor);
@@ -94,23 +76,21 @@ asio_ns::awaitable<unsigned> post_to(Address address,
 
 struct Message {
     long long number = 0, attempts = 0, next_try = 0;
-    std::string url, event;
+    std::string event;
 };
 
-/// Takes the first message that is due, of an address of which none before it waits for its next
-/// try.
-Result<std::optional<Message>> take_message(Database& database) {
+/// Takes the first message for `url`, where it is due: none overtakes it.
+Result<std::optional<Message>> take_message(Database& database, const std::string& url) {
     std::optional<Message> taken;
     const auto done = database.write([&](soci::session& session) -> Result<void> {
+        taken.reset();
         Message one;
         const long long time = now(), leased = time + kLease;
-        session << "select number, attempts, next_try, url, event from outbox where tenant = "
-                   ":tenant and next_try <= :now and not exists (select 1 from outbox earlier "
-                   "where earlier.tenant = outbox.tenant and earlier.url = outbox.url and "
-                   "earlier.number < outbox.number) order by number limit 1",
-            soci::use(kTenant), soci::use(time), soci::into(one.number), soci::into(one.attempts),
-            soci::into(one.next_try), soci::into(one.url), soci::into(one.event);
-        if (!session.got_data()) return {};
+        session << "select number, attempts, next_try, event from outbox where tenant = :tenant "
+                   "and url = :url order by number limit 1",
+            soci::use(kTenant), soci::use(url), soci::into(one.number), soci::into(one.attempts),
+            soci::into(one.next_try), soci::into(one.event);
+        if (!session.got_data() || one.next_try > time) return {};
         soci::statement update =
             (session.prepare << "update outbox set next_try = :leased, attempts = attempts + 1 "
                                 "where tenant = :tenant and number = :number and next_try = :was "
@@ -146,16 +126,19 @@ Result<void> settle(Database& database, const Message& message, const Result<voi
 
 Result<void> post_event(const std::string& url, const std::string& body,
                         const std::string& secret) {
-    const Address address = parse_address(url);
-    http_ns::request<http_ns::string_body> request(http_ns::verb::post, address.path, 11);
-    request.set(http_ns::field::host, address.host);
+    const auto parsed = parse_webhook_url(url);
+    if (!parsed) return fail("not an address of a webhook", "[webhook] urls");
+    const WebhookUrl& address = *parsed;
+    const std::string shown = address.shown();
+    http_ns::request<http_ns::string_body> request(http_ns::verb::post, address.target, 11);
+    request.set(http_ns::field::host, address.authority);
     request.set(http_ns::field::user_agent, "keyscribe-verifier");
     request.set(http_ns::field::content_type, "application/cloudevents+json; charset=utf-8");
     if (!secret.empty()) request.set("X-Keyscribe-Signature", signature(secret, body));
     request.body() = body;
     request.keep_alive(false);
     request.prepare_payload();
-    Result<void> result = fail("no answer within 10 s", url);
+    Result<void> result = fail("no answer within 10 s", shown);
     asio_ns::io_context io(1);
     asio_ns::co_spawn(io, post_to(address, std::move(request)),
                       [&](const std::exception_ptr& failed, unsigned status) {
@@ -163,29 +146,53 @@ Result<void> post_event(const std::string& url, const std::string& body,
                               if (failed) std::rethrow_exception(failed);
                               result = Result<void>();
                               if (status / 100 != 2)
-                                  result = fail("answered " + std::to_string(status), url);
+                                  result = fail("answered " + std::to_string(status), shown);
                           } catch (const std::exception& error) {
-                              result = fail(error.what(), url);
+                              result = fail(error.what(), shown);
                           }
                       });
     io.run_for(kPatience + std::chrono::seconds(5));
     return result;
 }
 
-Result<int> send_outbox(Service& service, WebhookCounters& counters) {
+Result<int> send_outbox(Service& service, const std::string& url, WebhookCounters& counters) {
     int sent = 0;
     for (;;) {
-        const auto message = take_message(*service.database);
+        const auto message = take_message(*service.database, url);
         if (!message) return std::unexpected(message.error());
         if (!*message) return sent;
-        const auto done =
-            post_event((*message)->url, (*message)->event, service.settings.webhook.secret);
+        const auto done = post_event(url, (*message)->event, service.settings.webhook.secret);
         ++(done ? counters.sent : counters.failed);
         if (done) ++sent;
         if (!done) spdlog::warn("webhook: {}", to_string(done.error()));
         if (auto settled = settle(*service.database, **message, done); !settled)
             return std::unexpected(settled.error());
     }
+}
+
+Result<void> drop_abandoned(Service& service) {
+    const auto& urls = service.settings.webhook.urls;
+    return service.database->write([&](soci::session& session) -> Result<void> {
+        const long long before = now() - kAbandoned;
+        std::vector<std::string> all;
+        {
+            std::string url;
+            soci::statement select =
+                (session.prepare << "select url from outbox where tenant = :tenant group by url "
+                                    "having max(next_try) < :before",
+                 soci::use(kTenant), soci::use(before), soci::into(url));
+            for (select.execute(); select.fetch();)
+                if (std::ranges::find(urls, url) == urls.end()) all.push_back(url);
+        }
+        for (const std::string& url : all) {
+            session << "delete from outbox where tenant = :tenant and url = :url",
+                soci::use(kTenant), soci::use(url);
+            const auto address = parse_webhook_url(url);
+            spdlog::warn("messages for {}, which no process sends to any more, are thrown away",
+                         address ? address->shown() : "a webhook");
+        }
+        return {};
+    });
 }
 
 Result<std::int64_t> outbox_length(Database& database) {

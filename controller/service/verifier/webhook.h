@@ -13,14 +13,20 @@ struct WebhookCounters {
     std::atomic<std::uint64_t> sent = 0, failed = 0;
 };
 
-/// Sends what is due now. Returns how many were delivered. Two processes do not send the same
-/// message at once: who sends it has put its next try off first.
-Result<int> send_outbox(Service& service, WebhookCounters& counters);
+/// Sends what is due now for one of [webhook] urls: a receiver that is slow holds up no other one.
+/// Returns how many were delivered. Two processes do not send the same message at once: who sends
+/// it has put its next try off first.
+Result<int> send_outbox(Service& service, const std::string& url, WebhookCounters& counters);
+
+/// Throws messages away whose address is not in the settings, and which no other process has tried
+/// for a day.
+Result<void> drop_abandoned(Service& service);
 
 /// How many messages wait.
 Result<std::int64_t> outbox_length(Database& database);
 
-/// POSTs `body` to `url` within 10 s. Error: no answer, or one that is not 2xx.
+/// POSTs `body` to `url` within 10 s. Error: no answer, or one that is not 2xx;
+/// it does not have path and query, which may be the receiver's secret.
 Result<void> post_event(const std::string& url, const std::string& body, const std::string& secret);
 
 }  // namespace keyscribe::verifier

@@ -23,7 +23,7 @@ struct Kind {
 constexpr Kind kKinds[] = {{"affirmed", "affirmed", "good"},
                            {"contraindicated", "contraindicated", "bad"},
                            {"silent", "silent", "warn"},
-                           {"none", "not judged yet", "none"}};
+                           {"none", "not judged", "none"}};
 
 /// An SVG, since the page's policy allows no width in a style attribute.
 Html bar(const json& counts, std::int64_t all) {

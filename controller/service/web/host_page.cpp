@@ -83,7 +83,8 @@ Html findings(const json& host) {
 )");
     const json all = appraisal.is_object() ? appraisal.value("findings", json::array()) : json();
     for (const auto& [weight, title] :
-         {std::pair{"contraindicates", "Against this host"}, std::pair{"note", "Notes"}}) {
+         {std::pair{"unusable", "Why there is no verdict"},
+          std::pair{"contraindicates", "Against this host"}, std::pair{"note", "Notes"}}) {
         Html items;
         std::size_t count = 0;
         for (const json& finding : all) {

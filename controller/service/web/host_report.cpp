@@ -2,6 +2,7 @@
 // The report of a host's last evidence with something new, out of what is kept of it.
 #include "controller/base/base64.h"
 #include "controller/service/report/page.h"
+#include "controller/service/verifier/appraised.h"
 #include "controller/service/verifier/fingerprint.h"
 #include "controller/service/web/pages.h"
 #include "controller/service/web/words.h"
@@ -26,7 +27,10 @@ Result<std::optional<std::string>> report_of(Service& service, const std::string
         return fail("what is kept of host " + id + " is damaged", "database");
     const evidence::Evidence whole = verifier::whole_evidence(
         shell->evidence, (*snapshot)->list, host.entries, (*snapshot)->ima, host.ima_entries);
-    const appraise::Request request{.nonce = *nonce, .keys = {&*key, 1}, .now = time};
+    const appraise::Request request{.nonce = *nonce,
+                                    .keys = {&*key, 1},
+                                    .now = time,
+                                    .before_kexec = verifier::before_kexec_of(**snapshot)};
     const appraise::Appraisal appraisal = appraise::appraise(whole, request, (*basis)->basis);
     Html links;
     links.add(R"(<li><a href="/">Fleet</a></li><li>{}</li>)", host_link(host.id, host.name));

@@ -26,7 +26,7 @@ Html filter_form(const Request& request, const json& groups) {
                       {"affirmed", "affirmed"},
                       {"contraindicated", "contraindicated"},
                       {"silent", "silent"},
-                      {"none", "not judged yet"}},
+                      {"none", "not judged"}},
                      request.parameter("verdict")),
              choices("Group", "group", names, request.parameter("group")),
              field("Part of the name", "name", request.parameter("name")));

@@ -99,7 +99,7 @@ class Pages {
     }
     Response login(const Request& request) {
         const auto form = form_of(request);
-        if (!form || !is_of_this_site(request)) return foreign({});
+        if (!form || !request.is_of_this_site()) return foreign({});
         const std::string next = is_path(form->parameter("next")) ? form->parameter("next") : "/";
         const auto value = sessions_.begin(form->parameter("token"), verifier::now());
         if (!value) return respond(error_page(value.error()), {});
@@ -153,7 +153,7 @@ class Pages {
         const auto visitor = sessions_.visitor(request, verifier::now());
         if (!visitor) return respond(error_page(visitor.error()), {});
         const auto form = form_of(request);
-        if (visitor->role == Role::kNobody || !form || !is_of_this_site(request) ||
+        if (visitor->role == Role::kNobody || !form || !request.is_of_this_site() ||
             !is_equal(form->parameter("form"), visitor->form_token))
             return foreign(*visitor);
         if (visitor->role < role)

@@ -89,13 +89,6 @@ Result<Visitor> Sessions::visitor(const verifier::Request& request, std::int64_t
         .role = role_of(**token), .who = (*token)->label, .form_token = mac("form", value)};
 }
 
-bool is_of_this_site(const verifier::Request& request) {
-    const std::string& site = request.field("sec-fetch-site");
-    if (!site.empty() && site != "same-origin") return false;
-    const std::string& origin = request.field("origin");
-    return origin.empty() || origin == "https://" + request.field("host");
-}
-
 bool is_equal(std::string_view left, std::string_view right) {
     return left.size() == right.size() &&
            CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;

@@ -45,10 +45,6 @@ class Sessions {
     verifier::SecretText key_;
 };
 
-/// Whether a request that changes something comes from a page of this service, as the browser says:
-/// Sec-Fetch-Site (W3C Fetch Metadata), and Origin (RFC 6454), where it sends them.
-bool is_of_this_site(const verifier::Request& request);
-
 /// Texts of equal length are compared in equal time.
 bool is_equal(std::string_view left, std::string_view right);
 

@@ -27,7 +27,7 @@ Html time_of(const json& object, const char* member) {
 std::string verdict_title(const std::string& verdict) {
     if (verdict == "affirmed") return "Affirmed";
     if (verdict == "contraindicated") return "Contraindicated";
-    return verdict == "none" ? "Not judged yet" : verdict;
+    return verdict == "none" ? "Not judged" : verdict;
 }
 
 Html verdict_badges(const std::string& verdict, bool silent) {

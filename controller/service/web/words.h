@@ -20,7 +20,7 @@ Html time_of(const nlohmann::json& object, const char* member);
 
 /// A verdict, and whether the host is silent, each a badge.
 Html verdict_badges(const std::string& verdict, bool silent);
-/// "Affirmed" and so on: of a host that nobody has judged "Not judged yet".
+/// "Affirmed" and so on: of a host without one "Not judged".
 std::string verdict_title(const std::string& verdict);
 
 /// Percent-encoding (RFC 3986, 2.1) of everything but unreserved characters.
