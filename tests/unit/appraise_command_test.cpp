@@ -160,6 +160,21 @@ TEST_F(AppraiseCommand, WhatIsNotThereIsUnusable) {
     }
 }
 
+/// Not as a standard output that cannot be written.
+TEST_F(AppraiseCommand, APathThatCannotBeLookedAtIsTold) {
+    host("one", 0);
+    std::filesystem::create_symlink("loop", path("loop"));
+    const std::string nonce = to_hex(Buffer(8, 0)), evidence = path("a/one.evidence");
+    for (const std::string& bad : {path(std::string(300, 'x')), path("loop")}) {
+        for (const auto& [ak, state] :
+             {std::pair{path("ak/one.pem"), bad}, std::pair{bad, path("s")}}) {
+            const Done done = appraise({evidence, "--nonce", nonce, "--ak", ak, "--state", state});
+            EXPECT_EQ(done.status, 2);
+            EXPECT_TRUE(done.errors.contains("cannot open the file")) << done.errors;
+        }
+    }
+}
+
 TEST_F(AppraiseCommand, AStateThatIsEmptyIsRefused) {
     host("one", 0);
     testing::write_file(path("states/one.evidence.state"), "");
