@@ -207,7 +207,6 @@ int run_appraise(const CLI::App& command, const AppraiseCommandOptions& options)
     std::vector<Outcome> outcomes = appraise_all(options, files, *inputs);
     find_repeated_keys(outcomes);
     int worst = 0;
-    if (auto kept = put_into_place(outcomes); !kept) worst = refuse(kept.error());
     for (const Outcome& outcome : outcomes) {
         if (!outcome.appraisal) {
             worst = refuse(outcome.appraisal.error());
@@ -219,6 +218,10 @@ int run_appraise(const CLI::App& command, const AppraiseCommandOptions& options)
             print_text(*outcome.appraisal, outcome.file, options.at);
         worst = std::max(worst, static_cast<int>(outcome.appraisal->verdict));
     }
+    // Evidence whose verdict nobody got has to be judged once more.
+    if (std::fflush(stdout) != 0)
+        return refuse(fail_errno("cannot write the standard output").error());
+    if (auto kept = put_into_place(outcomes); !kept) worst = refuse(kept.error());
     return worst;
 }
 
