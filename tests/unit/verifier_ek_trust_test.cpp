@@ -49,12 +49,14 @@ class EkCertificates : public ::testing::Test {
         return bytes_of(folder_ / "converted");
     }
     /// For the key in public.pem, issued by NAME.pem with NAME.key.
-    std::vector<std::uint8_t> issue(const std::string& name, const std::string& days = "-days 9") {
+    std::vector<std::uint8_t> issue(const std::string& name, const std::string& days = "-days 9",
+                                    const std::string& extensions = "") {
+        testing::write_file(folder_ / "extensions", extensions);
         must_run(folder_, "openssl req -new -key " + name +
                               ".key -subj /CN=x -out x.csr && "
                               "openssl x509 -req -in x.csr -force_pubkey public.pem -CA " +
                               name + ".pem -CAkey " + name + ".key -CAcreateserial " + days +
-                              " -outform DER -out ek.der");
+                              " -extfile extensions -outform DER -out ek.der");
         return bytes_of(folder_ / "ek.der");
     }
     void make_vendor() {
@@ -124,6 +126,23 @@ TEST_F(EkCertificates, WhatIsNoCertificateOfTheKeyIsRefused) {
     const auto trust = EkTrust::load(settings_);
     EXPECT_FALSE(trust->judge(Bytes(), flipped, {}));
     EXPECT_TRUE(judge(settings_, as_bytes("nothing")).starts_with("ek.certificate"));
+}
+
+/// A vendor's CA has other certificates, too: of its web servers, of attestation keys, of
+/// platforms.
+TEST_F(EkCertificates, ForOtherUsesVouchForNobody) {
+    make_vendor();
+    trust("vendor.pem");
+    const auto for_uses = [&](const std::string& uses) {
+        return judge(settings_, issue("vendor", "-days 9", uses));
+    };
+    EXPECT_EQ(for_uses("extendedKeyUsage=2.23.133.8.1\n"), "chain: /CN=Vendor");
+    EXPECT_EQ(for_uses("extendedKeyUsage=critical,serverAuth,2.23.133.8.1\n"), "chain: /CN=Vendor");
+    EXPECT_EQ(for_uses("keyUsage=keyEncipherment\n"), "chain: /CN=Vendor");
+    for (const char* other :
+         {"extendedKeyUsage=serverAuth\n", "extendedKeyUsage=2.23.133.8.3\n",
+          "extendedKeyUsage=anyExtendedKeyUsage\n", "basicConstraints=critical,CA:true\n"})
+        EXPECT_EQ(for_uses(other), "nobody") << other;
 }
 
 TEST_F(EkCertificates, AnEndorsementKeyThatIssuesCertificatesIsNoCa) {

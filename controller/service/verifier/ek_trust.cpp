@@ -11,6 +11,7 @@
 #include "controller/base/mapped_file.h"
 #include "controller/keyrings/certificate_view.h"
 #include "controller/service/appraise/certificate_file.h"
+#include "controller/service/appraise/endorsement.h"
 #include "controller/service/appraise/openssl.h"
 
 namespace keyscribe::verifier {
@@ -101,6 +102,8 @@ Result<std::optional<std::string>> EkTrust::judge(
     if (certificate.empty()) return std::nullopt;
     const auto leaf = read_x509(certificate);
     if (!leaf) return fail("a certificate that OpenSSL cannot read", "ek.certificate");
+    // Whoever issues certificates of endorsement keys issues others, too.
+    if (appraise::endorsement_problem(certificate)) return std::nullopt;
     const std::unique_ptr<STACK_OF(X509), FreeStack> between(sk_X509_new_null());
     for (const auto& one : chain)
         if (auto read = read_x509(one)) sk_X509_push(between.get(), read.release());
