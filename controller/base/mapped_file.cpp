@@ -40,7 +40,7 @@ bool same(const timespec& left, const timespec& right) {
 
 }  // namespace
 
-Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
+Result<MappedFile> MappedFile::open(const std::filesystem::path& path, std::uintmax_t most) {
     // A FIFO would block the open itself.
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd) return fail_errno("cannot open the file", path.string());
@@ -48,6 +48,8 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
     if (::fstat(fd.get(), &before) != 0)
         return fail_errno("cannot look at the file", path.string());
     if (!S_ISREG(before.st_mode)) return fail("not a regular file", path.string());
+    if (std::cmp_greater(before.st_size, most))
+        return fail("the file has more than " + std::to_string(most >> 20) + " MiB", path.string());
     auto bytes = read_all(fd.get(), static_cast<std::size_t>(before.st_size), path);
     if (!bytes) return std::unexpected(bytes.error());
     if (::fstat(fd.get(), &after) != 0) return fail_errno("cannot look at the file", path.string());

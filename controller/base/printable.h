@@ -12,7 +12,7 @@ namespace keyscribe::base {
 /// UTF-8 as \OOO. What is behind `limit` bytes is cut, and "..." stands in its place.
 std::string printable(std::string_view name, std::size_t limit = std::string_view::npos);
 
-/// `text` line by line as printable() has each.
+/// A message, line by line as printable() has each; a backslash stays: it is of an escape by now.
 std::string printable_lines(std::string_view text);
 
 }  // namespace keyscribe::base

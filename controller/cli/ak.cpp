@@ -9,6 +9,7 @@
 #include "controller/base/mapped_file.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/output.h"
+#include "controller/service/appraise/endorsement.h"
 #include "controller/service/appraise/quote.h"
 
 namespace keyscribe::cli {
@@ -78,6 +79,34 @@ int export_again(const settings::Config& config, const std::filesystem::path& di
     return done ? 0 : report(done.error());
 }
 
+/// What of the endorsement key is in the folder has to be of one key, too: a credential is made for
+/// ek.pub, and ek.crt says whose TPM that is. Returns what was looked at, as a line.
+Result<std::string> check_endorsement(const std::filesystem::path& directory) {
+    std::vector<MappedFile> files;
+    std::vector<Bytes> given;
+    std::string names;
+    for (const char* name : {"ek.pub", "ek.pem", "ek.crt"}) {
+        std::error_code code;
+        const auto there = std::filesystem::symlink_status(directory / name, code);
+        if (there.type() == std::filesystem::file_type::not_found) {
+            given.emplace_back();
+            continue;
+        }
+        auto file = MappedFile::open(directory / name);
+        if (!file) return std::unexpected(file.error());
+        if (file->bytes().empty()) return fail("the file is empty", (directory / name).string());
+        given.push_back(files.emplace_back(std::move(*file)).bytes());
+        names += (names.empty() ? "" : ", ") + std::string(name);
+    }
+    if (auto done = appraise::check_endorsement(given[0], as_text(given[1]), given[2]); !done)
+        return std::unexpected(done.error());
+    if (names.empty()) return names;
+    return names + ": one endorsement key" +
+           (given[2].empty() ? "; no certificate says whose TPM it is in"
+                             : "; who issued its certificate was not looked at") +
+           '\n';
+}
+
 /// What a service does with what a host sent of its key, before it makes a credential for it.
 int check(const std::filesystem::path& directory) {
     // tss2-mu writes to stderr on its own; what is wrong is told by us, once.
@@ -94,10 +123,12 @@ int check(const std::filesystem::path& directory) {
     const auto found =
         appraise::check_enrolment(files[0].bytes(), as_text(files[1].bytes()), files[2].bytes());
     if (!found) return report(found.error());
+    const auto endorsement = check_endorsement(directory);
+    if (!endorsement) return report(endorsement.error());
     fmt::print(
         "ak.pub, ak.pem and ak.name are of one key: fixedTPM, fixedParent, "
-        "sensitiveDataOrigin, restricted, sign\nname {}\n",
-        to_hex(found->name));
+        "sensitiveDataOrigin, restricted, sign\n{}name {}\n",
+        *endorsement, to_hex(found->name));
     return 0;
 }
 
@@ -147,9 +178,7 @@ void add_ak(CLI::App& app, Context& context) {
         "For the service: whether ak.pub, ak.pem and ak.name in a folder are of one key, "
         "and of one that signs quotes alone; without a TPM");
     const auto exported = std::make_shared<std::filesystem::path>();
-    check_command->add_option("folder", *exported, "as `ak create` wrote it")
-        ->required()
-        ->check(CLI::ExistingDirectory);
+    check_command->add_option("folder", *exported, "as `ak create` wrote it")->required();
     check_command->callback([&context, exported] { context.exit_status = check(*exported); });
 
     CLI::App* activate_command = ak->add_subcommand(

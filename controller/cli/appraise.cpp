@@ -29,9 +29,15 @@ struct AppraiseCommandOptions : AppraiseOptions {
     bool json = false;
 };
 
+/// What cannot be looked at is none: load_state() says why.
+bool is_folder(const fs::path& path) {
+    std::error_code code;
+    return fs::is_directory(path, code);
+}
+
 /// Of one host a file; of many a folder, with a file for each piece of evidence.
 fs::path state_file(const AppraiseCommandOptions& options, const std::string& evidence) {
-    if (options.state.empty() || !fs::is_directory(options.state)) return options.state;
+    if (options.state.empty() || !is_folder(options.state)) return options.state;
     return fs::path(options.state) / (fs::path(evidence).filename().string() + ".state");
 }
 
@@ -173,7 +179,7 @@ Result<void> put_into_place(std::vector<Outcome>& outcomes) {
 /// Two hosts' evidence of one name would share one state, and the later would be judged by the
 /// other's.
 Result<void> check_state_files(const AppraiseCommandOptions& options) {
-    if (options.files.size() > 1 && !options.state.empty() && !fs::is_directory(options.state))
+    if (options.files.size() > 1 && !options.state.empty() && !is_folder(options.state))
         return fail("one file cannot keep the state of several hosts", options.state,
                     "give a folder that exists");
     std::map<fs::path, std::string> by_state;
@@ -201,7 +207,6 @@ int run_appraise(const CLI::App& command, const AppraiseCommandOptions& options)
     std::vector<Outcome> outcomes = appraise_all(options, files, *inputs);
     find_repeated_keys(outcomes);
     int worst = 0;
-    if (auto kept = put_into_place(outcomes); !kept) worst = refuse(kept.error());
     for (const Outcome& outcome : outcomes) {
         if (!outcome.appraisal) {
             worst = refuse(outcome.appraisal.error());
@@ -213,6 +218,10 @@ int run_appraise(const CLI::App& command, const AppraiseCommandOptions& options)
             print_text(*outcome.appraisal, outcome.file, options.at);
         worst = std::max(worst, static_cast<int>(outcome.appraisal->verdict));
     }
+    // Evidence whose verdict nobody got has to be judged once more.
+    if (std::fflush(stdout) != 0)
+        return refuse(fail_errno("cannot write the standard output").error());
+    if (auto kept = put_into_place(outcomes); !kept) worst = refuse(kept.error());
     return worst;
 }
 

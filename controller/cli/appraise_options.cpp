@@ -128,7 +128,8 @@ Result<AppraiseInputs> load_inputs(const AppraiseOptions& options) {
     }
     inputs.nonce_directory = options.nonce_directory;
     for (const std::string& file : options.keys) {
-        if (std::filesystem::is_directory(file)) {
+        std::error_code code;
+        if (std::filesystem::is_directory(file, code)) {
             inputs.key_directory = file;
             continue;
         }

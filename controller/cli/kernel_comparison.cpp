@@ -98,7 +98,7 @@ class Comparison {
   private:
     static std::string name_of(std::int32_t serial, std::string_view type,
                                std::string_view description) {
-        return fmt::format("{} {} {}", serial, type, printable(description));
+        return fmt::format("{} {} {}", serial, printable(type), printable(description));
     }
     void note(const Key& keyring, const std::string& what) const {
         fmt::print("note: {} ({}): {}\n", printable(keyring.description), keyring.serial, what);

@@ -24,6 +24,8 @@ Result<void> read_list(const std::string& path, KeyringView& view) {
         return fail_errno("cannot open the list", path,
                           errno == ENOENT ? "nothing was measured since the boot"
                                           : "be root, or a member of the group keyscribe");
+    file.peek();  // of a folder there is nothing to read, and the iterator would throw
+    if (file.bad()) return fail_errno("cannot read the list", path);
     view.list.assign(std::istreambuf_iterator<char>(file), {});
     return {};
 }

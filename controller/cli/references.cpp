@@ -159,9 +159,7 @@ void add_references(CLI::App& app, Context& context) {
     CLI::App* export_command =
         command->add_subcommand("export", "Write a folder of them as a CoRIM (see CORIM.md)");
     const auto exported = std::make_shared<CorimExport>();
-    export_command->add_option("folder", exported->folder, "of reference values")
-        ->required()
-        ->check(CLI::ExistingDirectory);
+    export_command->add_option("folder", exported->folder, "of reference values")->required();
     export_command->add_option("--format", exported->format, "corim")
         ->required()
         ->check(CLI::IsMember({"corim"}));

@@ -145,8 +145,9 @@ void read(Members& members, TpmFacts& tpm) {
         inner.must_array("banks", [&](const cbor::Item& item) {
             const auto name = item.text();
             const auto bank = name ? algorithm_named(*name) : std::nullopt;
-            if (bank) tpm.banks.push_back(*bank);
-            return bank.has_value();
+            if (!bank || std::ranges::find(tpm.banks, *bank) != tpm.banks.end()) return false;
+            tpm.banks.push_back(*bank);
+            return true;
         });
         if (inner.has("left_alone"))
             inner.must_array("left_alone", [&](const cbor::Item& item) {

@@ -47,6 +47,7 @@ TEST(AppraisalNames, ThatCanMatchNothingAreRefusedWithASuggestion) {
         {"[chain.signers]\n\".imma\" = [\".machine\"]", "p:2:1", "did you mean '.ima'?"},
         {"[chain.signers]\n\".ima\" = [\".machines\"]", "p:2:11", "did you mean '.machine'?"},
         {"[chain.signers]\n\".ima\" = [\"*\"]", "p:2:11", "name each keyring"},
+        {"[chain.signers]\n\"\" = []", "p:2:1", "name each keyring"},
         {"[keyrings]\nwatched = []", "p:2:11", "nothing would be judged"},
         {"[keyrings]\ntypes = []", "p:2:9", "nothing would be judged"},
     };

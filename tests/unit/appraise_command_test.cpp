@@ -160,6 +160,21 @@ TEST_F(AppraiseCommand, WhatIsNotThereIsUnusable) {
     }
 }
 
+/// Not as a standard output that cannot be written.
+TEST_F(AppraiseCommand, APathThatCannotBeLookedAtIsTold) {
+    host("one", 0);
+    std::filesystem::create_symlink("loop", path("loop"));
+    const std::string nonce = to_hex(Buffer(8, 0)), evidence = path("a/one.evidence");
+    for (const std::string& bad : {path(std::string(300, 'x')), path("loop")}) {
+        for (const auto& [ak, state] :
+             {std::pair{path("ak/one.pem"), bad}, std::pair{bad, path("s")}}) {
+            const Done done = appraise({evidence, "--nonce", nonce, "--ak", ak, "--state", state});
+            EXPECT_EQ(done.status, 2);
+            EXPECT_TRUE(done.errors.contains("cannot open the file")) << done.errors;
+        }
+    }
+}
+
 TEST_F(AppraiseCommand, AStateThatIsEmptyIsRefused) {
     host("one", 0);
     testing::write_file(path("states/one.evidence.state"), "");
@@ -283,6 +298,63 @@ TEST_F(AppraiseCommand, AkCheckTakesTheThreeTogether) {
     EXPECT_NE(done.errors.find("not fixedTPM"), std::string::npos) << done.errors;
     testing::write_file(path("ak/ak.name"), "");
     EXPECT_EQ(keyscribe({"ak", "check", path("ak")}).status, 1);
+}
+
+TEST_F(AppraiseCommand, AkCheckTakesTheEndorsementKeysFilesTogether) {
+    const auto tpm2b = [](Buffer area) {
+        area.insert(area.begin(), {static_cast<std::uint8_t>(area.size() >> 8),
+                                   static_cast<std::uint8_t>(area.size())});
+        return text_of(area);
+    };
+    testing::QuoteMaker ak, ek, other;
+    ak.key = Host::shared_key(0);
+    ek.key = Host::shared_key(4);
+    other.key = Host::shared_key(0);
+    constexpr TPMA_OBJECT kOfEk = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                                  TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_RESTRICTED |
+                                  TPMA_OBJECT_DECRYPT | TPMA_OBJECT_ADMINWITHPOLICY;
+    ek.attributes = other.attributes = kOfEk;
+    testing::write_file(path("ak/ak.pub"), tpm2b(ak.tpmt_public()));
+    testing::write_file(path("ak/ak.pem"), ak.pem());
+    testing::write_file(path("ak/ak.name"),
+                        text_of(appraise::parse_public(ak.tpmt_public())->name));
+    const auto check = [&] { return keyscribe({"ak", "check", path("ak")}); };
+    EXPECT_EQ(check().status, 0);
+    EXPECT_FALSE(check().output.contains("endorsement"));
+
+    testing::write_file(path("ak/ek.pub"), tpm2b(ek.tpmt_public()));
+    testing::write_file(path("ak/ek.pem"), ek.pem());
+    EXPECT_EQ(check().status, 0) << check().errors;
+    EXPECT_TRUE(check().output.contains("ek.pub, ek.pem: one endorsement key; no certificate"));
+    const auto certificate_of = [](const testing::QuoteMaker& one) {
+        return text_of(
+            testing::certificate(one.key.get(), "EK", Host::shared_key(1).get(), "Vendor"));
+    };
+    testing::write_file(path("ak/ek.crt"), certificate_of(ek));
+    EXPECT_EQ(check().status, 0) << check().errors;
+    EXPECT_TRUE(check().output.contains("who issued its certificate was not looked at"));
+
+    // What is meant for the TPM of the certificate would be encrypted to somebody else's key.
+    testing::write_file(path("ak/ek.crt"), certificate_of(other));
+    EXPECT_EQ(check().status, 1);
+    EXPECT_TRUE(check().errors.contains("ek.crt: another endorsement key")) << check().errors;
+    testing::write_file(path("ak/ek.crt"), "");
+    EXPECT_EQ(check().status, 1);
+    std::filesystem::remove(path("ak/ek.crt"));
+    testing::write_file(path("ak/ek.pem"), other.pem());
+    EXPECT_TRUE(check().errors.contains("ek.pem: another endorsement key")) << check().errors;
+    std::filesystem::remove(path("ak/ek.pem"));
+    EXPECT_EQ(check().status, 0);
+    // Whoever made such a key need not be a TPM.
+    for (const TPMA_OBJECT wrong :
+         {kOfEk & ~TPMA_OBJECT_RESTRICTED, kOfEk & ~TPMA_OBJECT_FIXEDTPM,
+          kOfEk & ~TPMA_OBJECT_DECRYPT, kOfEk | TPMA_OBJECT_SIGN_ENCRYPT}) {
+        ek.attributes = wrong;
+        testing::write_file(path("ak/ek.pub"), tpm2b(ek.tpmt_public()));
+        EXPECT_TRUE(check().errors.contains("ek.pub: not an endorsement key")) << check().errors;
+    }
+    testing::write_file(path("ak/ek.pub"), tpm2b(ek.tpmt_public()) + "x");
+    EXPECT_EQ(check().status, 1);
 }
 
 }  // namespace appraise_command_test

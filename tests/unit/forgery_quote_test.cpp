@@ -169,6 +169,12 @@ INSTANTIATE_TEST_SUITE_P(
              s.host.boot_id = "another";
          },
          "boot-id@1"},
+        {"the list of another kernel",
+         [](Setting& s) {
+             s.good();
+             s.edit = [](auto& e) { e.kernel = "6.1.0-patched"; };
+         },
+         "boot-id@1"},
         {"the firmware's PCRs are others",
          [](Setting& s) {
              s.good();

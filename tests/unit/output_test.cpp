@@ -4,6 +4,7 @@
 
 #include "controller/list/json_text.h"
 #include "support.h"
+#include "tests/support/host.h"
 
 namespace keyscribe {
 namespace output_test {
@@ -61,6 +62,31 @@ TEST_P(Unwritable, IsStatus2) {
 INSTANTIATE_TEST_SUITE_P(EachCommand, Unwritable,
                          ::testing::Values("--version", "--help", "policy check rules",
                                            "policy show", "policy explain --keyring .ima"));
+
+/// A verdict that nobody got has to be given once more, of the same evidence.
+TEST(Unwritable, AVerdictKeepsNoState) {
+    const TempDir directory;
+    testing::Host host;
+    host.good();
+    const auto write = [&](const char* name, const auto& bytes) {
+        write_file(directory / name, std::string(bytes.begin(), bytes.end()));
+    };
+    std::filesystem::create_directory(directory / "references");
+    write("references/builtin.der", host.builtin);
+    write("references/ima.der", host.ima);
+    write("evidence", host.encoded());
+    write("ak.pem", host.quote.pem());
+    const std::string command = "(cd " + directory.path().string() +
+                                " && " KEYSCRIBE
+                                " appraise evidence --ak ak.pem --state state "
+                                "--reference-values references --nonce " +
+                                to_hex(host.quote.nonce);
+    EXPECT_EQ(run(command + " >/dev/full)").status, 2);
+    EXPECT_FALSE(std::filesystem::exists(directory / "state"));
+    const auto again = run(command + ")");
+    EXPECT_EQ(again.status, 0) << again.text;
+    EXPECT_TRUE(std::filesystem::exists(directory / "state"));
+}
 
 }  // namespace output_test
 }  // namespace keyscribe

@@ -27,6 +27,11 @@ TEST(Printable, NothingPassesForSomethingElse) {
     EXPECT_EQ(printable("\xc2\x9b"), "\\302\\233");
 }
 
+TEST(Printable, AMessageIsNotEscapedTwice) {
+    EXPECT_EQ(base::printable_lines("the rule " + printable("a\x1b") + "\n\x1b[31m\n"),
+              "the rule a\\033\n\\033[31m\n");
+}
+
 TEST(Printable, BytesThatAreNoUtf8) {
     EXPECT_EQ(printable("\xff\xfe"), "\\377\\376");
     EXPECT_EQ(printable("\xc3"), "\\303");

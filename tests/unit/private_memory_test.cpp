@@ -54,6 +54,20 @@ TEST(PrivateMemory, AFileThatIsCutWhileItIsReadIsRefused) {
     EXPECT_GT(refused, 0u);
 }
 
+/// Of 1 PiB, if somebody likes: it takes no place on a disk.
+TEST(PrivateMemory, AFileWithAHoleIsNotReadIntoMoreMemoryThanThereIs) {
+    const TempDir directory;
+    const auto file = directory / "file";
+    testing::write_file(file, "");
+    std::filesystem::resize_file(file, MappedFile::kMost + 1);
+    const auto read = MappedFile::open(file);
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.error().what, "the file has more than 1024 MiB");
+    std::filesystem::resize_file(file, 101);
+    EXPECT_FALSE(MappedFile::open(file, 100));
+    EXPECT_TRUE(MappedFile::open(file, 101));
+}
+
 /// The kernel says that its files are empty.
 TEST(PrivateMemory, AFileOfTheKernelsIsReadToItsEnd) {
     const auto read = MappedFile::open("/proc/self/status");

@@ -94,7 +94,8 @@ TEST(Records, Tpm) {
          {json(1), json({{"banks", {"sha1"}}}),
           json({{"banks", {"sha1"}}, {"resets", 1}, {"left_alone", {1}}}),
           json({{"banks", {1}}, {"resets", 1}}), json({{"banks", {"md5"}}, {"resets", 1}}),
-          json({{"banks", {"sha1"}}, {"resets", -1}})})
+          json({{"banks", {"sha1"}}, {"resets", -1}}),
+          json({{"banks", {"sha1", "sha256", "sha1"}}, {"resets", 1}})})
         EXPECT_FALSE(tpm_of("keyscribe:tpm",
                             list::to_cbor({{"time", 5}, {"what", "reset"}, {"tpm", wrong}})))
             << wrong;

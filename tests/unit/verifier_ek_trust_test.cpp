@@ -129,6 +129,23 @@ TEST_F(EkCertificates, WhatIsNoCertificateOfTheKeyIsRefused) {
     EXPECT_TRUE(judge(settings_, as_bytes("nothing")).starts_with("ek.certificate"));
 }
 
+/// A vendor's CA has other certificates, too: of its web servers, of attestation keys, of
+/// platforms.
+TEST_F(EkCertificates, ForOtherUsesVouchForNobody) {
+    make_vendor();
+    trust("vendor.pem");
+    const auto for_uses = [&](const std::string& uses) {
+        return judge(settings_, issue("vendor", "-days 9", uses));
+    };
+    EXPECT_EQ(for_uses("extendedKeyUsage=2.23.133.8.1\n"), "chain: /CN=Vendor");
+    EXPECT_EQ(for_uses("extendedKeyUsage=critical,serverAuth,2.23.133.8.1\n"), "chain: /CN=Vendor");
+    EXPECT_EQ(for_uses("keyUsage=keyEncipherment\n"), "chain: /CN=Vendor");
+    for (const char* other : {"extendedKeyUsage=serverAuth\n", "extendedKeyUsage=2.23.133.8.3\n",
+                              "extendedKeyUsage=anyExtendedKeyUsage\n",
+                              "extendedKeyUsage=DER:0500\n", "basicConstraints=critical,CA:true\n"})
+        EXPECT_EQ(for_uses(other), "nobody") << other;
+}
+
 TEST_F(EkCertificates, AnEndorsementKeyThatIssuesCertificatesIsNoCa) {
     make_vendor();
     trust("vendor.pem");
@@ -136,20 +153,6 @@ TEST_F(EkCertificates, AnEndorsementKeyThatIssuesCertificatesIsNoCa) {
     must_run(folder_, "openssl x509 -inform DER -in ek.der -out ek.pem");
     const auto second = issue("ek");
     EXPECT_EQ(judge(settings_, second, {first}), "nobody");
-}
-
-TEST_F(EkCertificates, WhatAVendorIssuesForOtherPurposesIsNoEndorsement) {
-    make_vendor();
-    trust("vendor.pem");
-    const auto with = [&](const std::string& extensions) {
-        return judge(settings_, issue("vendor", "-days 9", extensions));
-    };
-    EXPECT_EQ(with("extendedKeyUsage = 2.23.133.8.1\n"), "chain: /CN=Vendor");
-    EXPECT_EQ(with("extendedKeyUsage = clientAuth, 2.23.133.8.1\n"), "chain: /CN=Vendor");
-    EXPECT_EQ(with("extendedKeyUsage = serverAuth\n"), "nobody");
-    EXPECT_EQ(with("extendedKeyUsage = 2.23.133.8.3\n"), "nobody");  // an attestation key's
-    EXPECT_EQ(with("basicConstraints = critical, CA:TRUE\n"), "nobody");
-    EXPECT_EQ(with("extendedKeyUsage = DER:0500\n"), "nobody");
 }
 
 TEST_F(EkCertificates, AListHasKeysWithoutCertificates) {

@@ -339,6 +339,12 @@ class Appraiser {
         if (claims.started && !evidence_.boot_id.empty() && claims.boot_id != evidence_.boot_id)
             findings_.add(codes::kBootId, "the list is of another boot than the evidence says",
                           in_list(1));
+        // Of what a service may sort its hosts by.
+        if (claims.started && !evidence_.kernel.empty() && claims.kernel != evidence_.kernel)
+            findings_.add(
+                codes::kBootId,
+                "the list is of another kernel than the evidence says: " + printable(claims.kernel),
+                in_list(1));
         const auto& former = claims.former_boot_ids;
         if (kept_.state() && kept_.state()->boot_id != claims.boot_id &&
             std::ranges::find(former, kept_.state()->boot_id) == former.end())
@@ -349,6 +355,7 @@ class Appraiser {
                 "the list begins with a PCR of zeros, and by what is kept of this boot of "
                 "the TPM it has gone on");
         if (result_.boot_id.empty()) result_.boot_id = claims.boot_id;
+        if (result_.kernel.empty()) result_.kernel = claims.kernel;
         aggregate.check(claims.aggregate_algorithm, claims.aggregate, in_list(0));
     }
 

@@ -5,16 +5,13 @@
 
 namespace keyscribe::appraise {
 
-Findings::Count& Findings::count(std::string_view code) {
-    const auto found = std::ranges::find(counts_, code, &Count::code);
+/// A hundred notes must not hide the one of the same code that counts.
+Findings::Count& Findings::count(std::string_view code, Weight weight) {
+    const auto found = std::ranges::find_if(
+        counts_, [&](const Count& one) { return one.code == code && one.weight == weight; });
     if (found != counts_.end()) return *found;
-    counts_.push_back({code});
+    counts_.push_back({code, weight});
     return counts_.back();
-}
-
-bool Findings::listed(const Code& code) const {
-    const auto found = std::ranges::find(counts_, code.name, &Count::code);
-    return found == counts_.end() || found->found < kListed;
 }
 
 void Findings::add(const Code& code, std::string sentence, Place place) {
@@ -24,7 +21,7 @@ void Findings::add(const Code& code, std::string sentence, Place place) {
 void Findings::add(const Code& code, bool allowed, std::string sentence, Place place) {
     const Weight weight = allowed ? Weight::kNote : code.weight;
     worst_ = std::max(worst_, weight);
-    if (++count(code.name).found > kListed) return;
+    if (++count(code.name, weight).found > kListed) return;
     if (sentence.size() > kLongest) sentence.replace(kLongest, sentence.npos, "...");
     kept_.push_back({code.name, weight, std::move(sentence), place.list, place.entry});
 }
@@ -33,7 +30,9 @@ std::vector<Finding> Findings::take() {
     for (const Count& count : counts_) {
         if (count.found <= kListed) continue;
         const auto last =
-            std::ranges::find(kept_.rbegin(), kept_.rend(), count.code, &Finding::code);
+            std::find_if(kept_.rbegin(), kept_.rend(), [&count](const Finding& finding) {
+                return finding.code == count.code && finding.weight == count.weight;
+            });
         last->sentence += " (and " + std::to_string(count.found - kListed) + " more like it)";
     }
     counts_.clear();

@@ -47,7 +47,7 @@ inline Place in_list(std::uint64_t entry) { return {"keyscribe", entry}; }
 inline Place in_ima(std::uint64_t entry) { return {"ima", entry}; }
 
 /// Collects findings. A list of a million rogue keys must not become a million sentences: of each
-/// code the first kListed are kept and the rest counted.
+/// code, and of its notes, the first kListed are kept and the rest counted.
 class Findings {
   public:
     static constexpr std::size_t kListed = 100;
@@ -60,17 +60,16 @@ class Findings {
     void add(const Code& code, bool allowed, std::string sentence, Place place = {});
 
     Weight worst() const { return worst_; }
-    /// Whether the next finding of this code would be listed: sentences need not be made otherwise.
-    bool listed(const Code& code) const;
     /// Those that are kept, and at the end of each code's how many more there are.
     std::vector<Finding> take();
 
   private:
     struct Count {
         std::string_view code;
+        Weight weight;
         std::uint64_t found = 0;
     };
-    Count& count(std::string_view code);
+    Count& count(std::string_view code, Weight weight);
 
     Weight worst_ = Weight::kNote;
     std::vector<Finding> kept_;

@@ -129,6 +129,7 @@ std::string suggestion(std::string_view name, const std::vector<std::string>& ca
 
 std::optional<NameProblem> keyring_problem(std::string_view name, bool globs,
                                            const std::vector<std::string>& also) {
+    if (name.empty()) return NameProblem{"no keyring has an empty name", "name each keyring"};
     if (has_control_or_outer_blank(name))
         return NameProblem{"a keyring's name with a blank or a control character at its end",
                            suggestion(name, kernel_keyrings())};

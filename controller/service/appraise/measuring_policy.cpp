@@ -42,11 +42,12 @@ void MeasuringPolicies::read_rules(std::uint64_t number, const list::Policy& rec
     auto parsed = ++read_ <= kMaxPolicies ? parse_measuring_policy(record)
                                           : Result<policy::Policy>(fail("too many policies"));
     if (!parsed) {
+        constexpr std::size_t kLongest = 512;
         rules_known_ = false;
-        findings_.add(
-            codes::kPolicyUnreadable,
-            "the rules of the policy cannot be read: " + base::printable(parsed.error().what, 512),
-            in_list(number));
+        findings_.add(codes::kPolicyUnreadable,
+                      "the rules of the policy cannot be read: " +
+                          base::printable_lines(parsed.error().what.substr(0, kLongest)),
+                      in_list(number));
         return;
     }
     for (const policy::Rule& rule : parsed->rules)

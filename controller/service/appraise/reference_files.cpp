@@ -75,13 +75,13 @@ Result<void> add_folder(const fs::path& folder, const std::string& keyring,
     const auto entries = entries_of(folder);
     if (!entries) return std::unexpected(entries.error());
     for (const fs::path& found : *entries) {
-        std::error_code code;
+        std::error_code code, ignored;
         const std::string name = found.filename().string();
         if (volume != nullptr && volume->passes_over(name, fs::status(found, code))) continue;
         const fs::path entry = volume != nullptr ? volume->behind(found) : found;
         const fs::file_status status = fs::status(entry, code);
         if (!fs::exists(status))
-            return fail(fs::is_symlink(fs::symlink_status(entry))
+            return fail(fs::is_symlink(entry, ignored)
                             ? "a link that leads nowhere"
                             : "cannot look at the file: " + code.message(),
                         entry.string());

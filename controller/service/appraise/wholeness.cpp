@@ -41,9 +41,6 @@ void Wholeness::read_tpm(const list::LogicalRecord& record) {
     if (const auto* start = std::get_if<list::Start>(&*parsed)) told = start->tpm;
     if (const auto* change = std::get_if<list::TpmChange>(&*parsed)) told = change->tpm;
     if (!told) return;
-    std::vector<Algorithm> banks = told->banks;
-    std::ranges::sort(banks);
-    if (std::ranges::adjacent_find(banks) != banks.end()) return;
     tpm_ = Tpm{.entry = record.entry, .resets = told->resets, .banks = std::move(told->banks)};
 }
 

@@ -157,12 +157,7 @@ Result<std::vector<fs::path>> files_of(const fs::path& folder) {
     return files;
 }
 
-Result<MappedFile> open(const fs::path& path) {
-    std::error_code code;
-    if (const auto size = fs::file_size(path, code); !code && size > kMostFile)
-        return fail("a file of more than 4 GiB", path.string());
-    return MappedFile::open(path);
-}
+Result<MappedFile> open(const fs::path& path) { return MappedFile::open(path, kMostFile); }
 
 Result<void> take_folder(const fs::path& folder, Findings& to, const OnFile& on_file) {
     const auto files = files_of(folder);

@@ -3,7 +3,6 @@
 
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
-#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -11,6 +10,7 @@
 #include "controller/base/mapped_file.h"
 #include "controller/keyrings/certificate_view.h"
 #include "controller/service/appraise/certificate_file.h"
+#include "controller/service/appraise/endorsement.h"
 #include "controller/service/appraise/openssl.h"
 
 namespace keyscribe::verifier {
@@ -37,22 +37,6 @@ int accept_unknown_names(int good, X509_STORE_CTX* context) {
         X509_STORE_CTX_get_error_depth(context) == 0)
         return 1;
     return good;
-}
-
-/// TCG EK Credential Profile, 3.2.15: where extKeyUsage is there, it has tcg-kp-EKCertificate. What
-/// a vendor's CA issues for servers or signers is for keys outside of any TPM.
-bool is_for_endorsement(X509* certificate) {
-    const std::unique_ptr<EXTENDED_KEY_USAGE, decltype(&EXTENDED_KEY_USAGE_free)> usage(
-        static_cast<EXTENDED_KEY_USAGE*>(
-            X509_get_ext_d2i(certificate, NID_ext_key_usage, nullptr, nullptr)),
-        EXTENDED_KEY_USAGE_free);
-    if (X509_check_ca(certificate) == 1) return false;  // by basicConstraints
-    if (!usage) return X509_get_ext_by_NID(certificate, NID_ext_key_usage, -1) < 0;
-    const std::unique_ptr<ASN1_OBJECT, decltype(&ASN1_OBJECT_free)> wanted(
-        OBJ_txt2obj("2.23.133.8.1", 1), ASN1_OBJECT_free);
-    for (int i = 0; i < sk_ASN1_OBJECT_num(usage.get()); ++i)
-        if (OBJ_cmp(sk_ASN1_OBJECT_value(usage.get(), i), wanted.get()) == 0) return true;
-    return false;
 }
 
 }  // namespace
@@ -117,7 +101,8 @@ Result<std::optional<std::string>> EkTrust::judge(
     if (certificate.empty()) return std::nullopt;
     const auto leaf = read_x509(certificate);
     if (!leaf) return fail("a certificate that OpenSSL cannot read", "ek.certificate");
-    if (!is_for_endorsement(leaf.get())) return std::nullopt;
+    // Whoever issues certificates of endorsement keys issues others, too.
+    if (appraise::endorsement_problem(certificate)) return std::nullopt;
     const std::unique_ptr<STACK_OF(X509), FreeStack> between(sk_X509_new_null());
     for (const auto& one : chain)
         if (auto read = read_x509(one)) sk_X509_push(between.get(), read.release());

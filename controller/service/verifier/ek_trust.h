@@ -20,7 +20,8 @@ class EkTrust {
     /// Error: a file of the folder or of the list that cannot be read whole.
     static Result<EkTrust> load(const Settings& settings);
 
-    /// Returns who vouches for the key: "list", or "chain: SUBJECT OF THE CA"; nothing: nobody.
+    /// Returns who vouches for the key: "list", or "chain: SUBJECT OF THE CA"; nothing: nobody, or
+    /// the certificate is for other uses than an endorsement key's.
     /// Error: `certificate` (DER, may be empty) is of another key, or none. `chain`: DER, sent with
     /// it.
     Result<std::optional<std::string>> judge(

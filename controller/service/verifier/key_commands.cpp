@@ -34,7 +34,8 @@ std::string key_lines(const json& key) {
 
 /// What a person names a key by: a file with the certificate, its fingerprint, or its subject.
 Result<std::vector<std::string>> texts_of(const std::string& what) {
-    if (!std::filesystem::is_regular_file(what)) return std::vector{what};
+    std::error_code code;
+    if (!std::filesystem::is_regular_file(what, code)) return std::vector{what};
     const auto file = MappedFile::open(what);
     if (!file) return std::unexpected(file.error());
     const auto certificates = appraise::read_certificates(file->bytes(), what);
