@@ -2,6 +2,10 @@
 // One connection of the server: what is read from it and written to it, each with its time.
 #pragma once
 
+// clang-format off: Boost 1.74's awaitable.hpp uses std::exchange and does not include it
+#include <utility>
+// clang-format on
+
 #include <boost/asio.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/core.hpp>
