@@ -340,6 +340,36 @@ TEST_P(FleetVisit, ASilentHostIsToldOnceAndHeardAgain) {
     EXPECT_EQ(changes(), "waiting enrolled verdict:affirmed silent heard");
 }
 
+TEST_P(FleetVisit, NobodyIsSilentForAsLongAsNobodyCouldListen) {
+    FleetHost host("web");
+    trust(host);
+    const std::string id = enrol(host);
+    host.host.good();
+    ASSERT_TRUE(visit(host));
+    EXPECT_EQ(*mark_silent(*service_), 0);
+    const auto set = [&](const std::string& name, std::int64_t value) {
+        const long long number = value;
+        ASSERT_TRUE(service_->database->write([&](soci::session& session) -> Result<void> {
+            session << "update meta set value = :value where name = :name", soci::use(number),
+                soci::use(name);
+            session << "update hosts set deadline = 1";
+            return {};
+        }));
+    };
+    // All processes were away for twenty minutes, and the deadline came meanwhile.
+    set("deadlines_looked_at", now() - 1200);
+    EXPECT_EQ(*mark_silent(*service_), 0);
+    EXPECT_EQ(*mark_silent(*open()), 0);
+    EXPECT_FALSE((*find_host(*service_->database, id))->silent);
+    // As long as that lasted, but no longer than hosts have at all.
+    set("deadlines_wait_until", now() - 1);
+    EXPECT_EQ(*mark_silent(*service_), 1);
+    // A restart that took a moment gives nobody time.
+    EXPECT_EQ(outcome(visit(host)), "affirmed");
+    set("deadlines_looked_at", now() - 30);
+    EXPECT_EQ(*mark_silent(*service_), 1);
+}
+
 TEST_P(FleetVisit, WhenReferencesChangeAllAreJudgedAgain) {
     FleetHost host("web");
     trust(host.host.builtin, "build.der");

@@ -16,6 +16,41 @@ namespace keyscribe::verifier {
 namespace {
 
 constexpr int kAtOnce = 500;
+constexpr long long kBetweenNotes = 10;  // seconds: each is a commit, by one of the processes
+constexpr long long kAbsence = 60;       // seconds without a note: nobody looked
+
+/// Whether deadlines do not count now. While no process ran, or the database was away, no host
+/// could be heard of: without this all of them would be told silent at the first look. They get the
+/// time back that they could not use, at most that of `silent_after`.
+Result<bool> deadlines_wait(Service& service, long long time) {
+    long long looked_at = 0, wait_until = 0;
+    const auto read = [&](soci::session& session) -> Result<void> {
+        session << "select value from meta where name = 'deadlines_looked_at'",
+            soci::into(looked_at);
+        session << "select value from meta where name = 'deadlines_wait_until'",
+            soci::into(wait_until);
+        return {};
+    };
+    if (auto done = service.database->read(read); !done) return std::unexpected(done.error());
+    if (time - looked_at < kBetweenNotes) return time < wait_until;
+    const auto done = service.database->write([&](soci::session& session) -> Result<void> {
+        // Who writes first keeps the others out until it commits: they then find its note.
+        session << "update meta set value = value where name = 'deadlines_looked_at'";
+        if (auto again = read(session); !again) return again;
+        const long long absence = looked_at == 0 ? 0 : time - looked_at;
+        session << "update meta set value = :now where name = 'deadlines_looked_at'",
+            soci::use(time);
+        if (absence <= kAbsence) return {};
+        wait_until = time + std::min<long long>(absence, service.settings.attest.silent_after);
+        session << "update meta set value = :until where name = 'deadlines_wait_until'",
+            soci::use(wait_until);
+        spdlog::warn("nobody looked for silent hosts for {} s: none is told for {} s", absence,
+                     wait_until - time);
+        return {};
+    });
+    if (!done) return std::unexpected(done.error());
+    return time < wait_until;
+}
 
 Result<std::vector<std::string>> late_hosts(Database& database, long long time) {
     std::vector<std::string> ids;
@@ -96,6 +131,9 @@ Result<int> judge_all(Service& service, std::span<const std::string> hosts) {
 
 Result<int> mark_silent(Service& service) {
     int marked = 0;
+    const auto wait = deadlines_wait(service, now());
+    if (!wait) return std::unexpected(wait.error());
+    if (*wait) return marked;
     for (;;) {
         const long long time = now();
         const auto late = late_hosts(*service.database, time);

@@ -14,7 +14,8 @@
 
 namespace keyscribe::verifier {
 
-/// Marks hosts as silent whose deadline has passed. Returns how many this call marked.
+/// Marks hosts as silent whose deadline has passed; none for a while where nobody called this for
+/// over a minute, since then no host could be heard of. Returns how many this call marked.
 Result<int> mark_silent(Service& service);
 
 /// Judges hosts whose verdict is of another basis than the one in force. Returns how many.

@@ -87,7 +87,11 @@ const std::vector<std::vector<const char*>>& migrations() {
         },
         // When another verdict may be due by the clock alone; until it is judged again: never.
         {"alter table hosts add column verdict_until bigint not null default 9999999999",
-         "create index outbox_url on outbox (tenant, url, number)"},
+         "create index hosts_verdict_until on hosts (tenant, verdict_until)",
+         "create index outbox_url on outbox (tenant, url, number)",
+         // For deadlines: when a process last looked at them, and until when none counts.
+         "insert into meta (name, value) values ('deadlines_looked_at', 0)",
+         "insert into meta (name, value) values ('deadlines_wait_until', 0)"},
     };
     return all;
 }
