@@ -3,6 +3,7 @@
 #include "controller/service/appraise/appraise.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <atomic>
@@ -194,6 +195,8 @@ Result<void> check_state_files(const AppraiseCommandOptions& options) {
 int run_appraise(const CLI::App& command, const AppraiseCommandOptions& options) {
     // tss2-mu writes to stderr on its own; what is wrong is told by us, once.
     ::setenv("TSS2_LOG", "all+none", 0);
+    // Where nobody reads the verdict the status says so, as of each output that cannot be written.
+    ::signal(SIGPIPE, SIG_IGN);
     const auto refuse = [](const Error& error) {
         (void)report(error);
         return kUnusable;

@@ -31,11 +31,11 @@ TEST(JsonText, TheSameWhenItIsAppended) {
     for (const std::string text : {"", "plain text", "a \"quoted\" one", "a\\b", "tab\t", "\x7f",
                                    "\u00fc", "\u202e", "\xff\xfe"}) {
         std::string to = "before";
-        append_json_text(to, text);
-        EXPECT_EQ(to, "before" + json_text(json(text)));
+        list::append_json_text(to, text);
+        EXPECT_EQ(to, "before" + list::json_text(json(text)));
     }
     std::string to;
-    append_json_text(to, std::string_view("a\0b", 3));
+    list::append_json_text(to, std::string_view("a\0b", 3));
     EXPECT_EQ(to, R"("a\u0000b")");
 }
 
@@ -82,6 +82,9 @@ TEST(Unwritable, AVerdictKeepsNoState) {
                                 "--reference-values references --nonce " +
                                 to_hex(host.quote.nonce);
     EXPECT_EQ(run(command + " >/dev/full)").status, 2);
+    // Whoever was to read it is gone.
+    const auto unread = run("bash -c 'exec 3> >(:); wait $!; " + command + " >&3)'");
+    EXPECT_EQ(unread.status, 2) << unread.text;
     EXPECT_FALSE(std::filesystem::exists(directory / "state"));
     const auto again = run(command + ")");
     EXPECT_EQ(again.status, 0) << again.text;
