@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A fleet's hosts enrol and send evidence, on SQLite and on PostgreSQL.
+#include <soci/soci.h>
+
 #include <thread>
 
 #include "controller/base/base64.h"
