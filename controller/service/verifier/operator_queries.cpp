@@ -7,6 +7,7 @@
 
 #include "controller/base/base64.h"
 #include "controller/service/verifier/fingerprint.h"
+#include "controller/service/verifier/host_ids.h"
 
 namespace keyscribe::verifier {
 namespace {
@@ -65,21 +66,6 @@ json reasons(const appraise::Appraisal& appraisal) {
         if (finding.weight != appraise::Weight::kNote && all.size() < 20)
             all.push_back({{"code", finding.code}, {"sentence", finding.sentence}});
     return all;
-}
-
-Result<std::vector<std::string>> hosts_of(Database& database, const std::string& group) {
-    std::vector<std::string> ids;
-    const auto done = database.read([&](soci::session& session) -> Result<void> {
-        std::string id;
-        soci::statement select =
-            (session.prepare << "select id from hosts where tenant = :tenant and grp = :grp and "
-                                "generation > 0 order by id",
-             soci::use(kTenant), soci::use(group), soci::into(id));
-        for (select.execute(); select.fetch();) ids.push_back(id);
-        return {};
-    });
-    if (!done) return std::unexpected(done.error());
-    return ids;
 }
 
 }  // namespace
@@ -276,7 +262,8 @@ Result<json> try_references(Service& service, const std::vector<ReferenceFile>& 
                 if (file.group == group && !gone.contains(file.id)) candidate.push_back(file);
         const auto basis = make_basis(std::move(candidate), at);
         if (!basis) return std::unexpected(basis.error());
-        const auto ids = hosts_of(*service.database, group);
+        const auto ids =
+            host_ids(*service.database, "grp = :grp and generation > 0 order by id", group);
         if (!ids) return std::unexpected(ids.error());
         for (const std::string& id : *ids) {
             const auto trial = service.visits->try_basis(id, *basis);

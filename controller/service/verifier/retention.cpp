@@ -3,25 +3,12 @@
 
 #include <soci/soci.h>
 
+#include "controller/service/verifier/host_ids.h"
+
 namespace keyscribe::verifier {
 namespace {
 
 constexpr std::size_t kRowsAtOnce = 500;
-
-Result<std::vector<std::string>> hosts_silent_since(Database& database, long long time) {
-    std::vector<std::string> ids;
-    const auto done = database.read([&](soci::session& session) -> Result<void> {
-        std::string id;
-        soci::statement select =
-            (session.prepare << "select id from hosts where tenant = :tenant and silent = 1 and "
-                                "list_bytes > 0 and last_seen < :time limit 500",
-             soci::use(kTenant), soci::use(time), soci::into(id));
-        for (select.execute(); select.fetch();) ids.push_back(id);
-        return {};
-    });
-    if (!done) return std::unexpected(done.error());
-    return ids;
-}
 
 /// False: it was heard of meanwhile.
 Result<bool> drop_list(Database& database, const std::string& id, long long time) {
@@ -52,7 +39,9 @@ Result<int> drop_old_lists(Service& service) {
     if (service.settings.attest.keep_lists == 0) return dropped;
     const long long time = now() - INT64_C(86400) * service.settings.attest.keep_lists;
     for (;;) {
-        const auto ids = hosts_silent_since(*service.database, time);
+        const auto ids =
+            host_ids(*service.database,
+                     "silent = 1 and list_bytes > 0 and last_seen < :time limit 500", time);
         if (!ids) return std::unexpected(ids.error());
         for (const std::string& id : *ids) {
             const auto done = drop_list(*service.database, id, time);

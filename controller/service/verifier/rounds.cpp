@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <span>
 
+#include "controller/service/verifier/host_ids.h"
 #include "controller/service/verifier/retention.h"
 #include "controller/service/verifier/sessions.h"
 #include "controller/service/verifier/webhook.h"
@@ -31,8 +33,11 @@ Result<bool> deadlines_wait(Service& service, long long time) {
             soci::into(wait_until);
         return {};
     };
+    // A clock that was wrong for a while must not have them wait until then.
+    const long long longest = service.settings.attest.silent_after;
+    const auto wait = [&] { return time < wait_until && wait_until <= time + longest; };
     if (auto done = service.database->read(read); !done) return std::unexpected(done.error());
-    if (time - looked_at < kBetweenNotes) return time < wait_until;
+    if (std::abs(time - looked_at) < kBetweenNotes) return wait();
     const auto done = service.database->write([&](soci::session& session) -> Result<void> {
         // Who writes first keeps the others out until it commits: they then find its note.
         session << "update meta set value = value where name = 'deadlines_looked_at'";
@@ -41,7 +46,7 @@ Result<bool> deadlines_wait(Service& service, long long time) {
         session << "update meta set value = :now where name = 'deadlines_looked_at'",
             soci::use(time);
         if (absence <= kAbsence) return {};
-        wait_until = time + std::min<long long>(absence, service.settings.attest.silent_after);
+        wait_until = time + std::min(absence, longest);
         session << "update meta set value = :until where name = 'deadlines_wait_until'",
             soci::use(wait_until);
         spdlog::warn("nobody looked for silent hosts for {} s: none is told for {} s", absence,
@@ -49,54 +54,7 @@ Result<bool> deadlines_wait(Service& service, long long time) {
         return {};
     });
     if (!done) return std::unexpected(done.error());
-    return time < wait_until;
-}
-
-Result<std::vector<std::string>> late_hosts(Database& database, long long time) {
-    std::vector<std::string> ids;
-    const auto done = database.read([&](soci::session& session) -> Result<void> {
-        std::string id;
-        soci::statement select =
-            (session.prepare << "select id from hosts where tenant = :tenant and silent = 0 and "
-                                "deadline < :now limit 500",
-             soci::use(kTenant), soci::use(time), soci::into(id));
-        for (select.execute(); select.fetch();) ids.push_back(id);
-        return {};
-    });
-    if (!done) return std::unexpected(done.error());
-    return ids;
-}
-
-Result<std::vector<std::string>> stale_hosts(Database& database, const std::string& group,
-                                             const std::string& basis) {
-    std::vector<std::string> ids;
-    const auto done = database.read([&](soci::session& session) -> Result<void> {
-        std::string id;
-        soci::statement select =
-            (session.prepare << "select id from hosts where tenant = :tenant and grp = :grp and "
-                                "basis <> :basis and list_bytes > 0 limit 500",
-             soci::use(kTenant), soci::use(group), soci::use(basis), soci::into(id));
-        for (select.execute(); select.fetch();) ids.push_back(id);
-        return {};
-    });
-    if (!done) return std::unexpected(done.error());
-    return ids;
-}
-
-/// Those whose verdict may be another by now, by the clock alone.
-Result<std::vector<std::string>> hosts_past_their_verdict(Database& database, long long time) {
-    std::vector<std::string> ids;
-    const auto done = database.read([&](soci::session& session) -> Result<void> {
-        std::string id;
-        soci::statement select =
-            (session.prepare << "select id from hosts where tenant = :tenant and verdict_until <= "
-                                ":time and list_bytes > 0 limit 500",
-             soci::use(kTenant), soci::use(time), soci::into(id));
-        for (select.execute(); select.fetch();) ids.push_back(id);
-        return {};
-    });
-    if (!done) return std::unexpected(done.error());
-    return ids;
+    return wait();
 }
 
 /// On as many threads as there are CPUs, and some hosts in a transaction: each commit waits for the
@@ -136,7 +94,8 @@ Result<int> mark_silent(Service& service) {
     if (*wait) return marked;
     for (;;) {
         const long long time = now();
-        const auto late = late_hosts(*service.database, time);
+        const auto late =
+            host_ids(*service.database, "silent = 0 and deadline < :now limit 500", time);
         if (!late) return std::unexpected(late.error());
         for (const std::string& id : *late) {
             const auto done = service.database->write([&](soci::session& session) -> Result<void> {
@@ -183,7 +142,9 @@ Result<int> judge_stale(Service& service) {
             continue;
         }
         for (;;) {
-            const auto stale = stale_hosts(*service.database, group, (*basis)->id);
+            const auto stale = host_ids(
+                *service.database, "grp = :grp and basis <> :basis and list_bytes > 0 limit 500",
+                group, (*basis)->id);
             if (!stale) return std::unexpected(stale.error());
             const auto done = judge_all(service, *stale);
             if (!done && is_of_store(done.error())) return std::unexpected(done.error());
@@ -194,7 +155,10 @@ Result<int> judge_stale(Service& service) {
         }
     }
     for (;;) {
-        const auto past = hosts_past_their_verdict(*service.database, now());
+        // Those whose verdict may be another by now, by the clock alone.
+        const long long time = now();
+        const auto past = host_ids(*service.database,
+                                   "verdict_until <= :time and list_bytes > 0 limit 500", time);
         if (!past) return std::unexpected(past.error());
         const auto done = judge_all(service, *past);
         if (!done) return std::unexpected(done.error());
