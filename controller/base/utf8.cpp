@@ -61,6 +61,15 @@ void append_utf8(std::string& text, char32_t code) {
     for (int i = more - 1; i >= 0; --i) text += static_cast<char>(0x80 | (code >> (6 * i) & 0x3f));
 }
 
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const auto first = first_character(text);
+        if (!first) return false;
+        text.remove_prefix(first->size);
+    }
+    return true;
+}
+
 std::string_view beginning(std::string_view text, std::size_t bytes) {
     if (text.size() <= bytes) return text;
     std::size_t end = bytes;

@@ -20,6 +20,9 @@ struct Character {
 /// table 3-7). Nothing where there is none.
 std::optional<Character> first_character(std::string_view text);
 
+/// Whether all of it is characters.
+bool is_utf8(std::string_view text);
+
 /// Whether a character is not seen as itself: control characters, directions, joiners, combining
 /// marks, odd spaces.
 bool is_unseen(char32_t code);

@@ -108,12 +108,7 @@ std::optional<Bytes> Item::bytes() const {
 }
 
 std::optional<std::string_view> Item::text() const {
-    if (kind != Kind::kText) return std::nullopt;
-    for (std::string_view rest = as_text(content); !rest.empty();) {
-        const auto character = base::first_character(rest);
-        if (!character) return std::nullopt;
-        rest.remove_prefix(character->size);
-    }
+    if (kind != Kind::kText || !base::is_utf8(as_text(content))) return std::nullopt;
     return as_text(content);
 }
 

@@ -12,6 +12,7 @@
 #include "controller/keyrings/public_key.h"
 #include "controller/service/appraise/openssl.h"
 #include "controller/service/appraise/quote.h"
+#include "controller/service/appraise/tpm_attributes.h"
 
 namespace keyscribe::appraise {
 namespace {
@@ -22,24 +23,6 @@ struct FreeUses {
     void operator()(EXTENDED_KEY_USAGE* uses) const { EXTENDED_KEY_USAGE_free(uses); }
 };
 
-/// B.3: a key with `sign` would sign a credential's answer; one without the others can be
-/// anybody's.
-std::string lacking_of(TPMA_OBJECT attributes) {
-    constexpr std::pair<TPMA_OBJECT, const char*> kNeeded[] = {
-        {TPMA_OBJECT_FIXEDTPM, "fixedTPM"},
-        {TPMA_OBJECT_FIXEDPARENT, "fixedParent"},
-        {TPMA_OBJECT_SENSITIVEDATAORIGIN, "sensitiveDataOrigin"},
-        {TPMA_OBJECT_RESTRICTED, "restricted"},
-        {TPMA_OBJECT_DECRYPT, "decrypt"}};
-    std::string lacking;
-    for (const auto& [bit, name] : kNeeded)
-        if ((attributes & bit) == 0)
-            lacking += (lacking.empty() ? "not " : ", not ") + std::string(name);
-    if ((attributes & TPMA_OBJECT_SIGN_ENCRYPT) != 0)
-        lacking += lacking.empty() ? "sign" : ", sign";
-    return lacking;
-}
-
 Result<PublicNumbers> numbers_of_pub(Bytes tpm2b) {
     TPM2B_PUBLIC area{};
     std::size_t offset = 0;
@@ -48,9 +31,11 @@ Result<PublicNumbers> numbers_of_pub(Bytes tpm2b) {
         return fail("not a TPM2B_PUBLIC from end to end", "ek.pub");
     auto found = parse_public(tpm2b.subspan(2));
     if (!found) return fail(found.error().what, "ek.pub", found.error().hint);
-    const std::string lacking = lacking_of(area.publicArea.objectAttributes);
-    if (!lacking.empty())
-        return fail("not an endorsement key: it is " + lacking, "ek.pub",
+    // B.3: one with `sign` would sign a credential's answer.
+    const std::string wrong =
+        wrong_attributes(area.publicArea.objectAttributes, TPMA_OBJECT_SIGN_ENCRYPT);
+    if (!wrong.empty())
+        return fail("not an endorsement key: it is " + wrong, "ek.pub",
                     "whoever has it need not be a TPM: make no credential for it");
     return std::move(found->numbers);
 }

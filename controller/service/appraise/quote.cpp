@@ -17,6 +17,7 @@
 #include "controller/service/appraise/certificate_file.h"
 #include "controller/service/appraise/codes.h"
 #include "controller/service/appraise/openssl.h"
+#include "controller/service/appraise/tpm_attributes.h"
 
 namespace keyscribe::appraise {
 
@@ -260,24 +261,6 @@ Result<PublicNumbers> ecc_numbers(const TPMT_PUBLIC& from) {
     return PublicNumbers{curve->tpm, number({x.buffer, x.size}), number({y.buffer, y.size})};
 }
 
-/// Part 2, 8.3: without one of these the key can have come from outside, be taken elsewhere, or
-/// sign what the TPM did not make.
-std::string lacking_attributes(TPMA_OBJECT attributes) {
-    constexpr std::pair<TPMA_OBJECT, const char*> kNeeded[] = {
-        {TPMA_OBJECT_FIXEDTPM, "fixedTPM"},
-        {TPMA_OBJECT_FIXEDPARENT, "fixedParent"},
-        {TPMA_OBJECT_SENSITIVEDATAORIGIN, "sensitiveDataOrigin"},
-        {TPMA_OBJECT_RESTRICTED, "restricted"},
-        {TPMA_OBJECT_SIGN_ENCRYPT, "sign"}};
-    std::string lacking;
-    for (const auto& [bit, name] : kNeeded)
-        if ((attributes & bit) == 0)
-            lacking += (lacking.empty() ? "not " : ", not ") + std::string(name);
-    if ((attributes & TPMA_OBJECT_DECRYPT) != 0)
-        lacking += lacking.empty() ? "decrypt" : ", decrypt";
-    return lacking;
-}
-
 }  // namespace
 
 Result<AttestationKey> AttestationKey::parse(std::string_view content, std::string label) {
@@ -324,7 +307,7 @@ Result<TpmPublic> parse_public(Bytes bytes) {
     if (!name_algorithm) return fail("an unknown nameAlg", "ak");
 
     TpmPublic found{.numbers = std::move(*numbers)};
-    found.lacking = lacking_attributes(parsed.objectAttributes);
+    found.lacking = wrong_attributes(parsed.objectAttributes, TPMA_OBJECT_DECRYPT);
     found.restricted_signing = found.lacking.empty();
     found.name = {static_cast<std::uint8_t>(parsed.nameAlg >> 8),
                   static_cast<std::uint8_t>(parsed.nameAlg)};

@@ -10,7 +10,7 @@
 
 #include "controller/base/command_line.h"
 #include "controller/base/log.h"
-#include "controller/base/utf8.h"
+#include "controller/base/printable.h"
 #include "controller/list/json_text.h"
 
 namespace keyscribe::verifier {
@@ -41,26 +41,11 @@ std::function<void()> with_service(CommandContext& context,
     };
 }
 
-namespace {
-
-/// Names and reasons are others' words, which a terminal must not act upon.
-std::string shown(std::string_view text) {
-    std::string safe;
-    for (bool first = true; first || !text.empty(); first = false) {
-        const auto end = std::min(text.find('\n'), text.size());
-        if (!first) safe += '\n';
-        safe += base::visible(text.substr(0, end), std::string_view::npos);
-        text.remove_prefix(std::min(end + 1, text.size()));
-    }
-    return safe;
-}
-
-}  // namespace
-
+// Names and reasons are others' words, which a terminal must not act upon.
 void print_all(const CommandContext& context, const nlohmann::json& array,
                const std::function<std::string(const nlohmann::json&)>& line) {
     for (const nlohmann::json& one : array)
-        fmt::print("{}\n", context.json ? list::json_text(one) : shown(line(one)));
+        fmt::print("{}\n", context.json ? list::json_text(one) : base::printable_lines(line(one)));
 }
 
 Result<std::int64_t> parse_time(const std::string& text) {

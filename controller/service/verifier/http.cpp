@@ -28,15 +28,6 @@ bool unescape(std::string_view from, std::string& to, bool plus_is_space) {
     return true;
 }
 
-bool is_utf8(std::string_view text) {
-    while (!text.empty()) {
-        const auto first = base::first_character(text);
-        if (!first) return false;
-        text.remove_prefix(first->size);
-    }
-    return true;
-}
-
 /// Whether the path is one of the pattern's; then `parts` has what stands in its braces.
 bool matches(std::string_view pattern, std::string_view path, std::vector<std::string>& parts) {
     parts.clear();
@@ -47,7 +38,7 @@ bool matches(std::string_view pattern, std::string_view path, std::vector<std::s
         const std::string_view have = path.substr(0, path_end);
         if (want.starts_with("/{")) {
             std::string part;
-            if (have.size() < 2 || !unescape(have.substr(1), part, false) || !is_utf8(part))
+            if (have.size() < 2 || !unescape(have.substr(1), part, false) || !base::is_utf8(part))
                 return false;
             parts.push_back(std::move(part));
         } else if (want != have) {
@@ -113,7 +104,7 @@ bool parse_target(std::string_view target, Request& request) {
         std::string name, value;
         if (!unescape(one.substr(0, equals), name, true) ||
             !unescape(one.substr(std::min(equals + 1, one.size())), value, true) ||
-            !is_utf8(name) || !is_utf8(value))
+            !base::is_utf8(name) || !base::is_utf8(value))
             return false;
         request.query[name] = value;
     }

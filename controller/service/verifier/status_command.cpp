@@ -65,10 +65,12 @@ void add_status_command(CLI::App& app, CommandContext& context) {
         for (const auto& [verdict, count] : hosts->items())
             fmt::print("{:<15} {} hosts\n", verdict, count.get<std::int64_t>());
         fmt::print("{:<15} {} enrolments\n", "waiting", enrolments->size());
-        for (const json& one : *messages)
-            fmt::print("webhook {}: {} messages wait after {} tries: {}\n",
-                       one["webhook"].get<std::string>(), one["messages"].get<std::int64_t>(),
-                       one["tries"].get<std::int64_t>(), one["problem"].get<std::string>());
+        print_all(context, *messages, [](const json& one) {
+            return fmt::format("webhook {}: {} messages wait after {} tries: {}",
+                               one["webhook"].get<std::string>(),
+                               one["messages"].get<std::int64_t>(),
+                               one["tries"].get<std::int64_t>(), one["problem"].get<std::string>());
+        });
         return 0;
     }));
 }
