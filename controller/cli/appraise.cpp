@@ -2,8 +2,10 @@
 // keyscribe appraise.
 #include "controller/service/appraise/appraise.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/file.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,6 +14,7 @@
 #include <thread>
 
 #include "controller/base/output_file.h"
+#include "controller/base/unique_fd.h"
 #include "controller/cli/appraise_options.h"
 #include "controller/cli/commands.h"
 #include "controller/cli/progress.h"
@@ -192,6 +195,20 @@ Result<void> check_state_files(const AppraiseCommandOptions& options) {
     return {};
 }
 
+/// Of two runs with one state the second waits: else both are judged by the former state, the same
+/// evidence counts twice, and the last to end keeps its state, which may be of older evidence. The
+/// lock is a file of its own, since each state is a new file.
+Result<UniqueFd> lock_states(const std::string& state) {
+    if (state.empty()) return UniqueFd();
+    const fs::path path = is_folder(state) ? fs::path(state) / ".lock" : fs::path(state + ".lock");
+    UniqueFd lock(
+        ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, kOwnerReads));
+    if (!lock) return fail_errno("cannot open the lock of the state", path.string());
+    while (::flock(lock.get(), LOCK_EX) != 0)
+        if (errno != EINTR) return fail_errno("cannot lock the state", path.string());
+    return lock;
+}
+
 int run_appraise(const CLI::App& command, const AppraiseCommandOptions& options) {
     // tss2-mu writes to stderr on its own; what is wrong is told by us, once.
     ::setenv("TSS2_LOG", "all+none", 0);
@@ -205,6 +222,8 @@ int run_appraise(const CLI::App& command, const AppraiseCommandOptions& options)
     const auto inputs = load_inputs(options);
     if (!inputs) return refuse(inputs.error());
     if (auto good = check_state_files(options); !good) return refuse(good.error());
+    const auto lock = lock_states(options.state);
+    if (!lock) return refuse(lock.error());
     const std::vector<std::string> files =
         options.files.empty() ? std::vector{options.tpm2_message} : options.files;
     std::vector<Outcome> outcomes = appraise_all(options, files, *inputs);

@@ -2,6 +2,10 @@
 // What `keyscribe` prints: bytes of others', and outputs that cannot be written.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "controller/list/json_text.h"
 #include "support.h"
 #include "tests/support/host.h"
@@ -63,32 +67,57 @@ INSTANTIATE_TEST_SUITE_P(EachCommand, Unwritable,
                          ::testing::Values("--version", "--help", "policy check rules",
                                            "policy show", "policy explain --keyring .ima"));
 
+/// A host that is affirmed, and the command that appraises it with a state.
+class Appraising : public ::testing::Test {
+  protected:
+    Appraising() {
+        host_.good();
+        std::filesystem::create_directory(directory_ / "references");
+        write("references/builtin.der", host_.builtin);
+        write("references/ima.der", host_.ima);
+        write("evidence", host_.encoded());
+        write("ak.pem", host_.quote.pem());
+    }
+    void write(const char* name, const auto& bytes) {
+        write_file(directory_ / name, std::string(bytes.begin(), bytes.end()));
+    }
+    std::string command() const {
+        return "cd " + directory_.path().string() +
+               " && " KEYSCRIBE
+               " appraise evidence --ak ak.pem --state state --reference-values references "
+               "--nonce " +
+               to_hex(host_.quote.nonce);
+    }
+
+    TempDir directory_;
+    testing::Host host_;
+};
+
 /// A verdict that nobody got has to be given once more, of the same evidence.
-TEST(Unwritable, AVerdictKeepsNoState) {
-    const TempDir directory;
-    testing::Host host;
-    host.good();
-    const auto write = [&](const char* name, const auto& bytes) {
-        write_file(directory / name, std::string(bytes.begin(), bytes.end()));
-    };
-    std::filesystem::create_directory(directory / "references");
-    write("references/builtin.der", host.builtin);
-    write("references/ima.der", host.ima);
-    write("evidence", host.encoded());
-    write("ak.pem", host.quote.pem());
-    const std::string command = "(cd " + directory.path().string() +
-                                " && " KEYSCRIBE
-                                " appraise evidence --ak ak.pem --state state "
-                                "--reference-values references --nonce " +
-                                to_hex(host.quote.nonce);
-    EXPECT_EQ(run(command + " >/dev/full)").status, 2);
+TEST_F(Appraising, AVerdictThatNobodyGotKeepsNoState) {
+    EXPECT_EQ(run("(" + command() + " >/dev/full)").status, 2);
     // Whoever was to read it is gone.
-    const auto unread = run("bash -c 'exec 3> >(:); wait $!; " + command + " >&3)'");
+    const auto unread = run("bash -c 'exec 3> >(:); wait $!; " + command() + " >&3'");
     EXPECT_EQ(unread.status, 2) << unread.text;
-    EXPECT_FALSE(std::filesystem::exists(directory / "state"));
-    const auto again = run(command + ")");
+    EXPECT_FALSE(std::filesystem::exists(directory_ / "state"));
+    const auto again = run(command());
     EXPECT_EQ(again.status, 0) << again.text;
-    EXPECT_TRUE(std::filesystem::exists(directory / "state"));
+    EXPECT_TRUE(std::filesystem::exists(directory_ / "state"));
+}
+
+TEST_F(Appraising, OfManyRunsAtOnceTheEvidenceCountsInOne) {
+    std::atomic<int> affirmed = 0, repeated = 0;
+    {
+        std::vector<std::jthread> runs;
+        for (int i = 0; i < 8; ++i)
+            runs.emplace_back([&] {
+                const auto done = run(command());
+                if (done.status == 0) ++affirmed;
+                if (done.status == 2 && done.text.contains("quote-repeated")) ++repeated;
+            });
+    }
+    EXPECT_EQ(affirmed, 1);
+    EXPECT_EQ(repeated, 7);
 }
 
 }  // namespace output_test
