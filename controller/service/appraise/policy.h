@@ -83,7 +83,7 @@ struct AppraisalPolicy {
         bool allow_unverifiable = false;    ///< signatures that this OpenSSL cannot verify
         bool allow_other_pcrs = false;      ///< entries of PCRs that are not quoted
         /// What verifying the signatures of one list may take, of one core; the rest counts as bad.
-        unsigned verify_seconds = 8;
+        unsigned verify_seconds = 5;
         Names signers{".ima", "._ima", "_ima"};  ///< keyrings whose keys sign files
     } ima;
     struct {
