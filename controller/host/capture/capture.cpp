@@ -19,13 +19,12 @@
 #include "controller/host/capture/duplicates.h"
 #include "controller/host/capture/event_decoder.h"
 #include "controller/host/capture/programs.h"
+#include "controller/host/capture/ring_reader.h"
 #include "controller/host/capture/variables.h"
 
 namespace keyscribe::capture {
 namespace {
 
-/// Records taken at one go: their room in the ring is given back when all of them are in the spool.
-constexpr std::size_t kBatch = 512;
 constexpr std::string_view kBaselineProgram = "stand";
 constexpr auto kSettleInterval = std::chrono::milliseconds(50);
 
@@ -171,7 +170,7 @@ std::uint32_t Capture::generation() const { return VARIABLES.active_generation; 
 bool Capture::consume(Batch& batch) {
     receiver_->batch = &batch;
     receiver_->losses = &losses_;
-    for (std::size_t taken = 0; taken < kBatch; ++taken) {
+    for (std::size_t taken = 0; taken < kRecordsAtOnce; ++taken) {
         const auto record = ring_->next();
         if (!record) return false;
         auto event = decode_event(*record);
@@ -189,7 +188,7 @@ bool Capture::consume(Batch& batch) {
 
 /// All that stands in the ring now; what a flood adds meanwhile is left for later.
 void Capture::consume_all(Batch& batch) {
-    for (std::size_t bytes = 0; bytes <= set_.about.ring_size; bytes += kBatch * sizeof(ks_event))
+    for (std::size_t bytes = 0; bytes <= set_.about.ring_size; bytes += kRecordsAtOnce * sizeof(ks_event))
         if (!consume(batch)) return;
 }
 

@@ -19,9 +19,6 @@
 namespace keyscribe::capture {
 namespace {
 
-/// Records taken at one go: their room in the ring is given back when all of them are in the spool.
-constexpr std::size_t kBatch = 512;
-
 /// Numbers of a new ring begin so far behind those of the one before it.
 constexpr std::uint64_t kNumbersApart = 1u << 20;
 
@@ -93,7 +90,7 @@ void PreviousBuilds::read(const Keep& keep, const std::stop_token& stop) {
         if (progress_.ring == id) ring->skip_to(progress_.position);
         while (!stop.stop_requested()) {
             const std::uint64_t unread_before = unread_[id];
-            auto events = events_of(*ring, id, kBatch, unread_[id]);
+            auto events = events_of(*ring, id, kRecordsAtOnce, unread_[id]);
             const bool none = events.empty() && unread_[id] == unread_before;
             kept_ += events.size();
             if (!events.empty()) progress_ = keep(std::move(events));

@@ -14,6 +14,9 @@
 
 namespace keyscribe::capture {
 
+/// Records taken at one go: their room in the ring is given back when all of them are in the spool.
+constexpr std::size_t kRecordsAtOnce = 512;
+
 class RingReader {
   public:
     /// `map`: the ring's descriptor, which must outlive this; `size`: of its data, in bytes.
