@@ -5,11 +5,14 @@
 #include "controller/service/appraise/policy.h"
 #include "controller/service/appraise/references.h"
 #include "controller/service/appraise/state.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace appraisal_policy_fuzz {
+
 using namespace keyscribe::appraise;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     if (const auto policy = parse_policy(text, "p")) {
         if (policy->evidence.pcr > 23 || policy->evidence.banks.empty()) std::abort();
@@ -24,5 +27,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (const auto state = parse_state({data, size}))
         if (state_header(*state, state->list, {}).back() != '\n') std::abort();
     (void)matches_any({std::string(text.substr(0, size / 2))}, text.substr(size / 2));
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("appraisal_policy_fuzz", fuzz);
+
+}  // namespace appraisal_policy_fuzz
+}  // namespace keyscribe

@@ -8,11 +8,12 @@
 #include "controller/service/appraise/appraise.h"
 #include "controller/service/appraise/ima_list.h"
 #include "controller/service/appraise/judge.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace appraise_fuzz {
+
 using namespace keyscribe::appraise;
-
-namespace {
 
 constexpr std::string_view kNames[] = {".ima",
                                        ".builtin_trusted_keys",
@@ -95,16 +96,16 @@ void judge(Bytes list, unsigned pcr) {
         if (finding.sentence.empty()) std::abort();
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerInitialize(int*, char***) { return ::setenv("TSS2_LOG", "all+none", 1); }
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     static const Basis basis;
     const Bytes input(data, size);
     const auto list = list_of(input, 13);
     judge(list, 13);
     judge(input, 13);
     if (appraise::appraise({.evidence = input}, basis).verdict != Verdict::kUnusable) std::abort();
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("appraise_fuzz", fuzz);
+
+}  // namespace appraise_fuzz
+}  // namespace keyscribe

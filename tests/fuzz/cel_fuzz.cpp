@@ -3,15 +3,21 @@
 #include <cstdlib>
 
 #include "controller/list/cel.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace cel_fuzz {
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    if (size == 0) return 0;
+void fuzz(const std::uint8_t* data, std::size_t size) {
+    if (size == 0) return;
     const auto format = static_cast<list::CelFormat>(data[0] % 3);
     const auto records = list::read_cel({data + 1, size - 1}, format);
-    if (!records) return 0;
+    if (!records) return;
     for (const list::CelRecord& record : *records)
         if (record.digests.empty() || record.template_name.empty()) std::abort();
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("cel_fuzz", fuzz);
+
+}  // namespace cel_fuzz
+}  // namespace keyscribe

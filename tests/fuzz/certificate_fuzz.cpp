@@ -6,11 +6,12 @@
 #include "controller/keyrings/public_key.h"
 #include "controller/service/appraise/openssl.h"
 #include "controller/service/appraise/references.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace certificate_fuzz {
+
 using namespace keyscribe::appraise;
-
-namespace {
 
 void compare(const keyrings::CertificateView& view) {
     const unsigned char* der = view.der.data();
@@ -32,9 +33,7 @@ void compare(const keyrings::CertificateView& view) {
         std::abort();
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     const Bytes input(data, size);
     if (const auto view = keyrings::view_certificate(input)) {
         compare(*view);
@@ -47,5 +46,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (values.add(input, "f"))
         for (const Reference& reference : values.all())
             if (values.by_certificate(reference.digest) == nullptr) std::abort();
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("certificate_fuzz", fuzz);
+
+}  // namespace certificate_fuzz
+}  // namespace keyscribe

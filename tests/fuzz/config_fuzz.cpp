@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fuzzers are built without the controller's library, which needs BPF.
-#include "controller/host/settings/config.cpp"
+// Arbitrary bytes as the daemon's settings: refused with their place, or within what is documented.
+#include <bit>
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+#include "controller/host/settings/config.h"
+#include "tests/fuzz/fuzzer.h"
+
+namespace keyscribe {
+namespace config_fuzz {
+
+void fuzz(const std::uint8_t* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    const auto config = keyscribe::settings::parse_config(text, "fuzz.toml");
+    const auto config = settings::parse_config(text, "fuzz.toml");
     if (!config) {
         if (config.error().what.empty() || !config.error().where.starts_with("fuzz.toml:"))
             __builtin_trap();
-        return 0;
+        return;
     }
     // What is accepted lies within what is documented.
     const auto ring = config->capture.ring_size;
@@ -17,5 +23,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         config->spool.deadline.count() < 0 || config->journal.files < 1 ||
         !config->control.socket.is_absolute() || config->log.level.empty())
         __builtin_trap();
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("config_fuzz", fuzz);
+
+}  // namespace config_fuzz
+}  // namespace keyscribe

@@ -4,15 +4,19 @@
 
 #include "controller/keyrings/certificate_view.h"
 #include "controller/service/references/corim.h"
+#include "tests/fuzz/fuzzer.h"
+
+namespace keyscribe {
+namespace corim_fuzz {
 
 using namespace keyscribe::references;
 using keyscribe::Bytes;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     const auto corim = read_corim(Bytes(data, size), "f", 0);
     if (!corim) {
         if (corim.error().where.empty()) std::abort();
-        return 0;
+        return;
     }
     keyscribe::appraise::ReferenceValues values;
     for (const CorimKey& key : corim->keys) {
@@ -20,8 +24,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (!key.certificate.empty() && !values.add(key.certificate, "f", key.keyring))
             std::abort();
     }
-    if (values.all().empty()) return 0;
+    if (values.all().empty()) return;
     const auto again = read_corim(corim_of(values), "f", 0);
     if (!again || again->keys.empty() || again->keys.size() > values.all().size()) std::abort();
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("corim_fuzz", fuzz);
+
+}  // namespace corim_fuzz
+}  // namespace keyscribe

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "controller/host/capture/event_decoder.h"
+#include "tests/fuzz/fuzzer.h"
 
-namespace {
+namespace keyscribe {
+namespace event_decoder_fuzz {
 
 void decode(std::span<const std::byte> record) {
     const auto event = keyscribe::capture::decode_event(record);
@@ -19,11 +21,9 @@ void decode(std::span<const std::byte> record) {
     if (!event->payload.empty() && event->payload.size() != event->payload_length) std::abort();
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     decode({reinterpret_cast<const std::byte*>(data), size});
-    if (size < sizeof(ks_event)) return 0;
+    if (size < sizeof(ks_event)) return;
 
     std::vector<std::byte> record(size);
     std::memcpy(record.data(), data, size);
@@ -37,5 +37,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fixed.payload_length = fixed.payload_copied;
     std::memcpy(record.data(), &fixed, sizeof(fixed));
     decode(record);
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("event_decoder_fuzz", fuzz);
+
+}  // namespace event_decoder_fuzz
+}  // namespace keyscribe

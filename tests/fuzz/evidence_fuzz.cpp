@@ -4,19 +4,26 @@
 #include <cstdlib>
 
 #include "controller/evidence/evidence.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace evidence_fuzz {
+
 using namespace keyscribe::evidence;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     const Bytes input{data, size};
     const auto decoded = decode(input);
-    if (!decoded) return 0;
+    if (!decoded) return;
     const auto cbor = encode_cbor(decoded->evidence);
     // CBOR has one form; JSON, once read, gives the same evidence in either.
     if (decoded->storage.empty() && !std::ranges::equal(cbor, input)) std::abort();
     const std::string json = encode_json(decoded->evidence);
     const auto again = decode(keyscribe::base::as_bytes(json));
     if (!again || encode_cbor(again->evidence) != cbor) std::abort();
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("evidence_fuzz", fuzz);
+
+}  // namespace evidence_fuzz
+}  // namespace keyscribe

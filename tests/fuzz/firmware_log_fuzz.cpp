@@ -7,11 +7,12 @@
 #include "controller/service/firmware/replay.h"
 #include "controller/service/firmware/secure_boot.h"
 #include "controller/service/firmware/signature_list.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace firmware_log_fuzz {
+
 using namespace keyscribe::firmware;
-
-namespace {
 
 void require(bool good) {
     if (!good) std::abort();
@@ -43,9 +44,7 @@ void read_log(Bytes input) {
             require(less->events.size() < log->events.size());
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     const Bytes input(data, size);
     read_log(input);
     const SignatureLists read = read_signature_lists(input);
@@ -55,5 +54,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         for (const Bytes signature : list.signatures)
             require(!signature.empty() && is_in(signature, input));
     }
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("firmware_log_fuzz", fuzz);
+
+}  // namespace firmware_log_fuzz
+}  // namespace keyscribe

@@ -4,10 +4,12 @@
 #include <cstdlib>
 
 #include "controller/host/control/http.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace http_fuzz {
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     const std::string_view text{reinterpret_cast<const char*>(data), size};
     if (const auto head = control::parse_head(text);
         head &&
@@ -16,5 +18,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         std::abort();
     if (const auto answer = control::parse_answer(text); answer && answer->body.size() > size)
         std::abort();
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("http_fuzz", fuzz);
+
+}  // namespace http_fuzz
+}  // namespace keyscribe

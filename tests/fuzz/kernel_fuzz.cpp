@@ -10,11 +10,13 @@
 #include "controller/service/references/output.h"
 #include "controller/service/references/pe_file.h"
 #include "controller/service/references/source.h"
+#include "tests/fuzz/fuzzer.h"
+
+namespace keyscribe {
+namespace kernel_fuzz {
 
 using namespace keyscribe::references;
 using keyscribe::Bytes;
-
-namespace {
 
 void require(bool good) {
     if (!good) std::abort();
@@ -29,12 +31,10 @@ void check_run(Bytes image, const CertificateRun& run) {
     }
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     const Bytes input(data, size);
     // lzop(1) would be started for it.
-    if (keyscribe::as_text(input).find("LZO") != std::string_view::npos) return 0;
+    if (keyscribe::as_text(input).find("LZO") != std::string_view::npos) return;
     if (const auto built_in = find_built_in(input, "f")) {
         require(!built_in->trusted.certificates.empty());
         check_run(input, built_in->trusted);
@@ -61,5 +61,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } else {
         require(!read.error().what.empty());
     }
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("kernel_fuzz", fuzz);
+
+}  // namespace kernel_fuzz
+}  // namespace keyscribe

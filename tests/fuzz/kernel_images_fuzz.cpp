@@ -3,12 +3,18 @@
 #include <cstdlib>
 
 #include "controller/service/appraise/kernel_images.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace kernel_images_fuzz {
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     const auto read = appraise::KernelImages::parse(Bytes(data, size), "f");
     if (!read && read.error().where.empty()) std::abort();
     if (read && read->size() > size) std::abort();
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("kernel_images_fuzz", fuzz);
+
+}  // namespace kernel_images_fuzz
+}  // namespace keyscribe

@@ -10,10 +10,10 @@
 
 #include "controller/keyrings/certificate.h"
 #include "controller/keyrings/keyring_model.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
-
-namespace {
+namespace keyscribe {
+namespace keyring_model_fuzz {
 
 using Held =
     std::set<std::tuple<std::string, std::int32_t, std::string, std::int32_t, std::string>>;
@@ -36,9 +36,7 @@ Held held(const keyrings::KeyringModel& model) {
     return all;
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     Bytes rest(data, size);
     (void)keyrings::parse_certificate(rest);
     keyrings::KeyringModel model, forgetful(keyrings::KeyringModel::History::kForget);
@@ -59,5 +57,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     model.finish();
     forgetful.finish();
     if (held(model) != held(forgetful)) std::abort();
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("keyring_model_fuzz", fuzz);
+
+}  // namespace keyring_model_fuzz
+}  // namespace keyscribe

@@ -3,13 +3,15 @@
 #include <cstdlib>
 
 #include "controller/host/measure/list_mender.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace list_line_fuzz {
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     const std::string_view line(reinterpret_cast<const char*>(data), size);
     const auto entry = measure::entry_of_line(line);
-    if (!entry) return 0;
+    if (!entry) return;
     const Digest digest = hash(Algorithm::kSha1, entry->template_data);
     // What it says has one form; a PCR's number and the hexadecimal digits may have several.
     const std::string again =
@@ -18,5 +20,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!same || same->pcr != entry->pcr || same->template_name != entry->template_name ||
         same->template_data != entry->template_data)
         std::abort();
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("list_line_fuzz", fuzz);
+
+}  // namespace list_line_fuzz
+}  // namespace keyscribe

@@ -6,10 +6,10 @@
 #include "controller/list/list_reader.h"
 #include "controller/list/record.h"
 #include "controller/list/template_format.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
-
-namespace {
+namespace keyscribe {
+namespace list_reader_fuzz {
 
 void look_at(const list::Entry& entry) {
     (void)measure::text_line(entry.pcr, entry.stored_digest, entry.template_name,
@@ -52,10 +52,12 @@ void read(Bytes list, Algorithm digests) {
     if (end != list.size()) std::abort();
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     for (const Algorithm digests : {Algorithm::kSha1, Algorithm::kSha256})
         read({data, size}, digests);
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("list_reader_fuzz", fuzz);
+
+}  // namespace list_reader_fuzz
+}  // namespace keyscribe

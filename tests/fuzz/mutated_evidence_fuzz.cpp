@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Good evidence with some bytes changed, in both forms, through the whole appraisal.
 #include "mutation.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace mutated_evidence_fuzz {
+
 using namespace keyscribe::fuzz;
-
-namespace {
 
 /// Whatever a verdict rests on. What is left is the host's word: time, kernel, software, EK.
 bool says_the_same(const evidence::Evidence& left, const evidence::Evidence& right) {
@@ -21,9 +22,7 @@ bool says_the_same(const evidence::Evidence& left, const evidence::Evidence& rig
            (!left.ima || std::ranges::equal(left.ima->data, right.ima->data));
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     static GoodHost good;
     static const evidence::Evidence evidence = good.host.evidence();
     static const Buffer cbor = evidence::encode_cbor(evidence);
@@ -37,5 +36,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             !says_the_same(appraisal.document->evidence, evidence))
             std::abort();
     }
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("mutated_evidence_fuzz", fuzz);
+
+}  // namespace mutated_evidence_fuzz
+}  // namespace keyscribe

@@ -2,11 +2,12 @@
 // A good list with some bytes changed, through the whole appraisal: under the quote of the good
 // one, and under a quote of its own, as a host that measured it so would send it.
 #include "mutation.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace mutated_list_fuzz {
+
 using namespace keyscribe::fuzz;
-
-namespace {
 
 /// The PCR that the list gives, by the reader that everybody uses.
 evidence::PcrSet pcrs_of(Bytes list) {
@@ -23,15 +24,13 @@ evidence::PcrSet pcrs_of(Bytes list) {
     return set;
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     static GoodHost good;
     const Buffer before = good.host.list.bytes;
     const Buffer changed = mutated(before, {data, size});
     evidence::Evidence evidence = good.host.evidence();
     evidence.list = {entries_of(changed), 0, 0, changed};
-    if (changed.empty()) return 0;
+    if (changed.empty()) return;
     const bool begins_so = changed.size() >= before.size() &&
                            std::equal(before.begin(), before.end(), changed.begin());
     const Buffer bytes = evidence::encode_cbor(evidence);
@@ -43,5 +42,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     evidence.list = {entries_of(changed), 0, 0, changed};
     for (const auto& finding : good.appraise(evidence::encode_cbor(evidence)).findings)
         if (finding.sentence.empty()) std::abort();
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("mutated_list_fuzz", fuzz);
+
+}  // namespace mutated_list_fuzz
+}  // namespace keyscribe

@@ -12,11 +12,12 @@
 #include "policy/lexer.h"
 #include "policy/limits.h"
 #include "policy/parser.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace policy_parser_fuzz {
+
 using namespace keyscribe::policy;
-
-namespace {
 
 void require(bool condition) {
     if (!condition) std::abort();
@@ -63,9 +64,7 @@ void check_decision(const Policy& policy) {
     }
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     const std::string_view bytes(reinterpret_cast<const char*>(data), size);
     const std::size_t end = bytes.find('\xff');
     std::vector<Source> sources{{"a.policy", std::string(bytes.substr(0, end))}};
@@ -76,10 +75,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!policy) {
         require(!policy.error().errors.empty() && policy.error().errors.size() <= kMaxErrors);
         require(!to_string(policy.error()).empty());
-        return 0;
+        return;
     }
     check_round_trip(*policy);
     check_filter(*policy);
     check_decision(*policy);
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("policy_parser_fuzz", fuzz);
+
+}  // namespace policy_parser_fuzz
+}  // namespace keyscribe

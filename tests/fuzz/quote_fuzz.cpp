@@ -5,11 +5,12 @@
 
 #include "controller/service/appraise/quote.h"
 #include "controller/service/appraise/tpm2_quote_files.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace quote_fuzz {
+
 using namespace keyscribe::appraise;
-
-namespace {
 
 // A key whose private half is nowhere.
 constexpr std::string_view kPem =
@@ -18,11 +19,7 @@ constexpr std::string_view kPem =
     "6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n"
     "-----END PUBLIC KEY-----\n";
 
-}  // namespace
-
-extern "C" int LLVMFuzzerInitialize(int*, char***) { return ::setenv("TSS2_LOG", "all+none", 1); }
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     static const auto key = AttestationKey::from_pem(kPem);
     if (!key) std::abort();
     const Bytes input(data, size);
@@ -39,5 +36,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (verify_quote(quote, *key, {}, findings)) std::abort();
     if (findings.worst() != Weight::kUnusable) std::abort();
     (void)evidence_of({.message = attest, .signature = rest, .pcrs = rest, .list = rest}, 13);
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("quote_fuzz", fuzz);
+
+}  // namespace quote_fuzz
+}  // namespace keyscribe

@@ -9,12 +9,13 @@
 #include "controller/service/appraise/digest_text.h"
 #include "controller/service/appraise/efi_signatures.h"
 #include "controller/service/appraise/quote.h"
+#include "tests/fuzz/fuzzer.h"
 
-using namespace keyscribe;
+namespace keyscribe {
+namespace references_fuzz {
+
 using namespace keyscribe::appraise;
 using keyscribe::Bytes;
-
-namespace {
 
 void require(bool good) {
     if (!good) std::abort();
@@ -40,9 +41,7 @@ void read_text(std::string_view text) {
     }
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void fuzz(const std::uint8_t* data, std::size_t size) {
     const Bytes input(data, size);
     const std::string_view text = keyscribe::as_text(input);
     read_text(text);
@@ -75,5 +74,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)AttestationKey::parse(text, "f");
     if (const auto files = BlockedFiles::parse(text, "f")) require(!files->empty());
     if (const auto digest = sha256_of_text(text)) require(size >= 2 * digest->size());
-    return 0;
 }
+
+const testing::Fuzzer kFuzzer("references_fuzz", fuzz);
+
+}  // namespace references_fuzz
+}  // namespace keyscribe

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The appraisal policy with some bytes changed, and a host with a key in .ima that is no reference
+// value: affirmed only where the policy that was read does not judge it.
+#include <fstream>
+#include <iterator>
+
+#include "mutation.h"
+#include "tests/fuzz/fuzzer.h"
+
+namespace keyscribe {
+namespace mutated_policy_fuzz {
+
+using namespace keyscribe::fuzz;
+
+struct RogueHost : GoodHost {
+    RogueHost() {
+        const auto key = testing::ec_key("P-256");
+        host.key(".ima",
+                 testing::certificate(key.get(), "Rogue", host.builtin_key.get(), "Build key"), 400,
+                 "Rogue: 11");
+    }
+};
+
+Buffer file(const char* path) {
+    std::ifstream stream(path, std::ios::binary);
+    Buffer bytes{std::istreambuf_iterator(stream), {}};
+    if (bytes.empty()) std::abort();
+    return bytes;
+}
+
+bool judges(const appraise::AppraisalPolicy& policy) {
+    const auto& [watched, exempt, types, owners] = policy.keyrings;
+    return appraise::matches_any(watched, ".ima") && !appraise::matches_any(exempt, ".ima") &&
+           std::ranges::count(types, "asymmetric") > 0 && std::ranges::count(owners, 0u) > 0;
+}
+
+void fuzz(const std::uint8_t* data, std::size_t size) {
+    static RogueHost rogue;
+    static const Buffer evidence = rogue.host.encoded();
+    static const Buffer defaults = file(APPRAISAL_POLICY);
+    const Buffer changed = mutated(defaults, {data, size});
+    const auto policy = appraise::parse_policy(as_text(changed), "p");
+    if (!policy || !check_names(*policy, rogue.basis.references)) return;
+    rogue.basis.policy = *policy;
+    if (rogue.affirmed(evidence) && judges(*policy)) std::abort();
+}
+
+const testing::Fuzzer kFuzzer("mutated_policy_fuzz", fuzz);
+
+}  // namespace mutated_policy_fuzz
+}  // namespace keyscribe
