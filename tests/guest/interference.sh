@@ -31,12 +31,9 @@ well() {
 }
 # noticed WHAT KIND TEXT: there is such a record, and it was made within 5 s of what was injected.
 noticed() {
-    local at
     found() { records_of "$1" | grep -F "$2"; }
     check "$1" wait_for 30 found "$2" "$3"
-    at=$(found "$2" "$3" | tail -n 1 | jq .time)
-    check "within 5 s" awk -v at="${at:-0}" -v since="$(cat "$work/injected-at")" \
-        'BEGIN { after = at / 1e9 - since; print after; exit !(at && after <= 5) }'
+    check "within 5 s" in_time "$(found "$2" "$3" | tail -n 1 | jq .time)"
 }
 # shown TEXT: keyscribe status says so.
 shown() { keyscribe status | grep "$1"; }

@@ -11,11 +11,8 @@ pins=(/sys/fs/bpf/keyscribe/*)
 made_at() { records_of detached | grep -F "$1" | tail -n 1 | jq .time; }
 # noticed WHAT TEXT: the list says so, within 5 s of what was injected.
 noticed() {
-    local at
     check "$1" wait_for 20 detached "$2"
-    at=$(made_at "$2")
-    check "within 5 s" awk -v at="${at:-0}" -v since="$(cat "$work/injected-at")" \
-        'BEGIN { after = at / 1e9 - since; print after; exit !(at && after <= 5) }'
+    check "within 5 s" in_time "$(made_at "$2")"
 }
 baselines() { records_of baseline-begin | grep -c '"missed"'; }
 # baseline_has DESCRIPTION
@@ -116,8 +113,7 @@ silent_at() {
 # told_silent PROGRAM: within 5 s of what was injected.
 told_silent() {
     check "$1" wait_for 20 silent_at "${asked[$1]}"
-    check "within 5 s" awk -v at="$(silent_at "${asked[$1]}")" -v since="$(cat "$work/injected-at")" \
-        'BEGIN { after = at / 1e9 - since; print after; exit !(at && after <= 5) }'
+    check "within 5 s" in_time "$(silent_at "${asked[$1]}")"
 }
 silence() {
     local program
