@@ -39,7 +39,11 @@ void look_at_kernel(const settings::Config& config, DoctorReport& report) {
     else if (*level == "none")
         report.note("lockdown", "none: root can change the running kernel, and what it says",
                     "boot with lockdown=integrity, or with Secure Boot");
-    else if (!level->empty())
+    else if (level->empty())
+        report.note("lockdown",
+                    "/sys/kernel/security/lockdown cannot be read: nothing says that "
+                    "root cannot change the running kernel");
+    else
         report.good("lockdown", *level);
     if (kernel->btf) report.good("BTF", "/sys/kernel/btf/vmlinux");
     if (kernel->active_lsms.empty())

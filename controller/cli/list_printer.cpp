@@ -94,9 +94,11 @@ std::string local_time(std::uint64_t boot_time_ns) {
 
 void print_json(const json& line) { fmt::print("{}\n", list::json_text(line)); }
 
+constexpr const char* kWarning = "31";
+
 /// The colour of a record's line: red is what was not seen, or is not as the daemon left it.
 const char* colour_of(const RecordLine& line) {
-    if (line.warns) return "31";
+    if (line.warns) return kWarning;
     return line.sequence ? "" : "2";
 }
 
@@ -110,19 +112,18 @@ ListPrinter::ListPrinter(const settings::Config& config, std::string format, boo
 
 void ListPrinter::print_text(const list::Entry& entry, std::uint64_t number,
                              std::string_view algorithm, Bytes digest, std::size_t size,
-                             std::string_view name) {
+                             std::string_view name, const char* colour) {
     print_line(paper_,
                fmt::format("{:>6}  PCR {:<2}  {}:{:.16}…  {:>7} bytes  {}", number, entry.pcr,
                            measure::escape_name(algorithm), to_hex(digest), size, printable(name)),
-               "");
+               colour);
 }
 
 void ListPrinter::print_record(const list::Entry& entry, const list::LogicalRecord& record) {
-    if (format_ == "json")
-        print_json(to_json(entry, record));
-    else
-        print_text(entry, record.entry, "sha256", hash(Algorithm::kSha256, record.buf),
-                   record.buf.size(), record.name);
+    if (format_ == "json") return print_json(to_json(entry, record));
+    const auto parsed = list::parse_record(record.name, record.buf);
+    print_text(entry, record.entry, "sha256", hash(Algorithm::kSha256, record.buf),
+               record.buf.size(), record.name, parsed ? colour_of(record_line(*parsed)) : kWarning);
 }
 
 void ListPrinter::print_entry(const list::Entry& entry, std::uint64_t number) {
@@ -133,7 +134,7 @@ void ListPrinter::print_entry(const list::Entry& entry, std::uint64_t number) {
     const auto fields = list::decode_fields(entry.template_name, entry.template_data);
     if (fields)
         print_text(entry, number, fields->algorithm, fields->digest,
-                   fields->third() ? fields->third()->size() : 0, fields->name);
+                   fields->third() ? fields->third()->size() : 0, fields->name, "");
     else
         print_line(
             paper_,

@@ -33,7 +33,7 @@ class ListPrinter {
     Result<void> print_event(const list::LogicalRecord& record);
     void print_line_of(RecordLine line);
     void print_text(const list::Entry& entry, std::uint64_t number, std::string_view algorithm,
-                    Bytes digest, std::size_t size, std::string_view name);
+                    Bytes digest, std::size_t size, std::string_view name, const char* colour);
     std::string who(const RecordLine& line);
 
     std::string format_;

@@ -87,6 +87,12 @@ TEST(CertificateFile, AsManyCertificatesAsBeginLinesOrRefusedWithItsLine) {
               "f:" + std::to_string(lines_in(pem_a()) + 1) +
                   ": base64 or a digest outside of a PEM block")
         << "hex beside PEM";
+    EXPECT_EQ(read(pem_a() + "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\nMIIBCgKC\n"),
+              "f:" + std::to_string(lines_in(pem_a()) + 2) +
+                  ": base64 or a digest outside of a PEM block")
+        << "wrapped in short lines";
+    EXPECT_EQ(read("Certificates\nof\n\nour\nOrganizationalUnitOfSigners\n" + pem_a()), "a")
+        << "words";
     for (const char* label : {"PRIVATE KEY", "X509 CRL", "TRUSTED CERTIFICATE",
                               "CERTIFICATE REQUEST", "ENCRYPTED PRIVATE KEY"})
         EXPECT_EQ(read(pem_a() + pem_of(made().b, label)).substr(0, 2), "f:") << label;

@@ -66,6 +66,10 @@ class Appraiser {
             tell_kernel(kernel, kernels == 1 && ima.shows_boot(), images.size(), basis_.policy,
                         content_);
             look_at_presences();
+            if (evidence_.ek_certificate)
+                findings_.add(codes::kEkUnverified,
+                              "the endorsement key's certificate was not looked at: it says whose "
+                              "TPM it is, and `keyscribe ak check` and an enrolment verify it");
             keep(whole, ima.covered());
         }
         conclude();

@@ -151,18 +151,25 @@ bool is_text(Bytes content) {
         content, [](std::uint8_t byte) { return byte >= ' ' || (byte >= '\t' && byte <= '\r'); });
 }
 
+/// Letters of base64 from which on they are taken for data, not for a word.
+constexpr std::size_t kLeastData = 40;
+
+bool is_base64(std::string_view word) {
+    while (word.ends_with('=')) word.remove_suffix(1);
+    return std::ranges::all_of(word, [](unsigned char letter) {
+        return std::isalnum(letter) || letter == '+' || letter == '/';
+    });
+}
+
 /// Base64 or a digest, where text was expected: a certificate whose BEGIN line is gone, or a line
 /// of another kind of file. `openssl x509 -text` writes at most 20 bytes in a line.
 bool looks_like_data(std::string_view line) {
-    constexpr std::size_t kLeast = 40, kDigestWithColons = 3 * 32 - 1;
+    constexpr std::size_t kDigestWithColons = 3 * 32 - 1;
     const auto of_hex = [](unsigned char letter) { return std::isxdigit(letter) || letter == ':'; };
     if (std::ranges::all_of(line, of_hex) && line.find(':') != line.npos)
         return line.size() >= kDigestWithColons;
-    std::string_view word = line.substr(0, line.find_first_of(" \t"));
-    while (word.ends_with('=')) word.remove_suffix(1);
-    return word.size() >= kLeast && std::ranges::all_of(word, [](unsigned char letter) {
-               return std::isalnum(letter) || letter == '+' || letter == '/';
-           });
+    const std::string_view word = line.substr(0, line.find_first_of(" \t"));
+    return word.size() >= kLeastData && is_base64(word);
 }
 
 }  // namespace
@@ -192,10 +199,16 @@ Result<CertificateFile> read_certificate_file(Bytes content, const std::string& 
 }
 
 Result<void> refuse_loose_data(const CertificateFile& content, const std::string& file) {
-    for (const TextLine& line : content.text)
-        if (looks_like_data(line.text))
+    // Lines that follow each other are one, in however short ones base64 is wrapped.
+    std::size_t letters = 0, before = 0;
+    for (const TextLine& line : content.text) {
+        if (line.number != before + 1 || !is_base64(line.text)) letters = 0;
+        if (is_base64(line.text)) letters += line.text.size();
+        before = line.number;
+        if (letters >= kLeastData || looks_like_data(line.text))
             return fail("base64 or a digest outside of a PEM block", at_line(file, line.number),
                         "a BEGIN line may be missing");
+    }
     return {};
 }
 

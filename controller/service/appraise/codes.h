@@ -38,6 +38,7 @@ inline constexpr Code kListTemplate{"list-template", kUnusable};
 inline constexpr Code kListReplay{"list-replay", kUnusable};
 inline constexpr Code kListCount{"list-count", kUnusable};
 inline constexpr Code kListLag{"list-lag", kNote};
+inline constexpr Code kEkUnverified{"ek-unverified", kNote};
 inline constexpr Code kListPcr{"list-pcr", kContraindicates};
 inline constexpr Code kListViolation{"list-violation", kContraindicates};
 inline constexpr Code kListStart{"list-start", kContraindicates};
