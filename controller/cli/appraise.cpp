@@ -6,11 +6,13 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
 #include <map>
 #include <memory>
+#include <system_error>
 #include <thread>
 
 #include "controller/base/output_file.h"
@@ -142,7 +144,11 @@ std::vector<Outcome> appraise_all(const AppraiseCommandOptions& options,
         }
     };
     std::vector<std::jthread> threads;
-    for (unsigned i = 1; i < workers; ++i) threads.emplace_back(work);
+    // Where no more can be started, those that there are do it.
+    try {
+        for (unsigned i = 1; i < workers; ++i) threads.emplace_back(work);
+    } catch (const std::system_error&) {
+    }
     work();
     threads.clear();
     return outcomes;
@@ -195,18 +201,44 @@ Result<void> check_state_files(const AppraiseCommandOptions& options) {
     return {};
 }
 
-/// Of two runs with one state the second waits: else both are judged by the former state, the same
-/// evidence counts twice, and the last to end keeps its state, which may be of older evidence. The
-/// lock is a file of its own, since each state is a new file.
-Result<UniqueFd> lock_states(const std::string& state) {
-    if (state.empty()) return UniqueFd();
-    const fs::path path = is_folder(state) ? fs::path(state) / ".lock" : fs::path(state + ".lock");
-    UniqueFd lock(
-        ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, kOwnerReads));
-    if (!lock) return fail_errno("cannot open the lock of the state", path.string());
-    while (::flock(lock.get(), LOCK_EX) != 0)
+Result<UniqueFd> lock(const fs::path& path, int flags, int operation) {
+    UniqueFd file(::open(path.c_str(), flags | O_CLOEXEC, kOwnerReads));
+    if (!file) return fail_errno("cannot open the lock of the state", path.string());
+    while (::flock(file.get(), operation) != 0)
         if (errno != EINTR) return fail_errno("cannot lock the state", path.string());
-    return lock;
+    return file;
+}
+
+struct StateLock {
+    UniqueFd folder, file;
+};
+
+/// Of two runs with one state the second waits: else both are judged by the former state, the same
+/// evidence counts twice, and the last to end keeps its state, which may be of older evidence. A
+/// folder is locked whole; one state by a file of its own, since each state is a new file, and its
+/// folder for those that want all of it.
+Result<StateLock> lock_states(const std::string& state) {
+    StateLock locks;
+    if (state.empty()) return locks;
+    const bool whole = is_folder(state);
+    const fs::path folder = whole ? fs::path(state) : fs::absolute(state).parent_path();
+    auto held = lock(folder, O_RDONLY | O_DIRECTORY, whole ? LOCK_EX : LOCK_SH);
+    if (!held) return std::unexpected(held.error());
+    locks.folder = std::move(*held);
+    if (whole) return locks;
+    held = lock(state + ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, LOCK_EX);
+    if (!held) return std::unexpected(held.error());
+    locks.file = std::move(*held);
+    return locks;
+}
+
+/// Each state that is written takes two descriptors until all are put into place, and a shell's
+/// limit is 1,024.
+void allow_many_files() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int run_appraise(const CLI::App& command, const AppraiseCommandOptions& options) {
@@ -214,16 +246,19 @@ int run_appraise(const CLI::App& command, const AppraiseCommandOptions& options)
     ::setenv("TSS2_LOG", "all+none", 0);
     // Where nobody reads the verdict the status says so, as of each output that cannot be written.
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ, SIG_IGN);
+    allow_many_files();
     const auto refuse = [](const Error& error) {
         (void)report(error);
         return kUnusable;
     };
     if (auto good = refuse_empty_texts(command); !good) return refuse(good.error());
+    if (auto good = check_state_files(options); !good) return refuse(good.error());
+    // Before anything is read that may change while this run waits.
+    const auto locks = lock_states(options.state);
+    if (!locks) return refuse(locks.error());
     const auto inputs = load_inputs(options);
     if (!inputs) return refuse(inputs.error());
-    if (auto good = check_state_files(options); !good) return refuse(good.error());
-    const auto lock = lock_states(options.state);
-    if (!lock) return refuse(lock.error());
     const std::vector<std::string> files =
         options.files.empty() ? std::vector{options.tpm2_message} : options.files;
     std::vector<Outcome> outcomes = appraise_all(options, files, *inputs);

@@ -64,6 +64,19 @@ PublicKey read_public_key(Bytes spki) {
     return key;
 }
 
+std::vector<std::uint8_t> canonical_spki(EVP_PKEY* key) {
+    const QuietErrors quiet;
+    if (EVP_PKEY_is_a(key, "EC") &&
+        (EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                        "uncompressed") != 1 ||
+         EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_ENCODING, "named_curve") != 1))
+        return {};
+    unsigned char* der = nullptr;
+    const int size = i2d_PUBKEY(key, &der);
+    const Part<unsigned char> owned(der);
+    return size > 0 ? std::vector<std::uint8_t>(der, der + size) : std::vector<std::uint8_t>();
+}
+
 std::vector<std::uint8_t> public_key_info(std::string_view algorithm, Bytes key) {
     const QuietErrors quiet;
     const auto known = std::ranges::find(kAlgorithms, algorithm, &KernelAlgorithm::name);

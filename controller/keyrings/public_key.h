@@ -25,6 +25,11 @@ using PublicKey = std::unique_ptr<EVP_PKEY, FreePublicKey>;
 /// grows with the exponent; 65537 is what people use).
 PublicKey read_public_key(Bytes spki);
 
+/// Returns the SubjectPublicKeyInfo, DER, in the one form that kernels and TPMs show: of an
+/// elliptic curve its name, not its parameters, and the point uncompressed (RFC 5480, 2.1.1
+/// and 2.2). Empty: OpenSSL cannot write it.
+std::vector<std::uint8_t> canonical_spki(EVP_PKEY* key);
+
 /// Returns the SubjectPublicKeyInfo, DER, of a key of which the kernel tells the algorithm ("rsa",
 /// "ecdsa-nist-p256", ...) and subjectPublicKey's bytes; empty where the algorithm is not known
 /// here.

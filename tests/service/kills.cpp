@@ -125,7 +125,7 @@ class Load {
             one.host.host.key(".ima", rogue, 301, "Rogue: 22");
             one.verdict = "contraindicated";
         } else {
-            one.host.reboot(Host::kBootId);
+            one.host.reboot();
             one.whole = true;
             one.host.host.good();
             one.verdict = "affirmed";

@@ -189,10 +189,11 @@ Buffer FleetHost::evidence(Bytes nonce, std::uint64_t since) {
     return host.encoded();
 }
 
-void FleetHost::reboot(const std::string& boot_id) {
+void FleetHost::reboot() {
     host.quote.reset_count += 1;
     host.list = ListMaker{Host::kPcr};
-    host.boot_id = boot_id;
+    const std::string number = std::to_string(host.quote.reset_count);
+    host.boot_id = "00000000-0000-4000-8000-" + std::string(12 - number.size(), '0') + number;
     host.seq = 0;
 }
 

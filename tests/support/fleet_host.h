@@ -46,7 +46,7 @@ class FleetHost {
     /// entry.
     Buffer evidence(Bytes nonce, std::uint64_t since = 0);
     /// The TPM is reset and the list begins anew.
-    void reboot(const std::string& boot_id);
+    void reboot();
 
     std::string name;
     EndorsementKey ek;

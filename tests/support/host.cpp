@@ -51,6 +51,7 @@ nlohmann::json Host::policy(std::string_view text, unsigned generation) {
 void Host::begin() {
     list.aggregate(aggregate_of(firmware()));
     nlohmann::json start = speaker();
+    start["boot_id"] = boot_id;
     start["tpm"]["resets"] = quote.reset_count;
     start["tpm"]["banks"] = banks;
     list.record("start", start);

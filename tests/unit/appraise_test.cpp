@@ -300,6 +300,41 @@ TEST(Appraise, WhatThePolicyAllowsIsANote) {
     EXPECT_EQ(codes_of(result, true), "key-revoked restarted key-missing ima-violation");
 }
 
+/// Each user could deny the host its verdict.
+TEST(Appraise, ABlockedKeyInAUsersKeyringIsANote) {
+    Setting setting;
+    setting.good();
+    json fields = setting.host.key_fields("create", 900, "mine", 901, "x");
+    fields["keyring_uid"] = 1000;
+    fields["sha256"] = cbor_bytes(hash(Algorithm::kSha256, as_bytes("x")));
+    setting.host.list.record("create", fields);
+    setting.basis.blocked_keys = *BlockedKeys::parse(to_hex(sha256(as_bytes("x"))), "blocked");
+    setting.basis.blocked_keys.extend(setting.basis.references);
+    const Appraisal result = setting.run();
+    EXPECT_EQ(codes_of(result), "");
+    EXPECT_TRUE(codes_of(result, true).contains("key-blocked")) << codes_of(result, true);
+}
+
+/// A basis that a program makes itself.
+TEST(Appraise, ABasisIsCompleteWithWhatItWasCompletedWith) {
+    Setting setting;
+    setting.good();
+    setting.basis.blocked_keys = *BlockedKeys::parse(to_hex(sha256(as_bytes("x"))), "blocked");
+    EXPECT_EQ(codes_of(setting.run()), "basis-incomplete");
+    setting.basis = *complete(std::move(setting.basis));
+    EXPECT_EQ(codes_of(setting.run()), "");
+    EXPECT_TRUE(setting.basis.references.add(rogue(setting.host), "more.der"));
+    EXPECT_EQ(codes_of(setting.run()), "basis-incomplete");
+    for (const bool bank : {true, false}) {
+        Basis basis = basis_of(setting.host);
+        if (bank)
+            basis.policy.evidence.banks.clear();
+        else
+            basis.policy.keys.required = {"nosuch.der"};
+        EXPECT_FALSE(complete(std::move(basis)));
+    }
+}
+
 /// 30,000 keys that nobody watches are remembered: those behind them are no less well-formed, and
 /// one that is blocked is found.
 TEST(Appraise, AKeyBehindVeryManyOthers) {

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "controller/keyrings/certificate.h"
+#include "controller/keyrings/public_key.h"
+#include "controller/service/appraise/quote.h"
 #include "support.h"
 #include "tests/unit/two_certificates.h"
 
@@ -54,6 +56,28 @@ TEST(BlockedKeys, ByEachFormOfEachFormThatTheyAreHandedInAs) {
     }
 }
 
+/// A point of a curve can be written in three ways, and the curve by its parameters.
+TEST(BlockedKeys, AnEllipticKeyInEachOfItsForms) {
+    const auto key = testing::ec_key("P-256");
+    const Buffer shown = testing::spki_bits(key.get());
+    for (const char* encoding : {"named_curve", "explicit"})
+        for (const char* form : {"uncompressed", "compressed", "hybrid"}) {
+            EVP_PKEY_set_utf8_string_param(key.get(), "encoding", encoding);
+            EVP_PKEY_set_utf8_string_param(key.get(), "point-format", form);
+            unsigned char* der = nullptr;
+            const int size = i2d_PUBKEY(key.get(), &der);
+            const Buffer spki(der, der + size);
+            OPENSSL_free(der);
+            const auto keys = BlockedKeys::parse(pem_of(spki, "PUBLIC KEY"), "f");
+            ASSERT_TRUE(keys) << to_string(keys.error());
+            EXPECT_TRUE(keys->contains(digests_of_public_key(shown, "ecdsa-nist-p256")))
+                << encoding << form;
+            const auto ak = AttestationKey::parse(pem_of(spki, "PUBLIC KEY"), "ak");
+            ASSERT_TRUE(ak) << to_string(ak.error());
+            EXPECT_EQ(ak->der(), keyrings::public_key_info("ecdsa-nist-p256", shown));
+        }
+}
+
 TEST(BlockedKeys, HexBesidePemIsReadToo) {
     const std::string digest = to_hex(sha256(made().b));
     for (const std::string& text :
@@ -98,15 +122,19 @@ TEST(BlockedKeys, WhatIsNotReadWholeIsRefusedWithItsLine) {
 /// What other programs show as a line of its own.
 TEST(BlockedKeys, ALineThatEndsInAnotherFormIsRefused) {
     const std::string digest(64, 'a'), other(64, 'b');
-    for (const char* end : {"\v", "\f", "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"})
+    for (const char* end :
+         {"\x1c", "\x1d", "\x1e", "\v", "\f", "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"})
         for (const std::string& before : {std::string("# old"), other + " name"}) {
             const std::string text = other + '\n' + before + end + digest + '\n';
-            EXPECT_EQ(keys_of(text), "f:2") << before << end;
+            // What has other control characters is no text at all.
+            EXPECT_EQ(keys_of(text), *end >= '\x1c' && *end < ' ' ? "f" : "f:2") << before << end;
             const auto files = BlockedFiles::parse(text, "f");
             ASSERT_FALSE(files) << before << end;
             EXPECT_EQ(files.error().where, "f:2");
         }
     EXPECT_FALSE(BlockedFiles::parse(other + "\n# old" + std::string(1, '\0') + digest, "f"));
+    for (const char* blank : {"\xc2\xa0", "\xe2\x80\x83"})
+        EXPECT_FALSE(BlockedFiles::parse(other + " name" + blank + digest, "f")) << blank;
     EXPECT_EQ(keys_of(digest + "\f\n\v" + other), "read") << "at a line's end it hides nothing";
 }
 

@@ -95,12 +95,25 @@ TEST_F(KeptStates, ANewBootBeginsAnew) {
     host_.quote.reset_count += 2;
     host_.quote.restart_count = 0;
     host_.list = testing::ListMaker(Host::kPcr);
+    host_.boot_id = "00000000-0000-4000-8000-000000000002";
     host_.good();
     const auto result = run(state);
     EXPECT_EQ(result.verdict, Verdict::kAffirmed) << to_json(result, "");
     EXPECT_EQ(codes_of(result, true), "boot-new");
     host_.from_entry = host_.list.entries - 1;
     EXPECT_EQ(codes_of(run(state)), "state-missing");
+}
+
+TEST_F(KeptStates, ATpmThatWasResetUnderTheSameKernelIsNoNewBoot) {
+    const Buffer state = kept(run({}));
+    host_.list = testing::ListMaker(Host::kPcr);
+    host_.good();
+    host_.quote.restart_count += 1;
+    EXPECT_EQ(codes_of(run(state)), "tpm-reset");
+    host_.list = testing::ListMaker(Host::kPcr);
+    host_.quote.reset_count += 1;
+    host_.good();
+    EXPECT_EQ(codes_of(run(state)), "tpm-reset");
 }
 
 TEST_F(KeptStates, AResumedTpmKeepsItsPcrs) {

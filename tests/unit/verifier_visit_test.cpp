@@ -285,7 +285,7 @@ TEST_P(FleetVisit, ARebootBeginsANewList) {
     host.host.good();
     const auto first = visit(host);
     ASSERT_TRUE(first);
-    host.reboot(Host::kBootId);
+    host.reboot();
     host.host.begin();
     const auto second = visit(host);
     ASSERT_TRUE(second) << to_json(second.error());

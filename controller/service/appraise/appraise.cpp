@@ -343,6 +343,13 @@ class Appraiser {
         if (claims.started && !evidence_.boot_id.empty() && claims.boot_id != evidence_.boot_id)
             findings_.add(codes::kBootId, "the list is of another boot than the evidence says",
                           in_list(1));
+        // A kernel has one for as long as it runs.
+        if (claims.started && !kept_.boot_put_aside().empty() &&
+            claims.boot_id == kept_.boot_put_aside())
+            content_.add(codes::kTpmReset,
+                         "the TPM was reset and the list begun anew while the kernel of the kept "
+                         "state ran on",
+                         in_list(1));
         // Of what a service may sort its hosts by.
         if (claims.started && !evidence_.kernel.empty() && claims.kernel != evidence_.kernel)
             findings_.add(
@@ -381,6 +388,8 @@ class Appraiser {
     /// What is older than the kept state must not take its place.
     void keep(const evidence::Evidence& whole, std::size_t covered_ima) {
         if (findings_.worst() == Weight::kUnusable || kept_.went_back()) return;
+        // One of fewer banks could not go on to evidence in all of them.
+        if (kept_.state() && kept_.state()->values.size() > quotes_.quoted().size()) return;
         const bool goes_on = evidence_.list.from_entry != 0;
         Appraisal::Next next{.kept = goes_on ? kept_.state()->list : Bytes(),
                              .added = evidence_.list.data.first(covered_bytes_)};
@@ -469,7 +478,7 @@ Result<Basis> complete(Basis parts) {
 }
 
 Appraisal appraise(const evidence::Evidence& evidence, const Request& request, const Basis& basis) {
-    if (!basis.policy.written.empty() || !basis.blocked_keys.extended())
+    if (!basis.policy.written.empty() || !basis.blocked_keys.is_extended_with(basis.references))
         return unusable(codes::kBasisIncomplete,
                         "the policy's names or the blocked keys were not checked against the "
                         "reference values: see complete()");

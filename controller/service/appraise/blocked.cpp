@@ -43,9 +43,15 @@ bool hides_a_digest(std::string_view word, std::string_view rest) {
         const std::string_view next = split(rest).word;
         if (is_another(next)) return true;
         // "sha256:HEX", "(HEX)", "HEX,HEX"; a path may have a digest in it.
-        constexpr std::string_view kMarks = ",;|()[]{}<>\"'=:*";
+        // A blank that is no ASCII ends a word, too.
+        const auto is_mark = [](char letter) {
+            constexpr std::string_view kMarks = ",;|()[]{}<>\"'=:*";
+            return kMarks.contains(letter) || static_cast<unsigned char>(letter) >= 0x80;
+        };
         for (std::size_t at = 0; at < next.size();) {
-            const std::size_t end = std::min(next.find_first_of(kMarks, at), next.size());
+            const auto from = next.begin() + static_cast<std::ptrdiff_t>(at);
+            const auto end =
+                static_cast<std::size_t>(std::find_if(from, next.end(), is_mark) - next.begin());
             if (is_another(next.substr(at, end - at))) return true;
             at = end + 1;
         }
@@ -53,13 +59,16 @@ bool hides_a_digest(std::string_view word, std::string_view rest) {
     return false;
 }
 
-/// NUL, a vertical tab, a form feed, NEL or one of Unicode's separators: some programs end a line
+/// A control character but the tab, NEL or one of Unicode's separators: some programs end a line
 /// there, and what they take for the next one would be passed over as part of a comment or a name.
 bool has_other_line_end(std::string_view line) {
     using namespace std::string_view_literals;
-    return std::ranges::any_of(
-        std::array{"\0"sv, "\v"sv, "\f"sv, "\xc2\x85"sv, "\xe2\x80\xa8"sv, "\xe2\x80\xa9"sv},
-        [line](std::string_view end) { return line.contains(end); });
+    const auto is_control = [](char letter) {
+        return static_cast<unsigned char>(letter) < ' ' && letter != '\t';
+    };
+    return std::ranges::any_of(line, is_control) ||
+           std::ranges::any_of(std::array{"\xc2\x85"sv, "\xe2\x80\xa8"sv, "\xe2\x80\xa9"sv},
+                               [line](std::string_view end) { return line.contains(end); });
 }
 
 Error other_line_end(const std::string& file, const TextLine& line) {
@@ -156,12 +165,10 @@ Result<BlockedKeys> BlockedKeys::parse(std::string_view text, const std::string&
         const KeyDigests digests = digests_of_payload(certificate.der);
         for (const auto& digest : {digests.certificate, digests.tbs, digests.spki, digests.key})
             if (digest) keys.digests_.insert(*digest);
+        if (const auto view = keyrings::view_certificate(certificate.der))
+            keys.add_spki(view->spki);
     }
-    for (const FileItem& key : found->public_keys) {
-        keys.digests_.insert(sha256(key.der));
-        if (const auto bits = keyrings::public_key_of_spki(key.der))
-            keys.digests_.insert(sha256(*bits));
-    }
+    for (const FileItem& key : found->public_keys) keys.add_spki(key.der);
     for (const TextLine& line : found->text) {
         if (has_other_line_end(line.text)) return std::unexpected(other_line_end(file, line));
         auto [word, rest] = split(without_comment(line.text));
@@ -177,6 +184,17 @@ Result<BlockedKeys> BlockedKeys::parse(std::string_view text, const std::string&
     return keys;
 }
 
+/// As it is written, and as a kernel shows it: a point of a curve can be written in three ways.
+void BlockedKeys::add_spki(Bytes spki) {
+    const auto key = keyrings::read_public_key(spki);
+    const auto canonical = key ? keyrings::canonical_spki(key.get()) : std::vector<std::uint8_t>();
+    for (const Bytes form : {spki, Bytes(canonical)}) {
+        if (form.empty()) continue;
+        digests_.insert(sha256(form));
+        if (const auto bits = keyrings::public_key_of_spki(form)) digests_.insert(sha256(*bits));
+    }
+}
+
 void BlockedKeys::extend(const ReferenceValues& references) {
     std::vector<Sha256> more;
     for (const Reference& reference : references.all())
@@ -187,7 +205,7 @@ void BlockedKeys::extend(const ReferenceValues& references) {
             more.insert(more.end(),
                         {reference.digest, reference.spki_digest, reference.key_digest});
     digests_.insert(more.begin(), more.end());
-    extended_ = true;
+    extended_with_ = references.identity();
 }
 
 bool BlockedKeys::contains(const KeyDigests& key) const {

@@ -34,15 +34,19 @@ class BlockedKeys {
     /// Where a digest is that of a reference value, its public key is blocked in the other forms
     /// too: a host may tell of a key in any one of them.
     void extend(const ReferenceValues& references);
-    bool extended() const { return extended_ || digests_.empty(); }
+    bool is_extended_with(const ReferenceValues& references) const {
+        return digests_.empty() || extended_with_ == references.identity();
+    }
 
     bool contains(const Sha256& digest) const { return digests_.contains(digest); }
     bool contains(const KeyDigests& key) const;
     bool empty() const { return digests_.empty(); }
 
   private:
+    void add_spki(Bytes spki);
+
     std::unordered_set<Sha256, base::SeededHash> digests_;
-    bool extended_ = false;
+    std::optional<Sha256> extended_with_;
 };
 
 class BlockedFiles {

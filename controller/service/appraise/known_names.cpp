@@ -150,6 +150,9 @@ std::optional<NameProblem> keyring_problem(std::string_view name, bool globs,
 
 std::optional<NameProblem> folder_problem(std::string_view name) {
     auto problem = keyring_problem(name, false, {});
+    // "..data" of a Kubernetes volume that was copied with its links followed.
+    if (name.starts_with(".."))
+        return NameProblem{"no keyring has such a name", "remove the folder"};
     if (problem && name.starts_with('.') && !problem->hint.starts_with(kDidYouMean))
         return std::nullopt;
     return problem;

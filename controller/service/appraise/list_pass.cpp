@@ -6,6 +6,7 @@
 #include <cstring>
 #include <mutex>
 #include <span>
+#include <system_error>
 #include <thread>
 
 #include "controller/service/appraise/kernel_hashes.h"
@@ -100,7 +101,11 @@ void hash_entry(const ListPass& pass, HashedEntry& hashed, KnownPayloads& known)
 class Hashers {
   public:
     Hashers(const ListPass& pass, unsigned threads) : pass_(pass) {
-        for (unsigned i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+        // Where no more can be started, those that there are do it.
+        try {
+            for (unsigned i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+        } catch (const std::system_error&) {
+        }
     }
     ~Hashers() {
         {

@@ -287,6 +287,9 @@ Result<AppraisalPolicy> parse_policy(std::string_view text, const std::string& f
     if (!parsed)
         return fail(printable(parsed.error().description()), at(file, parsed.error().source()),
                     "it has to be TOML: see toml.io");
+    // What a full disk or a script without its template leaves; the defaults are had without a
+    // file.
+    if (text.find_first_not_of(" \t\r\n") == text.npos) return fail("the file is empty", file);
     AppraisalPolicy policy;
     const std::vector<Table> tables = settings_of(policy);
     for (const auto& [name, node] : parsed.table()) {
@@ -327,6 +330,15 @@ Result<void> check_names(const AppraisalPolicy& policy, const ReferenceValues& r
             return fail("'" + printable(one.name) + "' in '" + one.setting + "': " + problem->what,
                         one.where, problem->hint);
     }
+    // Of a policy that no file is of.
+    for (const std::string& name : policy.keys.required)
+        if (std::ranges::none_of(references.all(), [&](const Reference& reference) {
+                return is_named(reference, name);
+            }))
+            return fail("'" + printable(name) +
+                        "' in 'keys.required': no reference value has this "
+                        "name or digest");
+    if (policy.evidence.banks.empty()) return fail("no bank in 'evidence.banks'");
     return {};
 }
 

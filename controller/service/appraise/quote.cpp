@@ -71,15 +71,6 @@ Result<PublicNumbers> numbers_of(EVP_PKEY* key, const std::string& file) {
     return fail("neither RSA nor ECC on P-256, P-384 or P-521", file);
 }
 
-std::vector<std::uint8_t> der_of(EVP_PKEY* key) {
-    unsigned char* der = nullptr;
-    const int size = i2d_PUBKEY(key, &der);
-    std::vector<std::uint8_t> bytes;
-    if (size > 0) bytes.assign(der, der + size);
-    OPENSSL_free(der);
-    return bytes;
-}
-
 const EVP_MD* md_of(Algorithm algorithm) {
     switch (algorithm) {
         case Algorithm::kSha1:
@@ -284,7 +275,7 @@ Result<AttestationKey> AttestationKey::parse(std::string_view content, std::stri
     auto numbers = numbers_of(key.get(), file);
     if (!numbers) return std::unexpected(numbers.error());
     AttestationKey made;
-    made.der_ = der_of(key.get());
+    made.der_ = keyrings::canonical_spki(key.get());
     if (made.der_.empty() || numbers->n_or_x.empty() || numbers->e_or_y.empty())
         return fail("a key that OpenSSL cannot write", file);
     made.numbers_ = std::move(*numbers);

@@ -2,6 +2,7 @@
 #include "controller/service/appraise/references.h"
 
 #include <algorithm>
+#include <array>
 
 #include "controller/base/mapped_file.h"
 #include "controller/service/appraise/certificate_file.h"
@@ -46,6 +47,9 @@ Result<void> ReferenceValues::add(Bytes content, const std::string& file,
         certificates_[all_.back().digest].push_back(index);
         keys_[all_.back().key_digest].push_back(index);
         subjects_[sha256(view->subject)].push_back(index);
+        std::array<std::uint8_t, 2 * sizeof(Sha256)> both;
+        std::ranges::copy(all_.back().digest, std::ranges::copy(identity_, both.begin()).out);
+        identity_ = sha256(both);
     }
     return {};
 }

@@ -62,6 +62,8 @@ class ReferenceValues {
 
     const std::vector<Reference>& all() const { return all_; }
     const KernelImages& kernel_images() const { return images_; }
+    /// Of which certificates they are, in their order.
+    const Sha256& identity() const { return identity_; }
     /// Indices into all(), or nothing.
     const std::vector<std::uint32_t>* by_certificate(const Sha256& digest) const;
     const std::vector<std::uint32_t>* by_public_key(const Sha256& key_digest) const;
@@ -85,6 +87,7 @@ class ReferenceValues {
     std::vector<Reference> all_;
     Index certificates_, keys_, subjects_;
     KernelImages images_;
+    Sha256 identity_{};
 };
 
 }  // namespace keyscribe::appraise

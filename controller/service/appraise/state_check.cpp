@@ -62,6 +62,7 @@ bool StateCheck::compare_boots(const Appraisal& result) {
                                        std::to_string(now.reset_count) + ", restarts " +
                                        std::to_string(state_->restart_count) + " to " +
                                        std::to_string(now.restart_count));
+    if (!went_back_) boot_put_aside_ = state_->boot_id;
     state_.reset();
     return true;
 }

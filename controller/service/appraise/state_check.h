@@ -23,6 +23,8 @@ class StateCheck {
     const std::optional<KeptState>& state() const { return state_; }
     /// The PCR behind what was kept of the kernel before a kexec; empty: there was none.
     const PcrBanks& before_kexec() const { return before_kexec_; }
+    /// Of the boot whose state was put aside, since the TPM counts a later one; "": none was.
+    const std::string& boot_put_aside() const { return boot_put_aside_; }
     /// The TPM's counters did: what came now must not take the kept state's place.
     bool went_back() const { return went_back_; }
     /// Whether the evidence's list begins with the kept one, or right behind it. Only with a state.
@@ -38,6 +40,7 @@ class StateCheck {
     Findings& findings_;
     Findings& content_;
     std::optional<KeptState> state_;
+    std::string boot_put_aside_;
     bool went_back_ = false;
     PcrBanks before_kexec_;
 };
