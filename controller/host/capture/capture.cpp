@@ -188,7 +188,8 @@ bool Capture::consume(Batch& batch) {
 
 /// All that stands in the ring now; what a flood adds meanwhile is left for later.
 void Capture::consume_all(Batch& batch) {
-    for (std::size_t bytes = 0; bytes <= set_.about.ring_size; bytes += kRecordsAtOnce * sizeof(ks_event))
+    for (std::size_t bytes = 0; bytes <= set_.about.ring_size;
+         bytes += kRecordsAtOnce * sizeof(ks_event))
         if (!consume(batch)) return;
 }
 
