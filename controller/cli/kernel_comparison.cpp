@@ -41,7 +41,7 @@ struct LiveKey {
     std::string description;
 };
 
-/// Nothing: the key is gone or dead, or may not be looked at.
+/// Nothing: as errno says.
 std::optional<LiveKey> live_key(key_serial_t serial) {
     char* text = nullptr;
     if (keyctl_describe_alloc(serial, &text) < 0) return std::nullopt;
@@ -81,7 +81,9 @@ class Comparison {
         for (const keyrings::LinkId link : view_.model.contents(id)) {
             const Key& key = view_.model.key(view_.model.link(link).key);
             told.insert(key.serial);
-            if (!live.contains(key.serial) && !KeyringModel::is_dead(key, view_.now))
+            if (live.contains(key.serial))
+                look_at_told(keyring, key);
+            else if (!KeyringModel::is_dead(key, view_.now))
                 difference(keyring, "the kernel does not have " +
                                         name_of(key.serial, key.type, key.description));
         }
@@ -90,9 +92,9 @@ class Comparison {
         ++compared_;
     }
 
-    std::size_t finish() const {
+    bool finish() const {
         fmt::print("{} keyrings compared, {} differences\n", compared_, differences_);
-        return differences_;
+        return compared_ != 0 && differences_ == 0;
     }
 
   private:
@@ -107,10 +109,27 @@ class Comparison {
         fmt::print("{} ({}): {}\n", printable(keyring.description), keyring.serial, what);
         ++differences_;
     }
+    /// Another key may have the serial by now.
+    void look_at_told(const Key& keyring, const Key& told) {
+        const auto key = live_key(told.serial);
+        // A name that the list has cut is the beginning.
+        if (key && !told.type.empty() &&
+            (std::string_view(told.type) != key->type ||
+             !key->description.starts_with(told.description)))
+            difference(keyring,
+                       "the list has " + name_of(told.serial, told.type, told.description) +
+                           ", the kernel " + name_of(told.serial, key->type, key->description));
+    }
     void look_at_stranger(const Key& keyring, std::int32_t serial,
                           const std::vector<std::string>& types) {
         const auto key = live_key(serial);
-        if (!key) return;  // dead, or not ours to see
+        if (!key) {
+            if (errno != ENOKEY && errno != EKEYEXPIRED && errno != EKEYREVOKED)
+                difference(keyring, fmt::format("the list does not have {}, which cannot be looked "
+                                                "at: {}",
+                                                serial, std::strerror(errno)));
+            return;
+        }
         if (types.empty() || std::ranges::find(types, key->type) != types.end())
             difference(keyring,
                        "the list does not have " + name_of(serial, key->type, key->description));
@@ -123,7 +142,7 @@ class Comparison {
 
 }  // namespace
 
-std::size_t compare_with_kernel(const KeyringView& view, const std::vector<KeyId>& keyrings) {
+bool agrees_with_kernel(const KeyringView& view, const std::vector<KeyId>& keyrings) {
     Comparison comparison(view);
     for (const KeyId id : keyrings) comparison.compare(id);
     return comparison.finish();

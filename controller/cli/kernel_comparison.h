@@ -8,8 +8,8 @@
 
 namespace keyscribe::cli {
 
-/// Prints each difference and what could not be compared. Returns how many differences there are.
-std::size_t compare_with_kernel(const KeyringView& view,
-                                const std::vector<keyrings::KeyId>& keyrings);
+/// Prints each difference and what could not be compared. Returns whether something was compared,
+/// and nothing differs.
+bool agrees_with_kernel(const KeyringView& view, const std::vector<keyrings::KeyId>& keyrings);
 
 }  // namespace keyscribe::cli

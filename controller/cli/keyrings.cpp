@@ -224,7 +224,7 @@ int keyrings(const settings::Config& config, const KeyringsOptions& options) {
         return report(fail("the list knows no such keyring", options.keyring,
                            "`keyscribe keyrings` shows those that it knows")
                           .error());
-    if (options.verify) return compare_with_kernel(view, shown) == 0 ? 0 : 1;
+    if (options.verify) return agrees_with_kernel(view, shown) ? 0 : 1;
     // Another list can be of another host.
     const json all =
         to_json(view, shown, options.list.empty() ? KeySources::of_this_host() : KeySources());
