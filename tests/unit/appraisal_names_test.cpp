@@ -76,9 +76,10 @@ TEST(AppraisalNames, ThatMayMatchAreNot) {
         EXPECT_EQ(check(text), "good") << text;
 }
 
-TEST(AppraisalPolicy, AFileThatSetsNothingIsTheDefaults) {
+TEST(AppraisalPolicy, AnEmptyFileIsTheDefaults) {
+    EXPECT_EQ(check(""), "good");
     EXPECT_EQ(check("# [keys]\n"), "good");
-    EXPECT_EQ(parse_policy("#", "p")->chain.signers, AppraisalPolicy().chain.signers);
+    EXPECT_EQ(parse_policy("", "p")->chain.signers, AppraisalPolicy().chain.signers);
 }
 
 TEST(AppraisalNames, TheShippedPolicyHasNoneThatMatchesNothing) {

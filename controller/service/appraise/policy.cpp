@@ -287,9 +287,6 @@ Result<AppraisalPolicy> parse_policy(std::string_view text, const std::string& f
     if (!parsed)
         return fail(printable(parsed.error().description()), at(file, parsed.error().source()),
                     "it has to be TOML: see toml.io");
-    // What a full disk or a script without its template leaves; the defaults are had without a
-    // file.
-    if (text.find_first_not_of(" \t\r\n") == text.npos) return fail("the file is empty", file);
     AppraisalPolicy policy;
     const std::vector<Table> tables = settings_of(policy);
     for (const auto& [name, node] : parsed.table()) {
