@@ -293,7 +293,7 @@ TEST_F(MeasurementLogTest, AListThatIsRemovedWhileItIsOpenIsPutBack) {
             std::array{NewEntry{kPcr, "ima-buf", list::encode_ima_buf("two", {})}});
         ASSERT_FALSE(done);
         EXPECT_FALSE(done.error().in_list);
-        opened.log->rescue();
+        EXPECT_TRUE(opened.log->take_files().rescue());
     }
     EXPECT_TRUE(binary() == before);
     const Opened again = open();

@@ -56,6 +56,10 @@ std::string names_of(const std::vector<Algorithm>& banks) {
 }  // namespace
 
 void Backend::close() {
+    if (log_) {
+        former_files_ = log_->take_files();
+        (void)former_files_->rescue();  // open() tries again, and tells
+    }
     log_.reset();
     tpm_.reset();
     status_.update([](status::Status& status) { status.recorder_settled = false; });
@@ -101,7 +105,16 @@ Result<MeasurementLog> Backend::open_log(tpm::Tpm& tpm, Recovery& recovery) {
             log->set_limit(share_of_file_system(config_.list.directory, config_.list.max_share));
         return log;
     };
-    if (opened_before_) return open(recovery);
+    if (former_files_) {
+        const auto in_place = former_files_->rescue();
+        if (!in_place) return std::unexpected(in_place.error());
+        auto log = open(recovery);
+        // Whoever removes a folder can be in the middle of it.
+        if (log && !log->holds(*in_place))
+            return fail("the measurement list was removed while it was put back",
+                        config_.list.directory / ListFiles::kBinary, "it is tried again");
+        return log;
+    }
     const auto taken = take_former_list(config_.list.directory, config_.list.former);
     if (!taken)
         spdlog::warn("the list that was kept over a kexec is of no use: {}",
@@ -140,6 +153,7 @@ Result<Opened> Backend::open() {
     }
     tpm_ = std::move(opened_tpm);
     log_ = std::make_unique<MeasurementLog>(std::move(*log));
+    former_files_.reset();
 
     if (recovery.torn_bytes != 0)
         spdlog::warn("the list ended in the middle of an entry: {} bytes were cut off",
@@ -188,7 +202,6 @@ Appended Backend::append(std::span<const NewEntry> entries) {
     if (!done && !done.error().in_list) {
         const std::string why = to_string(done.error().error);
         spdlog::error("{}", why);
-        log_->rescue();
         close();
         status_.update([&](status::Status& status) { status.list_error = why; });
         return Appended::kNothing;
@@ -221,10 +234,7 @@ Result<NewEntry> Backend::first_entry() {
 }
 
 void Backend::look_for_others(bool list_alone) {
-    if (!log_->is_untouched()) {
-        log_->rescue();
-        return close();
-    }
+    if (!log_->is_untouched()) return close();
     if (list_alone) return;
     const WaitingForTpm waiting(status_);
     const auto foreign = log_->foreign_extends();

@@ -46,7 +46,8 @@ class Backend {
     /// answer, or the list cannot be used; the status says which, and open() may be called again.
     Result<Opened> open();
 
-    /// To be opened anew, which compares list and PCRs and repairs.
+    /// To be opened anew, which compares list and PCRs and repairs. The list's files stay open
+    /// until then: of a list that somebody is removing they are all that is left.
     void close();
 
     /// Appends to the list, then extends. Closes after a failure.
@@ -74,6 +75,7 @@ class Backend {
     status::SharedStatus& status_;
     std::unique_ptr<tpm::Tpm> tpm_;
     std::unique_ptr<MeasurementLog> log_;
+    std::optional<ListFiles> former_files_;       // of the log that was closed
     std::optional<std::uint64_t> list_size_;      // that the list must have
     std::optional<records::TpmState> tpm_state_;  // as the list has it
     std::optional<std::uint64_t> extended_;       // entries of the list that the PCRs have

@@ -65,6 +65,35 @@ Result<void> check_size(const UniqueFd& fd, std::uint64_t expected, const std::s
     return {};
 }
 
+bool is_same_file(const UniqueFd& one, const UniqueFd& other) {
+    struct stat first{}, second{};
+    return ::fstat(one.get(), &first) == 0 && ::fstat(other.get(), &second) == 0 &&
+           first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+/// The file at `path`: that which is open as `fd`, or a copy of it where another is there or none.
+Result<UniqueFd> put_back(const UniqueFd& fd, const std::filesystem::path& path) {
+    UniqueFd found(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (found && is_same_file(fd, found)) return found;
+    const std::string copy = path.string() + ".rescued";
+    UniqueFd to(::open(copy.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640));
+    if (!to) return fail_errno("cannot put the removed measurement list back", copy);
+    WipedBytes block(64 << 10);
+    for (off_t at = 0;;) {
+        const ssize_t got = ::pread(fd.get(), block.data(), block.size(), at);
+        if (got < 0) return fail_errno("cannot read the removed measurement list", path);
+        if (got == 0) break;
+        if (auto done = append_whole(to, static_cast<std::uint64_t>(at),
+                                     Bytes(block).first(static_cast<std::size_t>(got)), copy);
+            !done)
+            return std::unexpected(done.error());
+        at += got;
+    }
+    if (std::rename(copy.c_str(), path.c_str()) != 0)
+        return fail_errno("cannot put the removed measurement list back", path);
+    return to;
+}
+
 }  // namespace
 
 WipedBytes encode_entry(std::uint32_t pcr, std::string_view template_name, Bytes template_data) {
@@ -237,34 +266,18 @@ Result<WipedBytes> ListFiles::read() const {
     return bytes;
 }
 
-void ListFiles::rescue() {
+Result<UniqueFd> ListFiles::rescue() {
     std::error_code ignored;
     std::filesystem::create_directories(directory_, ignored);
-    const auto put_back = [&](const UniqueFd& fd, const char* name) {
-        struct stat here{}, there{};
-        const auto path = directory_ / name;
-        if (::fstat(fd.get(), &here) != 0) return;
-        if (::stat(path.c_str(), &there) == 0 && there.st_ino == here.st_ino) return;
-        const auto copy = directory_ / (std::string(name) + ".rescued");
-        UniqueFd to(
-            ::open(copy.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640));
-        WipedBytes block(64 << 10);
-        off_t at = 0;
-        while (to) {
-            const ssize_t got = ::pread(fd.get(), block.data(), block.size(), at);
-            if (got < 0) return;
-            if (got == 0) break;
-            if (::write(to.get(), block.data(), static_cast<std::size_t>(got)) != got) return;
-            at += got;
-        }
-        if (to) std::rename(copy.c_str(), path.c_str());
-    };
-    put_back(binary_, kBinary);
-    if (text_)
-        put_back(text_, kText);
-    else
+    if (!text_) {
         (void)choose_text(directory_, false, limit_);
+    } else if (auto text = put_back(text_, directory_ / kText); !text) {
+        return text;
+    }
+    return put_back(binary_, directory_ / kBinary);
 }
+
+bool ListFiles::holds(const UniqueFd& binary) const { return is_same_file(binary_, binary); }
 
 std::array<timespec, 2> ListFiles::change_times() const {
     struct stat binary{}, text{};

@@ -74,8 +74,11 @@ class ListFiles {
     Result<WipedBytes> read() const;
 
     /// Puts the files back where somebody removed them, or their folder: their content is still
-    /// open here.
-    void rescue();
+    /// open here. Returns the binary list that is at its place now. Error: it could not be put
+    /// there; what was removed is only here still.
+    Result<UniqueFd> rescue();
+    /// Its binary list is that file: nobody put another at its place.
+    bool holds(const UniqueFd& binary) const;
     /// Nobody else wrote to them.
     bool is_untouched() const;
 

@@ -50,9 +50,11 @@ class MeasurementLog {
     /// more: the next open() makes the extends that are owed.
     std::expected<void, AppendError> append(std::span<const NewEntry> entries);
 
-    /// Puts files back that somebody removed, from the descriptors that are still open. Called
-    /// before the log is opened anew.
-    void rescue() { files_.rescue(); }
+    /// Gives up the list's files, which stay open: all that is left of a list that somebody
+    /// removes. This object cannot be used any more.
+    ListFiles take_files() { return std::move(files_); }
+    /// See ListFiles.
+    bool holds(const UniqueFd& binary) const { return files_.holds(binary); }
     /// Returns true where nobody else wrote to the list since this object did.
     bool is_untouched() const { return files_.is_untouched(); }
 

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// TPM and list opened together, while somebody removes the list.
+#include "controller/host/measure/backend.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "controller/list/list_reader.h"
+#include "controller/list/template_data.h"
+#include "support.h"
+
+namespace keyscribe::measure {
+namespace backend_test {
+
+constexpr unsigned kPcr = 13;
+
+class BackendTest : public ::testing::Test {
+  protected:
+    BackendTest() {
+        config_.list.directory = directory_ / "run";
+        config_.tpm.pcr = kPcr;
+        config_.tpm.tcti = swtpm_.tcti();
+        std::filesystem::create_directories(config_.list.directory);
+        backend_.emplace(config_, status_, std::nullopt);
+    }
+
+    /// Opens until it succeeds: what is removed meanwhile is an error that asks for another try.
+    Opened open() {
+        for (;;)
+            if (auto opened = backend_->open()) return std::move(*opened);
+    }
+    void append() {
+        const std::array entry{NewEntry{
+            kPcr, "ima-buf", list::encode_ima_buf("ring", as_bytes(std::to_string(appended_)))}};
+        while (backend_->append(entry) == Appended::kNothing) open();
+        ++appended_;
+    }
+    void remove_all() const { std::filesystem::remove_all(config_.list.directory); }
+
+    /// All that was appended is there, and gives the PCR.
+    void expect_whole() {
+        backend_->close();  // the TPM has room for one client
+        const std::string list = testing::read_file(config_.list.directory / ListFiles::kBinary);
+        const auto entries = list::read_list(as_bytes(list)).value();
+        EXPECT_EQ(entries.size(), appended_);
+        const auto banks = swtpm_.open().banks(kPcr).value();
+        list::Replay replay(banks);
+        for (const auto& entry : entries) replay.add(entry);
+        for (const Algorithm bank : banks)
+            EXPECT_EQ(swtpm_.pcrread(kPcr, bank), to_hex(replay.value(kPcr, bank)));
+    }
+
+    testing::Swtpm swtpm_;
+    testing::TempDir directory_;
+    settings::Config config_;
+    status::SharedStatus status_;
+    std::optional<Backend> backend_;
+    std::size_t appended_ = 0;
+};
+
+TEST_F(BackendTest, AListThatIsRemovedOnceMoreWhileItIsPutBackIsNotLost) {
+    open();
+    append();
+    // rm -r is at the text form when that is noticed, and goes on.
+    std::filesystem::remove(config_.list.directory / ListFiles::kText);
+    backend_->look_for_others(true);
+    EXPECT_FALSE(backend_->is_open());
+    remove_all();
+    EXPECT_TRUE(open().foreign.empty());
+    append();
+    expect_whole();
+}
+
+TEST_F(BackendTest, ARemovedListSurvivesATpmThatDoesNotAnswer) {
+    open();
+    append();
+    const std::string tcti = std::exchange(config_.tpm.tcti, "swtpm:port=1");
+    backend_->close();
+    remove_all();
+    EXPECT_FALSE(backend_->open());
+    config_.tpm.tcti = tcti;
+    EXPECT_TRUE(open().foreign.empty());
+    expect_whole();
+}
+
+TEST_F(BackendTest, AFolderThatIsRemovedAgainAndAgainLosesNothing) {
+    open();
+    std::atomic<bool> done = false;
+    std::jthread remover([&] {
+        while (!done) {
+            std::error_code ignored;
+            std::filesystem::remove_all(config_.list.directory, ignored);
+        }
+    });
+    for (int round = 0; round < 200; ++round) {
+        append();
+        if (backend_->is_open()) backend_->look_for_others(true);
+        if (!backend_->is_open()) EXPECT_TRUE(open().foreign.empty());
+    }
+    done = true;
+    remover.join();
+    if (backend_->is_open()) backend_->look_for_others(true);
+    if (!backend_->is_open()) EXPECT_TRUE(open().foreign.empty());
+    expect_whole();
+}
+
+}  // namespace backend_test
+}  // namespace keyscribe::measure
