@@ -17,6 +17,7 @@ namespace keyscribe::base {
 namespace {
 
 bool to_journal = false;
+std::string identifier;  // SYSLOG_IDENTIFIER
 
 /// Whether stderr is the journal's socket, as systemd.exec(5) describes $JOURNAL_STREAM.
 bool stderr_is_the_journal() {
@@ -29,9 +30,10 @@ bool stderr_is_the_journal() {
 
 }  // namespace
 
-void init_log(const std::string& level) {
+void init_log(const std::string& level, const std::string& program) {
+    identifier = program;
     to_journal = stderr_is_the_journal();
-    auto logger = to_journal ? spdlog::systemd_logger_mt("keyscribe", "keyscribed")
+    auto logger = to_journal ? spdlog::systemd_logger_mt("keyscribe", program)
                              : spdlog::stderr_color_mt("keyscribe");
     if (!to_journal) logger->set_pattern("%^%l%$: %v");
     logger->set_level(spdlog::level::from_str(level == "warning" ? "warn" : level));
@@ -51,7 +53,7 @@ void log_event(LogLevel level, const std::string& message,
     constexpr std::array kSyslog = {"7", "6", "4", "3"};  // syslog(3)
     std::vector<std::string> lines = {
         "MESSAGE=" + message, std::string("PRIORITY=") + kSyslog[static_cast<std::size_t>(level)],
-        "SYSLOG_IDENTIFIER=keyscribed"};
+        "SYSLOG_IDENTIFIER=" + identifier};
     for (const auto& [name, value] : fields) lines.push_back(name + '=' + value);
     std::vector<iovec> vectors;
     for (std::string& line : lines) vectors.push_back({line.data(), line.size()});

@@ -11,8 +11,9 @@ namespace keyscribe::base {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
-/// Sets spdlog's default logger up. `level`: "debug", "info", "warning", "error".
-void init_log(const std::string& level);
+/// Sets spdlog's default logger up. `level`: "debug", "info", "warning", "error". `program`: what
+/// the journal has it under.
+void init_log(const std::string& level, const std::string& program);
 
 /// A message with fields of its own in the journal (KEYSCRIBE_STATE=ready, ...), for what is worth
 /// searching for. Field names: upper case, digits and underscores (systemd.journal-fields(7)).

@@ -123,6 +123,17 @@ inject rm -rf $list_dir
 check "nor while the folder is not there" second
 well "folder removed again"
 check "started anew" configure
+add "before the folder goes together with its daemon"
+settle
+# A second is how often the daemon looks which files systemd has to keep.
+has_stored() { [[ $(systemctl show -P NFileDescriptorStore keyscribed) == 3 ]]; }
+check "systemd keeps the files" wait_for 10 has_stored
+process=$(pid)
+inject sh -c "rm -rf $list_dir; kill -9 $process"
+check "another process comes" wait_for 60 another "$process"
+check "ready" keyscribe wait ready --timeout 60
+add "after the folder went together with its daemon"
+well "folder and daemon removed"
 
 echo "# disk"
 truncate -s 1M "$work/disk"

@@ -66,7 +66,7 @@ void silence(Service& service, const std::string& id) {
 }
 
 int run(const std::string& database) {
-    base::init_log("error");
+    base::init_log("error", "web-fleet");
     Settings settings;
     settings.store.url = "sqlite:" + database;
     settings.listen = {.address = "127.0.0.1", .port = 0, .name = "localhost"};

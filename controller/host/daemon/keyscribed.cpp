@@ -31,6 +31,7 @@
 #include "controller/host/daemon/run_directory.h"
 #include "controller/host/daemon/security.h"
 #include "controller/host/daemon/snapshot.h"
+#include "controller/host/daemon/stored_files.h"
 #include "controller/host/measure/former_list.h"
 #include "controller/host/measure/list_writer.h"
 #include "controller/host/measure/recorder.h"
@@ -188,7 +189,7 @@ Result<Hooks> choose_hooks(const settings::Config& config) {
 Result<settings::Config> accept_config(const std::filesystem::path& file) {
     auto config = settings::load_config(file);
     if (!config) return config;
-    init_log(config->log.level);
+    init_log(config->log.level, "keyscribed");
     if (auto done = tpm::check_pcr(config->tpm.pcr, config->tpm.force_resettable_pcr); !done)
         return std::unexpected(done.error());
     if (auto level = capture::check_lockdown(); !level) return std::unexpected(level.error());
@@ -200,6 +201,8 @@ Result<void> run(const settings::Config& config, Hooks& hooks) {
     ::umask(0027);
     auto directory = RunDirectory::open(config.list.directory);
     if (!directory) return std::unexpected(directory.error());
+    StoredFiles stored_files(config.list.directory);
+    if (auto done = stored_files.put_back(); !done) return done;
     auto signals = take_signals();
     if (!signals) return std::unexpected(signals.error());
 
@@ -265,8 +268,10 @@ Result<void> run(const settings::Config& config, Hooks& hooks) {
             std::move(stop));
     });
 
-    auto ended = loop(capture_loop, policies, spool, status, requests, *signals,
-                      [&] { look_after(*directory, serve, capture_loop); });
+    auto ended = loop(capture_loop, policies, spool, status, requests, *signals, [&] {
+        look_after(*directory, serve, capture_loop);
+        stored_files.look_after();
+    });
     sd_notify(0, "STOPPING=1");
     requests.stop();
     if (measure::is_kexec_loaded() && !config.list.former.empty()) {

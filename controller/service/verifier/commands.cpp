@@ -25,7 +25,7 @@ std::function<void()> with_service(CommandContext& context,
                                    const std::function<Result<int>(Service&)>& command) {
     return [&context, command] {
         ::setenv("TSS2_LOG", "all+none", 0);
-        base::init_log("error");
+        base::init_log("error", "keyscribe-verifier");
         const auto settings = load_settings(context.settings_file);
         if (!settings) {
             context.exit_status = report_error(settings.error());
@@ -91,7 +91,7 @@ int run_verifier(int argc, char** argv, const MoreRoutes& more) {
         (void)report_error(settings.error());
         return 78;  // EX_CONFIG
     }
-    base::init_log(settings->log.level);
+    base::init_log(settings->log.level, "keyscribe-verifier");
     return serve(*settings, more);
 }
 
