@@ -82,11 +82,12 @@ Result<void> read_view(const std::string& path, std::uint64_t at, KeyringView& v
 }
 
 std::vector<const policy::Rule*> rules_for(const KeyringView& view, KeyId keyring) {
-    constexpr int kSearchDepth = 6;  // KEYRING_SEARCH_MAX_DEPTH of security/keys/keyring.c
+    // KEYRING_SEARCH_MAX_DEPTH of security/keys/keyring.c: levels below the one that is searched.
+    constexpr int kSearchDepth = 6;
     std::vector<const policy::Rule*> rules;
     std::set<KeyId> seen{keyring};
     std::vector<KeyId> level{keyring};
-    for (int depth = 0; depth < kSearchDepth && !level.empty(); ++depth) {
+    for (int depth = 0; depth <= kSearchDepth && !level.empty(); ++depth) {
         std::vector<KeyId> above;
         for (const KeyId id : level) {
             const auto own = rules_of(view.policy, view.model.key(id).description);

@@ -126,7 +126,7 @@ def kernels(names):
 def with_those_in_them(found):
     """Adds the keyrings that a search in these comes to: it goes six deep (KEYRING_SEARCH_MAX_DEPTH)."""
     level = set(found)
-    for _ in range(5):
+    for _ in range(6):
         inside = set()
         for ring in level:
             held = members(ring)

@@ -219,6 +219,17 @@ TEST(EventDecoder, APathWithoutItsHeadIsNotAbsolute) {
     EXPECT_EQ(decode_event(announced(KS_OP_EXECUTABLE, about))->actor.exe, ".../usr/a");
 }
 
+/// Anybody can make a tree with usr/bin/dpkg, mount it in a user namespace, take it out of that
+/// (umount -l) and execute from it.
+TEST(EventDecoder, APathInAMountThatStandsInNoNamespaceIsNotAbsolute) {
+    auto about = announcement({"dpkg", "bin", "usr"});
+    about.mnt_ns = 0;
+    EXPECT_EQ(decode_event(announced(KS_OP_EXECUTABLE, about))->actor.exe, ".../usr/bin/dpkg");
+    about.replaced = 1;
+    EXPECT_EQ(decode_event(announced(KS_OP_EXECUTABLE, about))->actor.exe_now, ".../usr/bin/dpkg");
+    EXPECT_EQ(decode_event(announced(KS_OP_CGROUP, about))->actor.cgroup, "/usr/bin/dpkg");
+}
+
 TEST(EventDecoder, WhatWasExecutedIsToldFromWhatStandsThereNow) {
     auto about = announcement({"dpkg", "bin", "usr"});
     about.replaced = 1;

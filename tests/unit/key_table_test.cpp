@@ -101,6 +101,11 @@ TEST(KeyTable, CompletesWhatHasTheSerialAlone) {
     setperm.key_perm = 0x3f3f0000;
     table.complete(setperm);
     EXPECT_EQ(setperm.key_uid, 5u);
+    events::KeyEvent unknown = setperm;
+    unknown.key_serial = 11;
+    unknown.key_uid = 0;
+    table.complete(unknown);
+    EXPECT_EQ(unknown.key_uid, UINT32_MAX) << "nobody says that it is root's";
     EXPECT_EQ(setperm.key_perm, 0x3f3f0000u);
 }
 
@@ -187,7 +192,7 @@ TEST(KeyTable, KnowsTheKeyringsAboveOne) {
     EXPECT_EQ(names(table.above(21)), "key 20 other ");
     for (int serial = 31; serial < 40; ++serial)
         table.take(in_keyring(KS_OP_LINK, serial, keyring_key(serial - 1), "keyring"));
-    EXPECT_EQ(table.above(39).size(), 5u) << "a search looks into six keyrings";
+    EXPECT_EQ(table.above(39).size(), 6u) << "a search looks into six levels below a keyring";
 }
 
 TEST(AffectedKeyrings, WhatHappensInAKeyringConcernsThoseAboveIt) {

@@ -34,7 +34,7 @@ class Feeder {
         return raw(ring, as_bytes(payload));
     }
     /// The members that a test does not care about are added.
-    Result<void> record(std::string_view kind, json members) {
+    Result<void> record(std::string_view kind, const json& members) {
         ++sequence_;
         json all = {{"seq", sequence_},
                     {"time", 10 * sequence_},
@@ -50,7 +50,7 @@ class Feeder {
         return raw("keyscribe:" + std::string(kind), list::to_cbor(all));
     }
     Result<void> in_ring(std::string_view kind, int key, std::string_view description,
-                         int ring = 100, json more = json::object()) {
+                         int ring = 100, const json& more = json::object()) {
         json members = {{"key", key},
                         {"description", text(description)},
                         {"keyring", ring},
@@ -120,6 +120,14 @@ TEST_F(KeyringModelTest, PutsTakesAndDisplaces) {
 
 // add_key(2) of one description in two network namespaces; then in the first one again.
 TEST_F(KeyringModelTest, KeysOfSeveralNetworksStandBesideEachOther) {
+    for (const char* type : {"rxrpc", "rxrpc_s", "psk"}) {
+        keyrings::KeyringModel alone;
+        Feeder one{alone};
+        const json fields = {{"type", one.text(type)}};
+        ASSERT_TRUE(one.in_ring("create", 1, "example.com", 100, fields));
+        ASSERT_TRUE(one.in_ring("create", 2, "example.com", 100, fields));
+        EXPECT_EQ(serials_in(alone, 100), (Serials{1, 2})) << type;
+    }
     const json dns = {{"type", feeder.text("dns_resolver")}};
     ASSERT_TRUE(feeder.in_ring("create", 1, "example.com", 100, dns));
     ASSERT_TRUE(feeder.in_ring("create", 2, "example.com", 100, dns));

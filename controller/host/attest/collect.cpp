@@ -307,6 +307,7 @@ Result<Collected> collect(Tpm& tpm, const Request& request) {
     std::optional<Algorithm> ima_digests;
     std::set<unsigned> pcrs(request.pcrs.begin(), request.pcrs.end());
     const bool firmware = read_firmware(request, out, pcrs);
+    pcrs.erase(request.pcr);  // quoted already, with the list that goes with it
     if (!pcrs.empty()) {
         const std::vector<unsigned> sorted(pcrs.begin(), pcrs.end());
         auto quoted = quote_platform(tpm, request, sorted, ima_digests, out.ima);

@@ -36,32 +36,34 @@ std::optional<events::PublicKey> decode_public_key(Bytes blob) {
 constexpr const char* kNoHead = "...";
 
 /// The components come from the last to the first, each in a place of its own.
-std::string path_of(const ks_announcement& announced) {
+std::string path_of(const ks_announcement& announced, bool is_absolute) {
     std::string path;
     for (const auto& place : announced.path) {
         const std::string component = bounded_string(place, sizeof(place));
         if (component.empty()) break;
         path.insert(0, "/" + component);
     }
-    if (announced.whole == 0) return path.empty() ? path : kNoHead + path;
+    if (!is_absolute) return path.empty() ? path : kNoHead + path;
     return path.empty() ? "/" : path;
 }
 
 void take_announcement(const ks_announcement& announced, ks_operation operation,
                        events::Actor& actor) {
     if (operation == KS_OP_CGROUP) {
-        actor.cgroup = path_of(announced);
+        actor.cgroup = path_of(announced, announced.whole != 0);
         return;
     }
+    // A mount that was taken out of its namespace (umount -l) ends the walk like a root does.
+    const std::string path = path_of(announced, announced.whole != 0 && announced.mnt_ns != 0);
     actor.exe_ino = announced.exe_ino;
     actor.exe_dev = announced.exe_dev;
     actor.exe_generation = announced.exe_generation;
     if (announced.replaced == 0) {
-        actor.exe = path_of(announced);
+        actor.exe = path;
         actor.exe_mnt_ns = announced.mnt_ns;
         return;
     }
-    actor.exe_now = path_of(announced);
+    actor.exe_now = path;
     const std::string name = bounded_string(announced.executed, sizeof(announced.executed));
     if (!name.empty()) actor.exe = std::string(kNoHead) + '/' + name;
 }

@@ -74,6 +74,8 @@ void CaptureLoop::forward(capture::Batch batch) {
         known_.add(event);
         if (policy_) nested_.add(event, policy_->policy);
         unidentified_.add(event, Clock::now());
+        // The program did not find the key: what it is now its keyrings tell.
+        if ((event.flags & KS_EVENT_SERIAL_ONLY) != 0) note_unseen("missed");
     }
     if (batch.unread != 0) {
         log_event(LogLevel::kError,

@@ -44,7 +44,10 @@ std::size_t key_index(std::string_view type, std::string_view description, std::
 void KeyTable::complete(KeyEvent& event) const {
     if (!(event.flags & KS_EVENT_SERIAL_ONLY)) return;
     const auto found = keys_.find(event.key_serial);
-    if (found == keys_.end()) return;
+    if (found == keys_.end()) {
+        event.key_uid = event.key_gid = UINT32_MAX;  // nobody knows: not root
+        return;
+    }
     const Key& key = found->second;
     event.key_type = key.type;
     event.description = key.description;
@@ -71,7 +74,7 @@ std::vector<KeyringName> KeyTable::above(std::int32_t keyring) const {
     std::vector<KeyringName> found;
     std::set<std::int32_t> seen{keyring};
     std::vector<std::int32_t> level{keyring};
-    for (int depth = 1; depth < kSearchDepth && !level.empty(); ++depth) {
+    for (int depth = 1; depth <= kSearchDepth && !level.empty(); ++depth) {
         std::vector<std::int32_t> next;
         for (const std::int32_t serial : level)
             for (KeyringName& holder : holders(serial))

@@ -19,9 +19,11 @@ std::uint64_t bytes_of(const events::KeyEvent& event) {
 }
 
 /// Whose budget it is: the keyring's owner's, who alone let it be written to. A key that leaves
-/// somebody else's keyring is that one's matter, and takes no budget.
+/// root's keyring, or comes into it, is root's matter, and takes no budget; between two users'
+/// keyrings it takes that of the one whom it leaves.
 std::uint32_t owner_of(const events::KeyEvent& event) {
-    if (event.from.serial != 0 && event.from_uid != event.keyring_uid) return 0;
+    if (event.from.serial != 0 && event.from_uid != event.keyring_uid)
+        return event.keyring_uid != 0 ? event.from_uid : 0;
     return event.keyring.serial != 0 ? event.keyring_uid : event.key_uid;
 }
 
