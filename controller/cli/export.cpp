@@ -30,6 +30,8 @@ Result<void> export_keylime(const ExportOptions& options) {
         if (auto known = check_names(policy, *references); !known)
             return std::unexpected(known.error());
     }
+    if (auto good = refuse_to_overwrite(options.output, {options.policy.string()}); !good)
+        return good;
     const auto text = appraise::keylime_policy(*references, policy, options.keyrings);
     if (!text) return std::unexpected(text.error());
     return write_output(options.output, as_bytes(*text));

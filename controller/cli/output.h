@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "controller/base/output_file.h"
 
@@ -17,6 +19,18 @@ inline Result<void> write_output(const std::filesystem::path& path, Bytes bytes,
     if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() ||
         std::fflush(stdout) != 0)
         return fail_errno("cannot write the standard output");
+    return {};
+}
+
+/// Error: `output` is one of the files that the command reads, by whatever name.
+inline Result<void> refuse_to_overwrite(const std::filesystem::path& output,
+                                        const std::vector<std::string>& inputs) {
+    for (const std::string& input : inputs) {
+        std::error_code not_there;
+        if (std::filesystem::equivalent(output, input, not_there))
+            return fail("the output would replace an input", output.string(),
+                        "choose another name for the output");
+    }
     return {};
 }
 

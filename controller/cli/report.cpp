@@ -49,6 +49,12 @@ int run_report(const CLI::App& command, const ReportOptions& options) {
     // tss2-mu writes to stderr on its own; what is wrong is told by us, once.
     ::setenv("TSS2_LOG", "all+none", 0);
     if (auto good = refuse_empty_texts(command); !good) return refuse(good.error());
+    std::vector<std::string> read{
+        options.tpm2_message, options.tpm2_signature, options.tpm2_pcrs, options.list,
+        options.blocked_keys, options.blocked_files,  options.policy,    options.state};
+    for (const auto* more : {&options.files, &options.keys})
+        read.insert(read.end(), more->begin(), more->end());
+    if (auto good = refuse_to_overwrite(options.output, read); !good) return refuse(good.error());
     const auto inputs = load_inputs(options);
     if (!inputs) return refuse(inputs.error());
     const std::string& file = options.files.empty() ? options.tpm2_message : options.files.front();

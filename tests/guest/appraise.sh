@@ -55,6 +55,7 @@ check "IMA measured it with its signature" grep -q "ima-sig sha256:$(sha256 "$wo
 settle
 
 check "the attestation key" keyscribe ak create -o "$work/ak"
+check "the service takes it" keyscribe ak check "$work/ak"
 printf 'a secret of the service' >"$work/secret"
 check "a credential" tpm2_makecredential -Q -T none -u "$work/ak/ek.pub" -s "$work/secret" \
     -n "$(od -An -v -tx1 "$work/ak/ak.name" | tr -d ' \n')" -o "$work/credential"

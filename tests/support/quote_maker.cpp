@@ -94,11 +94,13 @@ Buffer QuoteMaker::tpmt_public() const {
     area.objectAttributes = attributes;
     if (scheme == TPM2_ALG_ECDSA) {
         area.type = TPM2_ALG_ECC;
-        const bool p384 = EVP_PKEY_get_bits(key.get()) == 384;
+        const int bits = EVP_PKEY_get_bits(key.get());
         area.parameters.eccDetail = {
             {TPM2_ALG_NULL, {}},
             {TPM2_ALG_ECDSA, {.ecdsa = {TPM2_ALG_SHA256}}},
-            static_cast<TPMI_ECC_CURVE>(p384 ? TPM2_ECC_NIST_P384 : TPM2_ECC_NIST_P256),
+            static_cast<TPMI_ECC_CURVE>(bits == 521   ? TPM2_ECC_NIST_P521
+                                        : bits == 384 ? TPM2_ECC_NIST_P384
+                                                      : TPM2_ECC_NIST_P256),
             {TPM2_ALG_NULL, {}}};
         const Buffer point = spki_bits(key.get());
         const std::size_t half = (point.size() - 1) / 2;

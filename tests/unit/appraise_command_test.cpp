@@ -40,6 +40,7 @@ Done keyscribe(std::vector<std::string> arguments) {
     Context context;
     add_appraise(app, context);
     add_ak(app, context);
+    add_report(app, context);
     Done done;
     std::ranges::reverse(arguments);
     ::testing::internal::CaptureStdout();
@@ -106,6 +107,29 @@ TEST_F(AppraiseCommand, EachHostHasItsKeyAndItsNonce) {
     EXPECT_EQ(other.codes(), "ak-mismatch;");
 }
 
+TEST_F(AppraiseCommand, TheTextSaysWhichKeySigned) {
+    host("one", 0);
+    const Done done = keyscribe(
+        folders({"appraise", "--reference-values", path("references"), path("a/one.evidence")}));
+    EXPECT_EQ(done.status, 0) << done.errors;
+    EXPECT_TRUE(done.output.contains("ak/one.pem (SHA-256 ")) << done.output;
+}
+
+/// One file name in two folders, in two runs.
+TEST_F(AppraiseCommand, AStateIsNotThatOfAnotherHostWhoseFileHasTheName) {
+    host("one", 0);
+    const auto run = [&](const std::string& folder) {
+        return appraise(folders({path(folder + "/one.evidence"), "--state", path("states")}));
+    };
+    EXPECT_EQ(run("a").status, 0);
+    const std::string state = testing::read_file(directory_ / "states/one.evidence.state");
+    host("one", 4, "b");
+    const Done other = run("b");
+    EXPECT_EQ(other.status, 2);
+    EXPECT_EQ(other.codes(), "state-diverged;");
+    EXPECT_EQ(testing::read_file(directory_ / "states/one.evidence.state"), state);
+}
+
 TEST_F(AppraiseCommand, AHostWithoutAKeyOrANonceIsRefused) {
     host("one", 0);
     host("two", 4);
@@ -136,6 +160,24 @@ TEST_F(AppraiseCommand, AnOptionWithoutATextIsRefused) {
         EXPECT_NE(done.errors.find(option), std::string::npos) << done.errors;
     }
     EXPECT_EQ(appraise(folders({path("a/one.evidence"), ""})).status, 2);
+}
+
+TEST_F(AppraiseCommand, AReportDoesNotReplaceWhatItIsMadeOf) {
+    host("one", 0);
+    const std::string evidence = path("a/one.evidence"), before = testing::read_file(evidence);
+    std::filesystem::create_hard_link(evidence, path("b/other-name"));
+    for (const std::string& output : {evidence, path("b/other-name"), path("ak/one.pem")}) {
+        const Done done =
+            keyscribe({"report", evidence, "--reference-values", path("references"), "--ak",
+                       path("ak/one.pem"), "--nonce", to_hex(Buffer(8, 0)), "-o", output});
+        EXPECT_EQ(done.status, 2);
+        EXPECT_TRUE(done.errors.contains("would replace an input")) << done.errors;
+    }
+    EXPECT_EQ(testing::read_file(evidence), before);
+    EXPECT_EQ(keyscribe({"report", evidence, "--reference-values", path("references"), "--ak",
+                         path("ak/one.pem"), "--nonce", to_hex(Buffer(8, 0)), "-o", path("page")})
+                  .status,
+              0);
 }
 
 TEST_F(AppraiseCommand, WhatIsNotThereIsUnusable) {

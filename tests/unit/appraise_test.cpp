@@ -55,6 +55,7 @@ TEST(Appraise, EverySignatureScheme) {
         {"RSAPSS 3072 SHA-512", testing::rsa_key(3072), TPM2_ALG_RSAPSS, Algorithm::kSha512},
         {"ECDSA P-256 SHA-256", testing::ec_key("P-256"), TPM2_ALG_ECDSA, Algorithm::kSha256},
         {"ECDSA P-384 SHA-384", testing::ec_key("P-384"), TPM2_ALG_ECDSA, Algorithm::kSha384},
+        {"ECDSA P-521 SHA-512", testing::ec_key("P-521"), TPM2_ALG_ECDSA, Algorithm::kSha512},
     };
     for (const Scheme& scheme : schemes) {
         Setting setting;

@@ -465,6 +465,26 @@ TEST(OtherPcrs, EntriesThatAQuoteCoversAreJudged) {
         }
 }
 
+/// To which of them the list belongs nobody can tell.
+TEST(OtherPcrs, TwoQuotesOverOnePcrWithDifferentValuesAreRefused) {
+    for (const bool differ : {false, true}) {
+        Bench bench;
+        Host& host = bench.host;
+        host.good();
+        auto pcrs = host.list.pcrs();
+        for (auto& [bank, values] : pcrs) values[11] = filled(bank, 0);
+        if (differ)
+            for (auto& [bank, values] : pcrs) values[13] = filled(bank, 0xff);
+        Buffer attest, signature;
+        bench.edit = [&](evidence::Evidence& e) {
+            attest = host.quote.attest(pcrs);
+            signature = host.quote.sign(attest);
+            e.quotes.push_back({attest, signature, pcrs});
+        };
+        EXPECT_EQ(bench.codes(), differ ? "quote-repeated" : "");
+    }
+}
+
 Buffer kept(const Appraisal& appraisal) {
     EXPECT_TRUE(appraisal.next);
     const std::string header = appraisal.next->header();

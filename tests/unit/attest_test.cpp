@@ -8,6 +8,7 @@
 #include "controller/host/attest/tpm2_tools.h"
 #include "controller/host/measure/measurement_log.h"
 #include "controller/host/records/records.h"
+#include "controller/list/cbor.h"
 #include "controller/list/template_data.h"
 #include "tests/unit/support.h"
 
@@ -315,6 +316,33 @@ TEST_F(Attest, HalfAnEntryAtTheEndDoesNoHarm) {
     list += list.substr(0, 40);
     write_file(directory_ / measure::ListFiles::kBinary, list);
     EXPECT_EQ(as_text(collected(request()).evidence.list.data), whole);
+}
+
+/// A list whose baseline is not told yet.
+TEST_F(Attest, EvidenceWaitsForADaemonThatIsStillTellingWhatTheKeyringsHold) {
+    create("ecc");
+    const auto append = [&](const records::Record& record) {
+        Tpm tpm = swtpm_.open();
+        measure::Recovery recovery;
+        auto log = MeasurementLog::open(directory_, tpm, kPcr, recovery);
+        ASSERT_TRUE(log);
+        ASSERT_TRUE(log->append(
+            std::array{NewEntry{kPcr, "ima-buf", list::encode_ima_buf(record.name, record.buf)}}));
+    };
+    append(records::start_record({.boot_id = "b"}, {}, 0, false));
+    append({"keyscribe:policy", list::to_cbor({{"generation", 1},
+                                               {"digest", list::cbor_bytes({})},
+                                               {"files", nlohmann::json::array()}})});
+    attest::Request patient = request();
+    EXPECT_FALSE(collected(patient).whole);
+    patient.patience = std::chrono::milliseconds(300);
+    EXPECT_FALSE(collected(patient).whole);
+    append(
+        {"keyscribe:baseline-begin",
+         list::to_cbor({{"time", 1}, {"reason", "start"}, {"keyrings", nlohmann::json::array()}})});
+    EXPECT_FALSE(collected(request()).whole);
+    append({"keyscribe:baseline-end", list::to_cbor({{"time", 2}, {"keyrings", 0}, {"keys", 0}})});
+    EXPECT_TRUE(collected(request()).whole);
 }
 
 TEST_F(Attest, ForeignExtendsThatTheListTellsOfAreFollowed) {

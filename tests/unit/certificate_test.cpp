@@ -109,6 +109,42 @@ TEST_F(CertificateTest, SaysWhatOpensslSays) {
     EXPECT_EQ(keyrings::parse_certificate(as_bytes(der("leaf")))->algorithm, "ED25519");
 }
 
+/// 16 bits a letter, which old tools write.
+TEST_F(CertificateTest, ShowsABmpStringAsPeopleWriteIt) {
+    testing::write_file(*folder_ / "bmp.cnf",
+                        "[req]\ndistinguished_name=dn\nstring_mask=MASK:2048\n[dn]\n");
+    const std::string made = output(
+        "openssl req -x509 -config bmp.cnf -utf8 -nodes -newkey rsa:2048 -keyout bmp.key "
+        "-subj '/CN=R\xc3\xb6\xc3\xb6t \xe6\xa0\xb9' -outform DER -out bmp.der 2>/dev/null; "
+        "openssl asn1parse -inform DER -in bmp.der");
+    ASSERT_TRUE(made.contains("BMPSTRING")) << made;
+    const std::string bmp = der("bmp");
+    const auto found = keyrings::parse_certificate(as_bytes(bmp));
+    ASSERT_TRUE(found) << found.error();
+    EXPECT_EQ(found->subject, "CN=R\xc3\xb6\xc3\xb6t \xe6\xa0\xb9");
+    EXPECT_EQ(keyrings::display_name(*keyrings::view_certificate(as_bytes(bmp))),
+              "R\xc3\xb6\xc3\xb6t \xe6\xa0\xb9");
+    EXPECT_EQ("subject=" + found->subject, openssl("bmp", "-subject -nameopt RFC2253,-esc_msb"));
+}
+
+TEST_F(CertificateTest, SaysWhyASignatureCannotBeVerified) {
+    const std::string root = der("root");
+    EXPECT_EQ(keyrings::why_unverifiable(as_bytes(root)), "");
+    output("openssl req -x509 -new -key root.key -sha1 -subj /CN=Old -outform DER -out sha1.der");
+    EXPECT_EQ(keyrings::why_unverifiable(as_bytes(der("sha1"))), "it is signed with SHA-1");
+    // The identifiers of sha256WithRSAEncryption and of ML-DSA-65 are of one length.
+    const std::string rsa = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b";
+    std::string mldsa = root;
+    std::size_t replaced = 0;
+    for (std::size_t at = 0; (at = mldsa.find(rsa, at)) != mldsa.npos; ++replaced)
+        mldsa.replace(at, rsa.size(), "\x60\x86\x48\x01\x65\x03\x04\x03\x12");
+    ASSERT_EQ(replaced, 2u);
+    // OpenSSL 3.5 has ML-DSA.
+    EXPECT_EQ(
+        keyrings::why_unverifiable(as_bytes(mldsa)),
+        OPENSSL_VERSION_NUMBER < 0x30500000L ? "ML-DSA cannot be verified by this OpenSSL" : "");
+}
+
 TEST_F(CertificateTest, KnowsWhoSigned) {
     using Ids = std::vector<std::size_t>;
     const std::string root = der("root"), below = der("below"), leaf = der("leaf");

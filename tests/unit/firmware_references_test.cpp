@@ -111,6 +111,27 @@ TEST_F(Sources, Efivarfs) {
     EXPECT_EQ(read({folder_.path().string()}), "an EFI_SIGNATURE_LIST whose sizes do not add up");
 }
 
+/// UEFI 2.10, 32.4.1: EFI_SIGNATURE_LIST's sizes stand at bytes 16, 20 and 24.
+TEST_F(Sources, SignatureListsOfOddSizes) {
+    const std::string good = x509(a());
+    struct Odd {
+        std::size_t at;
+        std::uint32_t size;
+    };
+    for (const auto& [at, size] :
+         {Odd{16, 0}, Odd{16, 27}, Odd{16, static_cast<std::uint32_t>(good.size() - 1)},
+          Odd{16, static_cast<std::uint32_t>(good.size() + 1)}, Odd{16, UINT32_MAX}, Odd{20, 1},
+          Odd{20, UINT32_MAX}, Odd{24, 0}, Odd{24, 15}, Odd{24, 16},
+          Odd{24, static_cast<std::uint32_t>(good.size())}, Odd{24, UINT32_MAX}}) {
+        std::string odd = good;
+        for (int i = 0; i < 4; ++i)
+            odd[at + static_cast<std::size_t>(i)] = static_cast<char>(size >> (8 * i));
+        const std::string answer = read({"db=" + put("odd.esl", odd)});
+        EXPECT_TRUE(answer.contains("EFI_SIGNATURE_LIST")) << at << ' ' << size << ' ' << answer;
+    }
+    EXPECT_EQ(read({"db=" + put("good.esl", good)}), "a .platform ");
+}
+
 TEST_F(Sources, AGoldenHostsCertificatesAndThoseOfItsPublicKeys) {
     testing::Host host;
     host.begin();

@@ -138,6 +138,12 @@ INSTANTIATE_TEST_SUITE_P(
              s.host.kernel.buf(kIma, late);
          },
          "ima-signer-later@ima:2"},
+        {"a file signed by a key that was taken out of its keyring",
+         [](Setting& s) {
+             s.good();
+             s.host.event("unlink", 300, kIma, "File signer: 11");
+         },
+         "ima-signer-left@ima:1"},
         {"a file without a signature, where all must have one",
          [](Setting& s) {
              s.good();

@@ -102,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
              s.good();
              s.host.event("revoke", 300, kIma, "File signer: 11");
          },
-         "key-revoked@8"},
+         "key-revoked@8 ima-signer-left@ima:1"},
         {"a key that was revoked before the recording began",
          [](Setting& s) {
              s.good();
@@ -110,7 +110,7 @@ INSTANTIATE_TEST_SUITE_P(
              fields["state"] = json::array({"revoked"});
              s.host.list.record("baseline", fields);
          },
-         "key-revoked@8 baseline-missing@8"},
+         "key-revoked@8 baseline-missing@8 ima-signer-left@ima:1"},
         {"a key whose timeout is over",
          [](Setting& s) {
              s.good();
@@ -126,6 +126,14 @@ INSTANTIATE_TEST_SUITE_P(
              s.basis.blocked_keys.extend(s.basis.references);
          },
          "key-blocked@7"},
+        {"a blocked certificate in a keyring that the policy exempts",
+         [](Setting& s) {
+             s.good();
+             s.basis.policy.keyrings.exempt = {kIma};
+             s.basis.blocked_keys = *BlockedKeys::parse(to_hex(sha256(s.host.ima)), "blocked");
+             s.basis.blocked_keys.extend(s.basis.references);
+         },
+         "key-blocked@7 ima-signature-key@ima:1"},
         {"a blocked public key, that only the baseline has",
          [](Setting& s) {
              s.good();
@@ -149,7 +157,7 @@ INSTANTIATE_TEST_SUITE_P(
              s.basis.policy.keys.required = {"*"};
              s.host.event("unlink", 300, kIma, "File signer: 11");
          },
-         "key-missing"},
+         "key-missing ima-signer-left@ima:1"},
         {"a keyring that nobody watches is linked in",
          [](Setting& s) {
              s.host.rules = "measure func=KEY_CHECK keyrings=.ima\n";

@@ -195,7 +195,7 @@ INSTANTIATE_TEST_SUITE_P(
              s.host.list.record("policy", Host::policy(s.host.rules));
              s.host.baseline();
          },
-         "list-start@8"},
+         "list-start@8 ima-signer-left@ima:1"},
         {"a kexec that only the kernel's list tells of",
          [](Setting& s) {
              s.good();

@@ -80,6 +80,10 @@ TEST_F(KeylimePolicy, WhatCannotBeIsSaid) {
     ReferenceValues elsewhere;
     EXPECT_TRUE(elsewhere.add(host_.builtin, "x/build.der", "x"));
     EXPECT_FALSE(keylime_policy(elsewhere, policy_, {".ima"}));
+    // A typing mistake: nothing would be compared, and Keylime take any key.
+    const auto mistaken = keylime_policy(anywhere, policy_, {".imma"});
+    ASSERT_FALSE(mistaken);
+    EXPECT_EQ(mistaken.error().hint, "did you mean '.ima'?");
     // The text list writes them in octal, and Keylime hashes what it reads.
     for (const char* name : {"", "back\\slash", "b\xc3\xa4r"})
         EXPECT_FALSE(keylime_policy(anywhere, policy_, {name})) << name;

@@ -174,6 +174,10 @@ std::vector<Bad> table(Bench& bench) {
     json other = Host::speaker();
     other["boot_id"] = "c0ffee00-0000-4000-8000-000000000002";
     add("another boot", {unit("start", other)});
+    json kexec = other;
+    kexec["entries"] = 5;
+    kexec["tpm"]["resets"] = 5;
+    add("a kexec of another boot of the TPM, without a baseline", {unit("kexec", kexec)});
     add("a policy that measures nothing",
         {unit("policy", Host::policy("dont_measure func=KEY_CHECK\n", 2))});
     add("half a baseline",
@@ -217,7 +221,7 @@ std::vector<Bad> table(Bench& bench) {
 
     // A required key goes.
     const auto go = [&](const char* kind, int serial, std::string_view ring,
-                        std::string_view description, json more = json::object(),
+                        std::string_view description, const json& more = json::object(),
                         std::string_view type = "asymmetric") {
         json made = bench.fields(kind, serial, ring, description, type);
         made.update(more);
@@ -246,6 +250,13 @@ std::vector<Bad> table(Bench& bench) {
                                      {"reason", "order"},
                                      {"keyrings", {{{"serial", keyring}, {"name", text(ring)}}}}}),
              unit("baseline-end", {{"time", 21}, {"keyrings", 1}, {"keys", 0}})},
+            true);
+        add("its keyring is told as gone",
+            {unit("baseline-begin", {{"time", 20},
+                                     {"reason", "gone"},
+                                     {"keyrings", json::array()},
+                                     {"gone", {keyring}}}),
+             unit("baseline-end", {{"time", 21}, {"keyrings", 0}, {"keys", 0}})},
             true);
         for (const char* state : {"revoked", "invalidated", "dead"}) {
             json dead = bench.fields("baseline", serial, ring, description);

@@ -96,6 +96,7 @@ class Appraising : public ::testing::Test {
 /// A verdict that nobody got has to be given once more, of the same evidence.
 TEST_F(Appraising, AVerdictThatNobodyGotKeepsNoState) {
     EXPECT_EQ(run("(" + command() + " >/dev/full)").status, 2);
+    EXPECT_EQ(run("(" + command() + " >&-)").status, 2);
     // Whoever was to read it is gone.
     const auto unread = run("bash -c 'exec 3> >(:); wait $!; " + command() + " >&3'");
     EXPECT_EQ(unread.status, 2) << unread.text;

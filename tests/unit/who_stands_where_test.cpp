@@ -96,15 +96,34 @@ TEST(WhoStandsWhere, AKeyringThatWasRevokedHoldsNoRequiredKey) {
 }
 
 TEST(WhoStandsWhere, ASignerOfAKeyringThatWasEmptiedVouchesNoMore) {
-    for (const char* kind : {"clear", "revoke", "invalidate", "destroy"}) {
+    const char* kBuiltin = ".builtin_trusted_keys";
+    const auto of_key = [&](Answers& answers, const char* kind) {
+        return answers.host.key_fields(kind, 200, kBuiltin, 100, "Build key: 00");
+    };
+    for (const std::string kind :
+         {"clear", "revoke", "invalidate", "destroy", "key revoke", "key invalidate", "key destroy",
+          "key unlink", "key move", "key displaced"}) {
         Answers answers;
-        answers.host.list.record(kind, answers.ring_record(kind, ".builtin_trusted_keys", 100));
+        if (!kind.starts_with("key ")) {
+            answers.host.list.record(kind, answers.ring_record(kind.c_str(), kBuiltin, 100));
+        } else if (kind == "key move") {
+            json fields = answers.host.key_fields("move", 200, "staging", 900, "Build key: 00");
+            fields["from"] = 100;
+            fields["from_name"] = Host::bytes(kBuiltin);
+            answers.host.list.record("move", fields);
+        } else if (kind == "key displaced") {
+            answers.host.key(kBuiltin, answers.host.ima, 201, "Build key: 00");
+        } else {
+            answers.host.list.record(kind.substr(4), of_key(answers, kind.substr(4).c_str()));
+        }
         const Buffer leaf = testing::certificate(Host::shared_key(3).get(), "Leaf",
                                                  answers.host.builtin_key.get(), "Build key");
         EXPECT_TRUE(answers.basis.references.add(leaf, "leaf.der"));
         answers.host.key(kIma, leaf, 301, "Leaf: 1");
         answers.ask();
-        EXPECT_TRUE(answers.serials(100).empty()) << kind;
+        // A revoked key is shown, and marked.
+        if (kind != "key revoke" && kind != "key invalidate")
+            EXPECT_FALSE(answers.serials(100).contains(200)) << kind;
         EXPECT_TRUE(answers.found("chain-order")) << kind;
         EXPECT_TRUE(answers.is_red(301)) << kind;
     }
@@ -141,6 +160,36 @@ TEST(WhoStandsWhere, AKeyringThatARuleNamesIsWatchedThoughItCameLater) {
             "create", answers.host.key_fields("create", 500, kIma, 101, ".late", "keyring"));
         answers.ask();
         EXPECT_EQ(answers.found("keyring-unwatched"), !named);
+    }
+}
+
+/// A baseline reaches the keyring; what comes into it later no program sees.
+TEST(WhoStandsWhere, ALinkedKeyringThatNoRuleNamesStaysUnwatchedAfterAReloadARestartAndALoss) {
+    for (const std::string reason : {"policy", "restart", "loss"}) {
+        const std::string rules = "measure func=KEY_CHECK keyrings=.ima|.builtin_trusted_keys\n";
+        Answers answers(rules);
+        answers.basis.policy.host.allow_restart = true;
+        auto& list = answers.host.list;
+        if (reason == "restart") {
+            json again = Host::speaker();
+            again["entries"] = list.entries;
+            list.record("restart", again);
+        }
+        if (reason == "loss")
+            list.record("loss", {{"first", 5}, {"last", 7}, {"count", 3}});
+        else
+            list.record("policy", Host::policy(rules, 2));
+        list.record("baseline-begin",
+                    {{"time", 3},
+                     {"reason", reason},
+                     {"keyrings",
+                      {{{"serial", 101}, {"name", Host::bytes(kIma)}, {"rule", true}},
+                       {{"serial", 500}, {"name", Host::bytes("staging")}, {"rule", false}}}}});
+        list.record("baseline",
+                    answers.host.key_fields("baseline", 500, kIma, 101, "staging", "keyring"));
+        list.record("baseline-end", {{"time", 4}, {"keyrings", 2}, {"keys", 1}});
+        answers.ask();
+        EXPECT_TRUE(answers.found("keyring-unwatched")) << reason;
     }
 }
 

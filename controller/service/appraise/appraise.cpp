@@ -374,8 +374,7 @@ class Appraiser {
         std::vector<bool> seen(judge_.keys().materials().size());
         for (const Presence& presence : judge_.keys().presences()) {
             if (!presence.judged) continue;
-            wholeness_.policies().keyring(presence.ring, presence.since.entry,
-                                          presence.until.entry);
+            wholeness_.policies().keyring(presence.ring, presence.since, presence.until);
             if (seen[presence.material]) continue;
             seen[presence.material] = true;
             ++result_.keys;
@@ -472,6 +471,9 @@ Appraisal unusable(const Code& code, std::string sentence) {
 Result<Basis> complete(Basis parts) {
     if (auto done = check_names(parts.policy, parts.references); !done)
         return std::unexpected(done.error());
+    for (const WrittenName& one : parts.policy.written)
+        if ((one.setting == "chain.signers" || one.setting == "ima.signers") && !is_glob(one.name))
+            parts.policy.keyrings.signers.push_back(one.name);
     parts.policy.written.clear();
     parts.blocked_keys.extend(parts.references);
     return parts;

@@ -19,6 +19,7 @@ namespace {
 /// pairs of keys than this are left unverified, and told.
 constexpr std::size_t kMostVerified = 5'000;
 constexpr const char* kTooMany = "the list has too many keys for each to be verified";
+constexpr const char* kUnreadable = "of a key that may have signed it this OpenSSL makes nothing";
 
 /// A key in one keyring: the times for which it stood there and vouched, by when they began. A list
 /// can have it come and go a hundred thousand times.
@@ -101,6 +102,7 @@ class Chains {
         }
         Answer best = Answer::kNotSigned;
         std::string unverifiable;
+        unreadable_ = false;
         for (const Bytes der : materials_.certificates_of(material, ring)) {
             const auto candidates = candidates_for(der, signers);
             // To read a certificate takes OpenSSL 0.1 ms: a list of rogue ones, of which no key
@@ -111,6 +113,7 @@ class Chains {
             else
                 best = std::max(best, find_signer(presence, der, candidates));
         }
+        if (best != Answer::kSigned && unreadable_) unverifiable = kUnreadable;
         if (best != Answer::kSigned && is_exhausted()) unverifiable = kTooMany;
         if (best != Answer::kSigned && !unverifiable.empty()) {
             tell_(presence.link, codes::kChainBroken,
@@ -198,7 +201,10 @@ class Chains {
     Answer find_signer(const Presence& signed_one, Bytes der, const Signers& candidates) {
         Answer answer = Answer::kNotSigned;
         for (const Signer* signer : candidates) {
-            if (!is_signed_by(der, signer->material)) continue;
+            if (!is_signed_by(der, signer->material)) {
+                unreadable_ = unreadable_ || keys_.get(signer->material) == nullptr;
+                continue;
+            }
             if (signer->stood(signed_one.since)) return Answer::kSigned;
             answer = Answer::kSignedLater;
         }
@@ -211,6 +217,7 @@ class Chains {
     SignatureCache* known_;
     const TellChain& tell_;
     PublicKeys keys_;
+    bool unreadable_ = false;  // one of those that can have signed the key that is looked at
     std::map<std::pair<MaterialId, std::string_view>, Signer> signers_;
     std::unordered_map<std::string_view, Signers, base::SeededHash> by_name_;
     Signers nameless_;

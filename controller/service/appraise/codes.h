@@ -121,6 +121,7 @@ inline constexpr Code kImaSignatureMalformed{"ima-signature-malformed", kContrai
 inline constexpr Code kImaSignatureKey{"ima-signature-key", kContraindicates};
 inline constexpr Code kImaSignature{"ima-signature", kContraindicates};
 inline constexpr Code kImaSignerLater{"ima-signer-later", kContraindicates};
+inline constexpr Code kImaSignerLeft{"ima-signer-left", kContraindicates};
 inline constexpr Code kFileBlocked{"file-blocked", kContraindicates};
 inline constexpr Code kFileUncomparable{"file-uncomparable", kContraindicates};
 

@@ -67,6 +67,7 @@ ImaJudge::ImaJudge(const AppraisalPolicy& policy, const KeyJudge& keys, const Bl
         }
         signers_[signer].rings.insert(list::ima_event_name(presence.ring));
         signers_[signer].always = signers_[signer].always || presence.baseline;
+        signers_[signer].stands = signers_[signer].stands || !presence.left;
     }
     find_late_signers(list);
 }
@@ -167,14 +168,17 @@ void ImaJudge::file_signature(const HashedEntry& hashed) {
     // Where a file has no signature of its own the kernel puts security.evm into sig.
     const bool evm = (fields.evmsig && !fields.evmsig->empty()) ||
                      (fields.sig && is_of_type(*fields.sig, XattrType::kEvmPortable));
-    if (fields.sig && !fields.sig->empty() && !is_of_type(*fields.sig, XattrType::kEvmPortable))
-        return verify_signature(hashed, *fields.sig);
-    if (fields.modsig && !fields.modsig->empty())
-        findings_.add(codes::kImaAppended, !required || policy_.ima.allow_appended,
+    const bool of_its_own =
+        fields.sig && !fields.sig->empty() && !is_of_type(*fields.sig, XattrType::kEvmPortable);
+    const bool appended = fields.modsig && !fields.modsig->empty();
+    if (appended)
+        findings_.add(codes::kImaAppended, of_its_own || !required || policy_.ima.allow_appended,
                       printable(fields.name) +
                           " has an appended signature (modsig), which is not verified here",
                       place);
-    else if (required)
+    if (of_its_own)
+        verify_signature(hashed, *fields.sig);
+    else if (required && !appended)
         findings_.add(codes::kImaUnsigned, evm && policy_.ima.allow_evm_signatures,
                       printable(fields.name) +
                           (evm ? " has no signature but one for EVM, which is over its metadata"
@@ -227,7 +231,7 @@ void ImaJudge::verify_signature(const HashedEntry& hashed, Bytes xattr) {
 
     const std::string key_id = key_id_text(signature->key_id);
     std::string not_possible;
-    bool named = false, later = false;
+    bool named = false, later = false, left = false;
     for (const Signer& signer : signers_) {
         if (std::ranges::find(signer.key_ids, signature->key_id) == signer.key_ids.end()) continue;
         named = true;
@@ -238,10 +242,18 @@ void ImaJudge::verify_signature(const HashedEntry& hashed, Bytes xattr) {
         if (check != SignatureCheck::kGood) continue;
         later = signer.since > hashed.number;
         if (later) continue;
+        left = !signer.stands;
+        if (left) continue;
         ++verified_;
         return;
     }
-    if (later)
+    // Which of both came first, the file or the key's end, neither list says.
+    if (left)
+        findings_.add(codes::kImaSignerLeft, policy_.ima.allow_former_signers,
+                      file + " is signed by key " + key_id +
+                          ", which stands in no keyring any more whose keys sign files",
+                      in_ima(hashed.number));
+    else if (later)
         tell(codes::kImaSignerLater, file + " is signed by key " + key_id +
                                          ", which came into its keyring only after that");
     else if (!not_possible.empty())

@@ -42,6 +42,7 @@ class ImaJudge {
         /// says came late was not there before.
         std::uint64_t since = 0;
         bool always = false;  ///< it was in the baseline: it may have come before anything
+        bool stands = false;  ///< in one of its keyrings, still
     };
     void find_late_signers(const ListPass& list);
     void aggregate(const HashedEntry& hashed, bool compared);

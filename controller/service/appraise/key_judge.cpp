@@ -254,12 +254,14 @@ void KeyJudge::evaluate(const KeyringModel& model, LinkId id, std::uint64_t entr
     const Subject subject{materials_[material], ring.description, key.description};
     const Material& what = subject.material;
     const bool blocked = !blocked_.empty() && blocked_.contains(digests_of(what));
-    // What stands on the kernel's own list of bad keys is where it should be. A user's keyring is
+    // What stands on the kernel's own lists of bad keys is where it should be. A user's keyring is
     // told of and denies nothing: each could have every host contraindicated.
+    const bool is_list_of_bad =
+        ring.description == ".blacklist" || ring.description == ".ima_blacklist";
     const std::string sentence = blocked ? subject.text() + " is on the blocked list" : "";
     if (blocked && of_user)
         findings_.add(codes::kKeyBlocked, true, sentence + ", in a user's keyring", in_list(entry));
-    else if (blocked && !matches_any(policy_.keyrings.exempt, ring.description))
+    else if (blocked && !is_list_of_bad)
         add(id, codes::kKeyBlocked, false, sentence, entry);
     if (!judged) return;
     judge_reference(id, subject, entry);

@@ -30,6 +30,7 @@ struct Presence {
     std::string_view ring;
     MaterialId material = kNoMaterial;
     keyrings::Place since, until;  ///< until: nowhere while it stands and lives
+    bool left = false;             ///< it ended; a key that may be revoked does not by that
     bool baseline = false;         ///< it was there when the recording began, or began again
     bool judged = false;           ///< its type and keyring are such that it must be known
     bool vouches = false;          ///< a reference value, judged and asymmetric: it may sign others
@@ -104,9 +105,11 @@ class KeyJudge {
     void judge_reference(keyrings::LinkId link, const Subject& key, std::uint64_t entry);
     void judge_dates(keyrings::LinkId link, const Subject& key, std::uint64_t entry);
     void tell_unidentified(const keyrings::KeyringModel& model);
+    void tell_uncompared(const keyrings::KeyringModel& model);
     void tell_unwatched(const keyrings::KeyringModel& model);
     void tell_timed_out(const keyrings::KeyringModel& model);
     void note_time(std::int64_t time);
+    bool has_left(const keyrings::KeyringModel& model, const keyrings::Link& link) const;
     void tell_missing(const keyrings::KeyringModel& model);
     void find_sources(const keyrings::KeyringModel& model, const FirmwareKeys& firmware);
     void collect_presences(const keyrings::KeyringModel& model);

@@ -28,6 +28,28 @@ void KeyJudge::tell_unidentified(const KeyringModel& model) {
     }
 }
 
+/// Where keys are not judged either, each is compared with the blocked ones.
+void KeyJudge::tell_uncompared(const KeyringModel& model) {
+    if (blocked_.empty()) return;
+    std::size_t count = 0;
+    std::optional<std::uint64_t> first;
+    for (LinkId id = 0; id < model.links(); ++id) {
+        const Link& link = model.link(id);
+        const Key& key = model.key(link.key);
+        if (!link.stands || verdicts_[id].judged || std::string_view(key.type) != kAsymmetric ||
+            is_of_user(model.key(link.keyring)) || material_of(link.key) != kNoMaterial)
+            continue;
+        ++count;
+        if (!first || link.since.entry < *first) first = link.since.entry;
+    }
+    if (count != 0)
+        findings_.add(codes::kKeyUnidentified, true,
+                      std::to_string(count) +
+                          " keys of keyrings that are not judged could not be compared with the "
+                          "blocked ones: the list has neither their content nor their public key",
+                      in_list(*first));
+}
+
 /// A keyring by which files or keys are verified, or that the appraisal is about.
 bool KeyJudge::verifies_something(std::string_view ring) const {
     const auto has = [ring](const Names& names) {
@@ -120,6 +142,13 @@ void KeyJudge::tell_timed_out(const KeyringModel& model) {
     }
 }
 
+/// From its keyring, in a way that the service does not accept.
+bool KeyJudge::has_left(const KeyringModel& model, const Link& link) const {
+    if (model.end_of(link) == keyrings::Place()) return false;
+    const bool revoked = (model.key(link.key).marks & (list::kRevoked | list::kInvalidated)) != 0;
+    return !(revoked && policy_.keys.allow_revoked);
+}
+
 void KeyJudge::collect_presences(const KeyringModel& model) {
     presences_.reserve(model.links());
     for (LinkId id = 0; id < model.links(); ++id) {
@@ -136,6 +165,7 @@ void KeyJudge::collect_presences(const KeyringModel& model) {
                               .material = material,
                               .since = link.from,
                               .until = model.end_of(link),
+                              .left = has_left(model, link),
                               .baseline = link.how == list::Operation::kBaseline,
                               .judged = verdict.judged,
                               .vouches = verdict.judged && known && what.reference != nullptr &&
@@ -191,6 +221,7 @@ void KeyJudge::finish(const KeyringModel& model, const FirmwareKeys& firmware) {
     if (auto parsed = parse_measuring_policy(last_policy_)) in_force_ = std::move(*parsed);
     judge_adopted(model);
     tell_unidentified(model);
+    tell_uncompared(model);
     tell_unwatched(model);
     tell_timed_out(model);
     collect_presences(model);

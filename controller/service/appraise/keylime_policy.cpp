@@ -6,6 +6,7 @@
 
 #include "controller/list/json_text.h"
 #include "controller/list/template_data.h"
+#include "controller/service/appraise/known_names.h"
 
 namespace keyscribe::appraise {
 namespace {
@@ -50,8 +51,11 @@ Result<std::string> keylime_policy(const ReferenceValues& references, const Appr
     if (keyrings.empty())
         return fail("no keyring is named", "the reference values",
                     "give --keyring, or an appraisal policy that watches keyrings by name");
+    const Names known = known_keyrings(references, policy);
     json digests = json::object();
     for (const std::string& keyring : keyrings) {
+        if (const auto problem = keyring_problem(keyring, false, known))
+            return fail(problem->what, keyring, problem->hint);
         const std::string written = list::ima_event_name(keyring);
         if (!is_plain(written))
             return fail("Keylime cannot read this keyring's name in a list", keyring,

@@ -189,6 +189,7 @@ std::vector<Table> settings_of(AppraisalPolicy& policy) {
           flag("allow_appended", policy.ima.allow_appended),
           flag("allow_unverifiable", policy.ima.allow_unverifiable),
           flag("allow_other_pcrs", policy.ima.allow_other_pcrs),
+          flag("allow_former_signers", policy.ima.allow_former_signers),
           number("verify_seconds", policy.ima.verify_seconds, 3600, "a number from 0 to 3600"),
           names("signers", policy.ima.signers, Kind::kKeyrings)}},
         {"firmware",
@@ -285,8 +286,8 @@ bool glob_matches(std::string_view glob, std::string_view text) {
 Result<AppraisalPolicy> parse_policy(std::string_view text, const std::string& file) {
     const toml::parse_result parsed = toml::parse(text, file);
     if (!parsed)
-        return fail(printable(parsed.error().description()), at(file, parsed.error().source()),
-                    "it has to be TOML: see toml.io");
+        return fail(printable_lines(parsed.error().description()),
+                    at(file, parsed.error().source()), "it has to be TOML: see toml.io");
     AppraisalPolicy policy;
     const std::vector<Table> tables = settings_of(policy);
     for (const auto& [name, node] : parsed.table()) {

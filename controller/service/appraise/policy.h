@@ -44,7 +44,10 @@ struct AppraisalPolicy {
     struct {
         Names watched{"*"};          ///< globs; only keys in these are judged
         Names exempt{".blacklist"};  ///< globs; what stands in these is not trusted by anybody
-        Names types{"asymmetric"};   ///< of the keys that are judged
+        /// Names without a glob that complete() finds in the file's other settings for signers: the
+        /// host has to measure these keyrings as well.
+        Names signers;
+        Names types{"asymmetric"};             ///< of the keys that are judged
         std::vector<std::uint32_t> owners{0};  ///< uids: only their keyrings are judged
     } keyrings;
     struct {
@@ -82,6 +85,7 @@ struct AppraisalPolicy {
         bool allow_appended = false;        ///< the same of modsig
         bool allow_unverifiable = false;    ///< signatures that this OpenSSL cannot verify
         bool allow_other_pcrs = false;      ///< entries of PCRs that are not quoted
+        bool allow_former_signers = false;  ///< signed by a key that stands in no keyring any more
         /// What verifying the signatures of one list may take, of one core; the rest counts as bad.
         unsigned verify_seconds = 5;
         Names signers{".ima", "._ima", "_ima"};  ///< keyrings whose keys sign files

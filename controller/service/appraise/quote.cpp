@@ -338,9 +338,15 @@ std::optional<QuoteClaims> verify_quote(const evidence::Quote& quote, const Atte
     const auto attest = parse_attest(quote.attest, findings);
     if (!attest) return std::nullopt;
     const auto signature = parse_signature(quote.signature);
+    if (!signature) {
+        findings.add(codes::kQuoteSignature,
+                     "the quote's signature was not checked: it is malformed, or of a scheme or "
+                     "digest that is not accepted (SHA-1)");
+        return std::nullopt;
+    }
     const bool rsa =
         quote.signature.size() >= 2 && load_be16(quote.signature.data()) != TPM2_ALG_ECDSA;
-    if (!signature || !verifies(key.impl().key.get(), *signature, rsa, quote.attest)) {
+    if (!verifies(key.impl().key.get(), *signature, rsa, quote.attest)) {
         findings.add(codes::kQuoteSignature, "the quote is not signed by the attestation key");
         return std::nullopt;
     }

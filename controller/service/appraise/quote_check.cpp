@@ -7,7 +7,22 @@
 #include "controller/service/appraise/other_pcrs.h"
 
 namespace keyscribe::appraise {
-namespace {}  // namespace
+namespace {
+
+/// A PCR that both quotes are over, with different values.
+std::optional<unsigned> contradiction(const evidence::Quote& one, const evidence::Quote& other) {
+    for (const auto& [bank, values] : one.pcrs) {
+        const auto same_bank = other.pcrs.find(bank);
+        if (same_bank == other.pcrs.end()) continue;
+        for (const auto& [pcr, value] : values) {
+            const auto again = same_bank->second.find(pcr);
+            if (again != same_bank->second.end() && again->second != value) return pcr;
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
 
 bool QuoteCheck::run(Appraisal& result) { return check_key(result) && check_quotes(result); }
 
@@ -51,7 +66,7 @@ bool QuoteCheck::check_key(Appraisal& result) {
     return findings_.worst() != Weight::kUnusable;
 }
 
-/// Every quote must be good; the first that is over Keyscribe's PCR is the one that counts.
+/// Every quote must be good. Several may be over one PCR, where they agree.
 bool QuoteCheck::check_quotes(Appraisal& result) {
     for (const evidence::Quote& quote : evidence_.quotes) {
         if (std::ranges::any_of(evidence_.quotes, [&quote](const evidence::Quote& other) {
@@ -69,6 +84,13 @@ bool QuoteCheck::check_quotes(Appraisal& result) {
             return false;
         }
         if (!result.claims) result.claims = claims;
+        for (const evidence::Quote& other : evidence_.quotes)
+            if (const auto pcr = contradiction(quote, other)) {
+                findings_.add(codes::kQuoteRepeated,
+                              "two quotes have different values of PCR " + std::to_string(*pcr) +
+                                  ": to which of them its list belongs cannot be told");
+                return false;
+            }
         if (!quoted_.empty()) continue;
         quoted_ = values_of(quote, evidence_.pcr);
         quote_ = sha256(quote.attest);

@@ -3,9 +3,28 @@
 
 #include <algorithm>
 
+#include "controller/list/record.h"
+#include "controller/list/template_format.h"
 #include "controller/service/appraise/codes.h"
 
 namespace keyscribe::appraise {
+namespace {
+
+/// The boot that the list begins with, by its first start record; "": it has none. Evidence that
+/// tpm2-tools' files make up says no other.
+std::string_view first_boot(Bytes data) {
+    list::ListReader reader(data);
+    for (auto entry = reader.next(); entry && *entry; entry = reader.next()) {
+        const auto fields = list::decode_fields((*entry)->template_name, (*entry)->template_data);
+        if (!fields || !fields->is_buffer()) continue;
+        const auto record = list::parse_record(fields->name, fields->more[0]);
+        if (!record) continue;
+        if (const auto* start = std::get_if<list::Start>(&*record)) return start->boot_id;
+    }
+    return {};
+}
+
+}  // namespace
 
 bool StateCheck::run(const Request& request, const Appraisal& result, const Sha256& quote) {
     if (request.snapshot != nullptr) {
@@ -47,9 +66,11 @@ bool StateCheck::compare_boots(const Appraisal& result) {
                      "than what is kept");
     }
     if (now.reset_count == state_->reset_count && now.restart_count == state_->restart_count) {
-        if (evidence_.list.from_entry == 0 && !evidence_.boot_id.empty() &&
-            evidence_.boot_id != state_->boot_id && !continues())
-            begin_after_kexec();
+        if (evidence_.list.from_entry == 0 && !continues()) {
+            const std::string_view boot =
+                evidence_.boot_id.empty() ? first_boot(evidence_.list.data) : evidence_.boot_id;
+            if (!boot.empty() && boot != state_->boot_id) begin_after_kexec();
+        }
         return true;
     }
     const bool reset = now.reset_count != state_->reset_count;
