@@ -365,6 +365,17 @@ class Trial {
                 throw std::runtime_error(visit.answer.body);
     }
 
+    /// Whether the first verifier's metrics have that; no where it does not answer.
+    bool is_in_metrics(const std::string& sample) const {
+        try {
+            HttpsClient client(verifiers_[0].port());
+            return client.send("GET", "/metrics", {}, {}, verifiers_[0].operator_token())
+                .body.contains("keyscribe_verifier_" + sample + '\n');
+        } catch (const std::exception&) {
+            return false;
+        }
+    }
+
     void kill_something() {
         const unsigned choice = random_() % 100;
         if (choice < 50) {
@@ -376,7 +387,10 @@ class Trial {
         } else if (choice < 75) {
             const bool immediate = choice < 60;
             ++done_[immediate ? "PostgreSQL, immediate" : "PostgreSQL"];
+            const bool metrics = is_in_metrics("store_up 1");
             kill_postgres(immediate ? SIGQUIT : SIGKILL);
+            if (metrics && !is_in_metrics("store_up 0"))
+                fault("the metrics do not say that the database is away");
             start_postgres();
         } else if (choice < 87) {
             ++done_["connections of the database"];

@@ -4,8 +4,10 @@
 
 #include <filesystem>
 #include <memory>
+#include <set>
 
 #include "controller/base/mapped_file.h"
+#include "controller/keyrings/certificate_view.h"
 #include "controller/service/appraise/certificate_file.h"
 #include "controller/service/verifier/commands.h"
 #include "controller/service/verifier/seen_keys.h"
@@ -41,8 +43,12 @@ Result<std::vector<std::string>> texts_of(const std::string& what) {
     const auto certificates = appraise::read_certificates(file->bytes(), what);
     if (!certificates) return std::unexpected(certificates.error());
     std::vector<std::string> digests;
-    for (const appraise::FileItem& item : *certificates)
+    for (const appraise::FileItem& item : *certificates) {
         digests.push_back(to_hex(sha256(item.der)));
+        // Of the keys that a host had before the daemon started, its kernel tells nothing more.
+        if (const auto view = keyrings::view_certificate(item.der))
+            digests.push_back(to_hex(sha256(view->public_key)));
+    }
     return digests;
 }
 
@@ -73,14 +79,16 @@ void add_key_commands(CLI::App& app, CommandContext& context) {
         }
         const auto texts = texts_of(options->what);
         if (!texts) return std::unexpected(texts.error());
-        bool found = false;
+        json found = json::array();
+        std::set<std::string> fingerprints;
         for (const std::string& text : *texts) {
-            const auto all = find_keys(*service.database, text, time);
+            auto all = find_keys(*service.database, text, time);
             if (!all) return std::unexpected(all.error());
-            print_all(context, *all, key_lines);
-            found = found || !all->empty();
+            for (json& key : *all)
+                if (fingerprints.insert(key["fingerprint"]).second) found.push_back(std::move(key));
         }
-        if (!found)
+        print_all(context, found, key_lines);
+        if (found.empty())
             return report_error({"no host ever had such a key", printable(options->what, 300), {}});
         return 0;
     }));
