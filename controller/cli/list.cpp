@@ -42,7 +42,11 @@ Result<void> read_on(const UniqueFd& fd, std::vector<std::uint8_t>& bytes,
     }
 }
 
-int show_list(const settings::Config& config, const std::string& format, bool follow) {
+int show_list(const settings::Config& config, const std::string& format, bool follow,
+              const std::vector<std::string>& names) {
+    if (!names.empty() && format != "text" && format != "json")
+        return report({"its entries cannot be chosen by name", "--format " + format,
+                       "--name is for the formats text and json"});
     const auto path = config.list.directory / measure::ListFiles::kBinary;
     const auto fd = open_list(path);
     if (!fd) return report(fd.error());
@@ -50,7 +54,7 @@ int show_list(const settings::Config& config, const std::string& format, bool fo
     if (follow && ::inotify_add_watch(watch.get(), path.c_str(), IN_MODIFY) < 0)
         return report(fail_errno("cannot watch the list", path.string()).error());
 
-    ListPrinter printer(config, format, follow);
+    ListPrinter printer(config, format, follow, names);
     std::vector<std::uint8_t> bytes;
     std::uint64_t number = 0;
     for (;;) {
@@ -108,14 +112,22 @@ void add_list(CLI::App& app, Context& context) {
         ->check(
             CLI::IsMember({"text", "events", "json", "ima", "cel-json", "cel-cbor", "cel-tlv"}));
     list->add_flag("--follow", *follow, "go on with what is added");
-    list->callback(with_config(context, [format, follow](const settings::Config& config) {
+    const auto names = std::make_shared<std::vector<std::string>>();
+    list->add_option("--name", *names,
+                     "of text and json only the entries of this name: a keyring's, or "
+                     "keyscribe:KIND (may be repeated)");
+    list->callback(with_config(context, [format, follow, names](const settings::Config& config) {
         if (const auto cel = list::cel_format_named(*format)) {
-            if (*follow)
-                return report(
-                    {"a canonical event log is written whole", "--follow", "leave it out"});
+            if (*follow || !names->empty())
+                return report({"a canonical event log is written whole",
+                               *follow ? "--follow" : "--name", "leave it out"});
             return show_cel(config, *cel);
         }
-        return show_list(config, !format->empty() ? *format : *follow ? "events" : "text", *follow);
+        return show_list(config,
+                         !format->empty() ? *format
+                         : *follow        ? "events"
+                                          : "text",
+                         *follow, *names);
     }));
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
@@ -104,8 +105,9 @@ const char* colour_of(const RecordLine& line) {
 
 }  // namespace
 
-ListPrinter::ListPrinter(const settings::Config& config, std::string format, bool follow)
-    : format_(std::move(format)), follow_(follow) {
+ListPrinter::ListPrinter(const settings::Config& config, std::string format, bool follow,
+                         std::vector<std::string> names)
+    : format_(std::move(format)), follow_(follow), names_(std::move(names)) {
     if (config.journal.enabled && format_ == "events")
         actors_.emplace(JournalActors::of_this_boot(config.journal.directory));
 }
@@ -119,7 +121,12 @@ void ListPrinter::print_text(const list::Entry& entry, std::uint64_t number,
                colour);
 }
 
+bool ListPrinter::is_wanted(std::string_view name) const {
+    return names_.empty() || std::ranges::find(names_, name) != names_.end();
+}
+
 void ListPrinter::print_record(const list::Entry& entry, const list::LogicalRecord& record) {
+    if (!is_wanted(record.name)) return;
     if (format_ == "json") return print_json(to_json(entry, record));
     const auto parsed = list::parse_record(record.name, record.buf);
     print_text(entry, record.entry, "sha256", hash(Algorithm::kSha256, record.buf),
@@ -127,11 +134,12 @@ void ListPrinter::print_record(const list::Entry& entry, const list::LogicalReco
 }
 
 void ListPrinter::print_entry(const list::Entry& entry, std::uint64_t number) {
+    const auto fields = list::decode_fields(entry.template_name, entry.template_data);
+    if (!is_wanted(fields ? fields->name : std::string_view())) return;
     if (format_ == "json") {
         print_json(to_json(entry, number));
         return;
     }
-    const auto fields = list::decode_fields(entry.template_name, entry.template_data);
     if (fields)
         print_text(entry, number, fields->algorithm, fields->digest,
                    fields->third() ? fields->third()->size() : 0, fields->name, "");

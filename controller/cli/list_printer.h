@@ -19,8 +19,10 @@ namespace keyscribe::cli {
 class ListPrinter {
   public:
     /// `format`: "text", "events", "json" or "ima". With `follow` the journal is waited for, which
-    /// tells who did it.
-    ListPrinter(const settings::Config& config, std::string format, bool follow);
+    /// tells who did it. `names`: of text and json, the names of the entries that are wanted;
+    /// empty: all.
+    ListPrinter(const settings::Config& config, std::string format, bool follow,
+                std::vector<std::string> names);
 
     /// Error: an entry that is not as RECORDS.md says.
     Result<void> print(const list::Entry& entry, std::uint64_t number);
@@ -35,9 +37,11 @@ class ListPrinter {
     void print_text(const list::Entry& entry, std::uint64_t number, std::string_view algorithm,
                     Bytes digest, std::size_t size, std::string_view name, const char* colour);
     std::string who(const RecordLine& line);
+    bool is_wanted(std::string_view name) const;
 
     std::string format_;
     bool follow_;
+    std::vector<std::string> names_;
     Paper paper_ = paper_of_stdout();
     std::optional<JournalActors> actors_;
     std::optional<RecordLine> payload_;  // of the operation that comes next

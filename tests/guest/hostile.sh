@@ -83,7 +83,7 @@ check "root's key beside it" keyctl add user beside x "$keyring"
 told_of() { keyscribe list --format json | grep -c "\"description\":\"$1\""; }
 dropped() { records_of drop | jq -s 'map(select(.reason == "budget" and .uid == 3000).count) | add // 0'; }
 check "what went beyond is told with its count" wait_for 90 sh -c \
-    'keyscribe list --format json | grep keyscribe:drop | grep -q \"budget\"'
+    'keyscribe list --format json --name keyscribe:drop | grep -q \"budget\"'
 check "all is told" keyscribe wait idle --timeout 100
 equal "each is recorded or counted" "$(($(told_of flood) + $(dropped) >= 300))" 1
 check "few are recorded" test "$(told_of flood)" -lt 200

@@ -57,6 +57,14 @@ class ListCommand : public ::testing::Test {
 /// What stands behind the time.
 std::string behind_time(const std::string& line) { return line.substr(line.find('\t') + 1); }
 
+TEST_F(ListCommand, entries_are_chosen_by_name) {
+    host.good();
+    EXPECT_EQ(list({"--format", "json", "--name", "keyscribe:start"}).size(), 1u);
+    EXPECT_EQ(list({"--format", "json", "--name", ".ima"}).size(), 1u);
+    EXPECT_EQ(list({"--name", ".ima", "--name", "boot_aggregate"}).size(), 2u);
+    EXPECT_TRUE(list({"--name", "keyscribe:loss"}).empty());
+}
+
 TEST_F(ListCommand, an_event_is_one_line_and_says_who_did_it) {
     host.good();
     host.event("unlink", 300, ".ima", "File signer: 11");
