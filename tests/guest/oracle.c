@@ -123,6 +123,16 @@ static long in_short_life(void)
     return pthread_join(thread, NULL);
 }
 
+static long restrict_some(void)
+{
+    char restriction[40];
+
+    if (below(2)) return keyctl_restrict_keyring(some_key(), NULL, NULL); // takes nothing any more
+    snprintf(restriction, sizeof(restriction), "key_or_keyring:%d%s", (int)ring[below(rings)],
+             below(2) ? ":chain" : "");
+    return keyctl_restrict_keyring(some_key(), "asymmetric", restriction);
+}
+
 static long one(void)
 {
     unsigned choice = below(1000);
@@ -150,9 +160,7 @@ static long one(void)
     if (choice < 975) return keep(keyctl_get_persistent(-1, some_ring()));
     if (choice < 980) return keyctl_link(ring[below(rings)], KEY_SPEC_SESSION_KEYRING);
     if (choice < 985) return keyctl_link(ring[below(rings)], some_key()); // often a cycle: refused
-    if (choice < 990)
-        return keyctl_restrict_keyring(some_key(), below(2) ? "asymmetric" : NULL,
-                                       below(2) ? NULL : "key_or_keyring:0");
+    if (choice < 990) return restrict_some();
     if (choice < 993) return request_made();
     return keyctl_session_to_parent();
 }

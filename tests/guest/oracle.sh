@@ -3,12 +3,12 @@
 #
 # Random operations of several uids, threads and namespaces (oracle.c): at moments in between, with everything halted,
 # and in the end, the list has each key in each keyring as the kernel has it. OPERATIONS: how many (2000); MOMENTS: how
-# many in between (3; from 20,000 operations on 16, and four more in the end); SEED: which (1).
+# many in between (3; from 20,000 operations on 20, and four more in the end); SEED: which (1).
 
 . "$(dirname "$0")/lib.sh"
 
 operations=${OPERATIONS:-2000} seed=${SEED:-1}
-moments=${MOMENTS:-$((operations < 20000 ? 3 : 16))}
+moments=${MOMENTS:-$((operations < 20000 ? 3 : 20))}
 modprobe dns_resolver 2>/dev/null
 # Not nested4 to nested7: these are watched while they stand in another, as session, process and thread keyrings are.
 names=(oracle{0..3} nested{0..3})

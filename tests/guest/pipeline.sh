@@ -214,6 +214,10 @@ equal "modes of the list" "$(stat -c '%a %U %G' $list $list_dir/ascii_runtime_me
 refute "others cannot ask" setpriv --reuid 65534 --regid 65534 --clear-groups keyscribe status
 refute "members cannot change" setpriv --reuid 65534 --regid "$(getent group keyscribe | cut -d: -f3)" --clear-groups keyscribe reload
 check "members can ask" setpriv --reuid 65534 --regid "$(getent group keyscribe | cut -d: -f3)" --clear-groups keyscribe status
+# Each byte that is not written is an error.
+unwritten() { "$@" >/dev/full 2>"$work/why"; (($? == 2)) && grep -q 'cannot write the standard output' "$work/why"; }
+check "a list that nobody gets is an error" unwritten keyscribe list
+check "and so is a status" unwritten keyscribe status
 refute "no second daemon" keyscribed
 equal "the first goes on" "$(systemctl is-active keyscribed)" active
 exposure=$(systemd-analyze security --no-pager keyscribed.service | sed -n 's/.*exposure level for keyscribed.service: \([0-9.]*\).*/\1/p')

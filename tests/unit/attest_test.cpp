@@ -417,6 +417,19 @@ TEST_F(Attest, TheKernelsListIsCutWhereTheQuotedPcr10Ends) {
     const auto decoded = decode(encoded);
     ASSERT_TRUE(decoded) << to_string(decoded.error());
     expect_checkquote(decoded->evidence);
+
+    // The kernel gave the beginning of its list to userspace (CONFIG_IMA_STAGING).
+    std::string head = fixture.substr(0, entries[2].offset);
+    write_file(directory_ / "binary_runtime_measurements_sha256", fixture.substr(head.size()));
+    write_file(directory_ / "former", head);
+    wanted.ima_former = directory_ / "former";
+    const auto joined = collected(wanted);
+    EXPECT_TRUE(joined.ima_explained);
+    EXPECT_EQ(as_text(joined.evidence.ima->data), as_text(evidence.evidence.ima->data));
+    EXPECT_EQ(joined.evidence.ima->entries, entries.size() - 1);
+    head.back() ^= 1;
+    write_file(directory_ / "former", head);
+    EXPECT_FALSE(collected(wanted).ima_explained);
 }
 
 TEST_F(Attest, WhereTheHostHasAFirmwareLogItGoesAlongWithItsPcrs) {

@@ -192,7 +192,8 @@ TEST_P(FleetServer, AHostEnrolsAttestsAndIsAskedAbout) {
     EXPECT_EQ(changes["changes"].back()["latter"], "contraindicated");
     EXPECT_EQ(ask("GET", "/v1/hosts/" + id + "/result").status, 401u);
     const HttpAnswer result = ask("GET", "/v1/hosts/" + id + "/result", {}, reader_);
-    EXPECT_EQ(result.fields.at("content-type"), "application/eat+jwt");
+    EXPECT_EQ(result.fields.at("content-type"),
+              "application/eat+jwt; eat_profile=\"tag:ietf.org,2026:rats/ear#03\"");
     EXPECT_EQ(claims(result.body)["submods"]["keyscribe"]["ear_status"], "contraindicated");
     const HttpAnswer older = ask(
         "GET", "/v1/hosts/" + id + "/result?profile=tag:github.com,2023:veraison/ear", {}, reader_);

@@ -104,8 +104,7 @@ json EarSigner::claims(const HostRow& host, const ResultParts& parts, std::int64
         else
             appraisal["ear_appraisal_policy_ids"] = {policy};
     }
-    json claims = {{"eat_profile",
-                    older ? "tag:github.com,2023:veraison/ear" : "tag:ietf.org,2026:rats/ear#03"},
+    json claims = {{"eat_profile", older ? kOlderEarProfile : kEarProfile},
                    {"iat", time},
                    {name("ear_verifier_id", "ear.verifier-id"),
                     {{"developer", "https://keyscribe.org"},

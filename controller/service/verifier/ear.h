@@ -14,6 +14,10 @@
 
 namespace keyscribe::verifier {
 
+/// Of the draft's third version, and veraison/ear's of 2023.
+inline constexpr const char* kEarProfile = "tag:ietf.org,2026:rats/ear#03";
+inline constexpr const char* kOlderEarProfile = "tag:github.com,2023:veraison/ear";
+
 /// What a result says beside the host's row.
 struct ResultParts {
     std::string nonce;  ///< Base64url; of a result that nobody asked for with a nonce it is empty

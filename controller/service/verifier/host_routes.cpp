@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "controller/base/base64.h"
+#include "controller/service/verifier/ear.h"
 #include "controller/service/verifier/evidence_record.h"
 #include "controller/service/verifier/sessions.h"
 
@@ -145,9 +146,11 @@ class HostRoutes {
         if (!*host)
             return problem_response(
                 {.status = 404, .word = "unknown-host", .title = "There is no such host"});
-        return {.type = "application/eat+jwt",
-                .body = service_.signer.sign(**host, {.with_older_names = wants_older(request)},
-                                             now())};
+        // RFC 9711, 10.2: the media type's parameter names the profile.
+        const bool older = wants_older(request);
+        return {.type = std::string("application/eat+jwt; eat_profile=\"") +
+                        (older ? kOlderEarProfile : kEarProfile) + '"',
+                .body = service_.signer.sign(**host, {.with_older_names = older}, now())};
     }
 
   private:
@@ -160,7 +163,7 @@ class HostRoutes {
         return session_response(body, 200);
     }
     static bool wants_older(const Request& request) {
-        return request.parameter("profile") == "tag:github.com,2023:veraison/ear";
+        return request.parameter("profile") == kOlderEarProfile;
     }
     Service& service_;
 };
