@@ -3,6 +3,7 @@
 #include "controller/host/measure/backend.h"
 
 #include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
 
 #include <atomic>
 #include <thread>
@@ -24,7 +25,9 @@ class BackendTest : public ::testing::Test {
         config_.tpm.tcti = swtpm_.tcti();
         std::filesystem::create_directories(config_.list.directory);
         backend_.emplace(config_, status_, std::nullopt);
+        spdlog::set_level(spdlog::level::off);
     }
+    ~BackendTest() override { spdlog::set_level(spdlog::level::info); }
 
     /// Opens until it succeeds: what is removed meanwhile is an error that asks for another try.
     Opened open() {
@@ -87,19 +90,25 @@ TEST_F(BackendTest, ARemovedListSurvivesATpmThatDoesNotAnswer) {
 
 TEST_F(BackendTest, AFolderThatIsRemovedAgainAndAgainLosesNothing) {
     open();
-    std::atomic<bool> done = false;
+    // Once a round, at whichever moment of it.
+    std::atomic<int> round = 0;
     std::jthread remover([&] {
-        while (!done) {
+        for (int seen = 0; seen >= 0;) {
+            round.wait(seen);
+            seen = round;
             std::error_code ignored;
-            std::filesystem::remove_all(config_.list.directory, ignored);
+            if (seen >= 0) std::filesystem::remove_all(config_.list.directory, ignored);
         }
     });
-    for (int round = 0; round < 200; ++round) {
+    for (int i = 1; i <= 100; ++i) {
+        round = i;
+        round.notify_one();
         append();
         if (backend_->is_open()) backend_->look_for_others(true);
         if (!backend_->is_open()) EXPECT_TRUE(open().foreign.empty());
     }
-    done = true;
+    round = -1;
+    round.notify_one();
     remover.join();
     if (backend_->is_open()) backend_->look_for_others(true);
     if (!backend_->is_open()) EXPECT_TRUE(open().foreign.empty());
