@@ -86,6 +86,9 @@ check "they are zeroed" inject /share/bin/zero_variables "${pins[0]}/variables"
 noticed "the list says so" "filter was changed"
 check "also of the counters" detached "count of events was set back"
 check "and of the marks" detached "marks of keys were removed"
+# Operations of the process whose number stands there are not recorded.
+inject /share/bin/set_variable "${pins[0]}/variables" canary 1
+noticed "so it does of the canary" "canary was changed"
 more() { (($(baselines) > count)); }
 check "keyrings are looked at" wait_for 20 more
 check "an event" keyctl add user again x "$keyring"

@@ -96,6 +96,8 @@ struct Capture::Canary {
     std::uint64_t numbered = 0;                    // sequence numbers given out by then
     std::array<std::uint64_t, KS_COUNTERS> counted{};
     std::uint64_t asymmetric_type = 0, key_that_stays = 0;
+    std::set<std::int32_t> ours;       // keys that the programs wait for
+    bool looked = false;               // at what a former process may have left
     bool marked = false;               // the watched bit of our keyring is set
     unsigned patience = kSilentLooks;  // of the last round
     bool alive = false;                // all that were asked answered
@@ -106,6 +108,26 @@ std::unique_ptr<Capture::Canary, Capture::FreeCanary> Capture::make_canary() {
 }
 
 void Capture::FreeCanary::operator()(Canary* canary) const { delete canary; }
+
+/// Operations of the process that asks are not recorded, nor is the end of the keys that are waited
+/// for: whoever puts others there hides what these do. Between two rounds nobody asks.
+bool Capture::is_canary_changed() {
+    ks_canary& asked = static_cast<Variables*>(variables_.get())->canary;
+    Canary& canary = *canary_;
+    bool changed = std::atomic_ref(asked.tgid).exchange(0) != 0;
+    for (ks_s32& place : asked.keys) {
+        const std::atomic_ref key(place);
+        const ks_s32 serial = key.load();
+        if (serial == 0 || canary.ours.contains(serial)) continue;
+        if (!canary.looked) {
+            canary.ours.insert(serial);
+            continue;
+        }
+        key.store(0);
+        changed = true;
+    }
+    return std::exchange(canary.looked, true) && changed;
+}
 
 /// Returns whether there was something to put back: what keyrings hold has to be asked for anew.
 bool Capture::restore_variables() {
@@ -130,6 +152,8 @@ bool Capture::restore_variables() {
     if (restore_constant(variables.asymmetric_type, canary.asymmetric_type) |
         restore_constant(variables.key_that_stays, canary.key_that_stays))
         findings_.push_back("the programs' variables were changed by somebody else");
+    if (is_canary_changed())
+        findings_.push_back("the programs' canary was changed by somebody else");
     // One of the marks is ours. They only grow: the keyrings that are read anew are marked anew.
     if (const std::int32_t keyring = canary.keys.keyring(); keyring != 0) {
         const auto bit = static_cast<std::uint32_t>(keyring) & ((1U << KS_WATCHED_BITS) - 1);
@@ -169,7 +193,10 @@ std::map<std::string, Answer> Capture::ask_programs() {
     Canary& canary = *canary_;
     std::map<std::string, Answer> answers;
     if (const auto destroyed = destroyed_keys()) answers.emplace(kDestroyed, *destroyed);
-    const CanaryRound round = canary.keys.ask(static_cast<Variables*>(variables_.get())->canary);
+    ks_canary& asked_keys = static_cast<Variables*>(variables_.get())->canary;
+    const CanaryRound round = canary.keys.ask(asked_keys);
+    canary.ours.clear();
+    for (ks_s32& key : asked_keys.keys) canary.ours.insert(std::atomic_ref(key).load());
     canary.dropped = round.dropped;
     canary.patience = round.answered == 0 ? kAllSilentLooks : kSilentLooks;
     canary.alive = round.asked != 0 && round.asked == round.answered;

@@ -135,6 +135,7 @@ class Capture {
 
     static std::unique_ptr<Canary, FreeCanary> make_canary();
     bool restore_variables();
+    bool is_canary_changed();
     std::optional<Answer> destroyed_keys();
     std::map<std::string, Answer> ask_programs();
     std::string operations_of(const std::vector<std::string>& programs) const;
