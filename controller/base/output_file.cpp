@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <deque>
 #include <utility>
 
 namespace keyscribe::base {
@@ -27,14 +28,58 @@ Result<void> check_place(const UniqueFd& folder, const std::filesystem::path& pa
                 path.string(), "name another place; - is the standard output");
 }
 
+/// The folder that `file` is to stand in. Links on the way count where root made them, or who runs
+/// this: another user's would have root write where that one may not. What is looked at is what is
+/// opened, so that nothing can be changed in between.
+Result<UniqueFd> open_folder_of(const std::filesystem::path& file) {
+    constexpr int kMostLinks = 40;  // MAXSYMLINKS of the kernel
+    const std::filesystem::path path = file.parent_path();
+    const auto fail_here = [&] { return fail_errno("cannot write the file", file.string()); };
+    const auto begin = [](const std::filesystem::path& at) {
+        return UniqueFd(::open(at.is_absolute() ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    };
+    UniqueFd folder = begin(path);
+    if (!folder) return fail_here();
+    std::deque<std::filesystem::path> left(path.begin(), path.end());
+    for (int links = 0; !left.empty();) {
+        const auto name = left.front();
+        left.pop_front();
+        if (name.empty() || name == "/" || name == ".") continue;
+        UniqueFd next(::openat(folder.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        struct stat there{};
+        if (!next || ::fstat(next.get(), &there) != 0) return fail_here();
+        if (S_ISLNK(there.st_mode)) {
+            if (there.st_uid != 0 && there.st_uid != ::geteuid())
+                return fail("another user's link stands on the way to the file: " + name.string(),
+                            file.string(), "name the folder that it leads to, if that is meant");
+            std::array<char, 4096> target;
+            const ssize_t size = ::readlinkat(next.get(), "", target.data(), target.size());
+            if (size < 0 || ++links > kMostLinks) {
+                if (size >= 0) errno = ELOOP;
+                return fail_here();
+            }
+            const std::filesystem::path to(
+                std::string_view(target.data(), static_cast<std::size_t>(size)));
+            if (to.is_absolute()) folder = begin(to);
+            left.insert(left.begin(), to.begin(), to.end());
+        } else if (S_ISDIR(there.st_mode)) {
+            folder = std::move(next);
+        } else {
+            errno = ENOTDIR;
+            return fail_here();
+        }
+    }
+    return folder;
+}
+
 }  // namespace
 
 Result<OutputFile> OutputFile::create(const std::filesystem::path& path, mode_t mode) {
     OutputFile output;
     output.path_ = path;
-    const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-    output.folder_ = UniqueFd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!output.folder_) return fail_errno("cannot write the file", path.string());
+    auto opened = open_folder_of(path);
+    if (!opened) return std::unexpected(opened.error());
+    output.folder_ = std::move(*opened);
     if (auto good = check_place(output.folder_, path); !good) return std::unexpected(good.error());
 
     std::array<std::uint8_t, 8> random;

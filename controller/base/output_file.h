@@ -18,8 +18,9 @@ constexpr mode_t kEverybodyReads = 0666;
 constexpr mode_t kOwnerReads = 0600;
 
 /// A file under a name of its own, beside the one whose place it takes. Who is root writes into
-/// folders of others, too: a link there is not followed, and what is no regular file (a FIFO would
-/// block, a device would be replaced) is refused. Without put_into_place() all stays as it was.
+/// folders of others, too: a link there is not followed, one of another user's on the way to the
+/// folder is refused, and what is no regular file (a FIFO would block, a device would be replaced)
+/// is refused. Without put_into_place() all stays as it was.
 class OutputFile {
   public:
     /// Error: `path` stands for something else than a regular file, or its folder takes no file.

@@ -50,6 +50,31 @@ TEST_F(OutputFileTest, FollowsNoLink) {
     EXPECT_FALSE(fs::exists(at("nothing")));
 }
 
+TEST_F(OutputFileTest, FollowsNoOtherUsersLinkToAFolder) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make another user's link";
+    fs::create_directories(at("etc"));
+    fs::create_directories(at("home/below"));
+    for (const char* link : {"home/ak", "home/below/up"}) {
+        fs::create_directory_symlink(link == std::string("home/ak") ? at("etc") : "../ak",
+                                     at(link));
+        ASSERT_EQ(::lchown(at(link).c_str(), 0, 0), 0);
+        EXPECT_TRUE(write_file(at(link) / "file", as_bytes("root's own link")));
+        EXPECT_EQ(read_file(at("etc/file")), "root's own link");
+        fs::remove(at("etc/file"));
+        ASSERT_EQ(::lchown(at(link).c_str(), 1000, 1000), 0);
+        const auto refused = write_file(at(link) / "file", as_bytes("evidence"));
+        ASSERT_FALSE(refused);
+        EXPECT_TRUE(refused.error().what.contains("another user's link")) << refused.error().what;
+        EXPECT_FALSE(fs::exists(at("etc/file")));
+        ASSERT_EQ(::lchown(at(link).c_str(), 0, 0), 0);
+    }
+    EXPECT_FALSE(write_file(at("home/none/file"), {}));
+    EXPECT_FALSE(write_file(at("home/ak/../etc/../none/file"), {}));
+    fs::create_directory_symlink("loop", at("loop"));
+    EXPECT_FALSE(write_file(at("loop/file"), {}));
+    EXPECT_TRUE(write_file(at("home/../home/below/../file"), as_bytes("x")));
+}
+
 TEST_F(OutputFileTest, ALinkThatComesLaterIsReplacedNotFollowed) {
     ASSERT_TRUE(write_file(at("precious"), as_bytes("precious")));
     auto output = OutputFile::create(at("file"), kEverybodyReads);
