@@ -401,14 +401,23 @@ TEST_P(FleetServer, AlertsAndDashboardNameMetricsThatThereAre) {
 
 TEST_P(FleetServer, OpenApiHasEveryRoute) {
     const std::string folder = std::string(FIXTURES) + "/../../controller/service/verifier/";
-    std::set<std::string> documented, routes;
+    std::set<std::string> documented, routes, without_parameter;
     std::string path;
     bool in_paths = false;
     for (const std::string& line : testing::lines_of(testing::read_file(folder + "openapi.yaml"))) {
         in_paths = in_paths || line == "paths:";
         if (!in_paths) continue;
-        if (line.starts_with("  /")) path = line.substr(2, line.size() - 3);
-        if (line.starts_with("    ") && line[4] != ' ')
+        if (line.starts_with("  /")) {
+            path = line.substr(2, line.size() - 3);
+            if (path.contains('{')) without_parameter.insert(path);
+        }
+        // OpenAPI 3.0.3: each name of the path's template is a parameter of it.
+        if (line.starts_with("    parameters: ")) {
+            const std::string name =
+                path.substr(path.find('{') + 1, path.find('}') - path.find('{') - 1);
+            EXPECT_TRUE(line.contains("name: " + name + ", in: path")) << path;
+            without_parameter.erase(path);
+        } else if (line.starts_with("    ") && line[4] != ' ')
             documented.insert(line.substr(4, line.find(':') - 4) + ' ' + path);
     }
     for (const Route& route : all_routes(*service_, *server_, webhook_)) {
@@ -417,6 +426,7 @@ TEST_P(FleetServer, OpenApiHasEveryRoute) {
         routes.insert(method + ' ' + route.pattern);
     }
     EXPECT_EQ(documented, routes);
+    EXPECT_EQ(without_parameter, std::set<std::string>());
 }
 
 }  // namespace verifier_server_test

@@ -209,6 +209,42 @@ TEST_P(FleetVisit, ARogueKeyIsFoundByWhatIsNewAlone) {
     EXPECT_EQ(service_->visits->counters().unchanged, 1u);
 }
 
+TEST_P(FleetVisit, WhereAKeyWasTrustedAtATime) {
+    FleetHost web("web"), mail("mail", true);
+    const testing::Buffer rogue_key = testing::rogue(web.host);
+    for (FleetHost* host : {&web, &mail}) {
+        trust(*host);
+        enrol(*host);
+        host->host.good();
+        host->host.key(".ima", rogue_key, 301, "Rogue: 22");
+        ASSERT_TRUE(visit(*host));
+    }
+    const auto fresh = new_keys(*service_->database, 0);
+    ASSERT_TRUE(fresh);
+    const auto rogue = std::ranges::find_if(
+        *fresh, [](const nlohmann::json& key) { return key["subject"] == "Rogue"; });
+    ASSERT_NE(rogue, fresh->end()) << *fresh;
+    EXPECT_EQ((*rogue)["hosts"], 2);
+    EXPECT_TRUE(new_keys(*service_->database, now() + 10)->empty());
+    // Since an hour ago in both; out of one of them since half an hour.
+    const long long hour = now() - 3600, half = now() - 1800;
+    ASSERT_TRUE(service_->database->write([&](soci::session& session) -> Result<void> {
+        session << "update host_keys set since = :hour", soci::use(hour);
+        session << "update host_keys set until = :half where host = (select min(host) from "
+                   "host_keys)",
+            soci::use(half);
+        return {};
+    }));
+    const auto hosts_at = [&](std::int64_t time) {
+        return (*find_keys(*service_->database, "Rogue", time))[0]["hosts"].size();
+    };
+    EXPECT_EQ(hosts_at(hour - 60), 0u);
+    EXPECT_EQ(hosts_at(hour + 60), 2u);
+    EXPECT_EQ(hosts_at(half + 60), 1u);
+    EXPECT_EQ(hosts_at(0), 1u);
+    EXPECT_EQ(hosts_at(-1), 2u) << "ever";
+}
+
 TEST_P(FleetVisit, AReplayedPieceChangesNothingButACounter) {
     FleetHost host("web");
     trust(host);

@@ -182,6 +182,30 @@ TEST_P(FleetWebhook, AReceiversSecretIsInNoMessage) {
               "http://127.0.0.1:" + std::to_string(port) + ": answered 500");
 }
 
+/// 1, 2, 4 ... s, and never more than five minutes.
+TEST_P(FleetWebhook, IsTriedMoreAndMoreRarely) {
+    settings_.webhook.urls = {"http://127.0.0.1:9/away"};
+    service_ = open();
+    enrol(FleetHost("web"));
+    long long before = 0;
+    for (int attempt = 0; attempt < 12; ++attempt) {
+        make_due();
+        const long long began = now();
+        EXPECT_EQ(*send_outbox(*service_, settings_.webhook.urls[0], counters_), 0);
+        long long next = 0;
+        ASSERT_TRUE(service_->database->read([&](soci::session& session) -> Result<void> {
+            session << "select max(next_try) from outbox", soci::into(next);
+            return {};
+        }));
+        const long long pause = next - began;
+        const long long wanted = std::min(300LL, 1LL << attempt);
+        EXPECT_GE(pause, wanted) << attempt;
+        EXPECT_LE(pause, wanted + (now() - began)) << attempt;
+        EXPECT_GE(pause, before) << attempt;
+        before = std::min(pause, 300LL);
+    }
+}
+
 TEST_P(FleetWebhook, OneThatIsAwayHoldsUpNoOther) {
     settings_.webhook.urls = {"http://127.0.0.1:9/away", url_};
     service_ = open();
