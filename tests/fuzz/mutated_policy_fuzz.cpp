@@ -29,7 +29,7 @@ Buffer file(const char* path) {
 }
 
 bool judges(const appraise::AppraisalPolicy& policy) {
-    const auto& [watched, exempt, types, owners] = policy.keyrings;
+    const auto& [watched, exempt, signers, types, owners] = policy.keyrings;
     return appraise::matches_any(watched, ".ima") && !appraise::matches_any(exempt, ".ima") &&
            std::ranges::count(types, "asymmetric") > 0 && std::ranges::count(owners, 0u) > 0;
 }

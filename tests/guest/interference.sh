@@ -108,6 +108,8 @@ check "something was dropped" test "${dropped:-0}" -gt 0
 equal "the list says how many" "$dropped" "$accounted"
 equal "so does the status" "$(status .counters.dropped)" "$dropped"
 check "and the metrics" sh -c "curl -s --unix-socket $list_dir/control.sock http://localhost/v1/metrics | grep -qx 'keyscribe_events_dropped_total $dropped'"
+looked_again() { records_of baseline-begin | grep '"reason":"loss"' >/dev/null; }
+check "what the keyrings hold is told anew" wait_for 30 looked_again
 add "after the bound"
 well "the spool's bound"
 check "the former bound" configure

@@ -96,4 +96,14 @@ equal "no record twice" "$(keyscribe list --format json | jq -c 'select(.name ==
     [.record.key, .record.keyring]' | sort | uniq -d)" ""
 check "evmctl matches" evmctl_matches
 
+echo "# into .secondary_trusted_keys, whose restriction the kernel does not apply on this path"
+check "policy" policy 10-secondary 'measure func=KEY_CHECK keyrings=.secondary_trusted_keys'
+ring=$(keyctl show %:.secondary_trusted_keys | awk 'NR == 2 { print $1 }')
+refute "add_key(2) refuses the certificate" sh -c "keyctl padd asymmetric '' $ring <$work/made.der"
+key=$(keyctl request2 asymmetric rk:made-too callout "$ring")
+settle
+check "request_key(2) does not" sh -c "keyctl rlist $ring | tr ' ' '\\n' | grep -qx $key"
+equal "it is told, with where it stands" "$(operations "$key")" "link instantiate "
+check "and measured" sh -c "keyscribe list --format json --name .secondary_trusted_keys | grep -q $(sha256 "$work/made.der")"
+
 finish

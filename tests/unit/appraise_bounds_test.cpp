@@ -156,7 +156,7 @@ TEST(Bounds, ManyKeys) {
 }
 
 /// Digests that agree in the bytes that a table without a seed would tell them apart by: 200,000 of
-/// them in one bucket take minutes.
+/// them in one bucket take minutes (1.4 MB once took more than 60 s).
 TEST(Bounds, ManyKeysWithDigestsChosenForOneBucket) {
     Setting setting;
     setting.good();
@@ -171,7 +171,7 @@ TEST(Bounds, ManyKeysWithDigestsChosenForOneBucket) {
 }
 
 /// Certificates of one subject, all signed by it, in a keyring whose keys must be signed: each
-/// could be the signer of each.
+/// could be the signer of each (35 MB once took more than 300 s).
 TEST(Bounds, ManyKeysOfOneSubject) {
     Setting setting;
     setting.good();
@@ -394,15 +394,12 @@ TEST(Bounds, JsonOfManyMembersOrDepths) {
         within_bounds(text.size(), [&] { return !evidence::decode(as_bytes(text)); });
 }
 
-TEST(Bounds, AnRsaKeyWithALongExponentIsRefused) {
-    // EVP_PKEY_fromdata takes any numbers.
-    testing::QuoteMaker maker;
-    maker.key = Host::shared_key(0);
-    Owned<BIGNUM> n, e(BN_new());
+/// A public key with that many bits of exponent: EVP_PKEY_fromdata takes any numbers.
+std::shared_ptr<EVP_PKEY> rsa_of_exponent(int bits) {
     BIGNUM* found = nullptr;
-    ASSERT_EQ(EVP_PKEY_get_bn_param(maker.key.get(), "n", &found), 1);
-    n.reset(found);
-    BN_set_bit(e.get(), 64);
+    EXPECT_EQ(EVP_PKEY_get_bn_param(Host::shared_key(0).get(), "n", &found), 1);
+    const Owned<BIGNUM> n(found), e(BN_new());
+    BN_set_bit(e.get(), bits);
     BN_add_word(e.get(), 1);
     Buffer modulus(static_cast<std::size_t>(BN_num_bytes(n.get()))),
         exponent(static_cast<std::size_t>(BN_num_bytes(e.get())));
@@ -412,12 +409,29 @@ TEST(Bounds, AnRsaKeyWithALongExponentIsRefused) {
                            OSSL_PARAM_BN("e", exponent.data(), exponent.size()), OSSL_PARAM_END};
     const Owned<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
     EVP_PKEY* key = nullptr;
-    ASSERT_EQ(EVP_PKEY_fromdata_init(context.get()), 1);
-    ASSERT_EQ(EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params), 1);
-    maker.key = std::shared_ptr<EVP_PKEY>(key, EVP_PKEY_free);
+    EXPECT_EQ(EVP_PKEY_fromdata_init(context.get()), 1);
+    EXPECT_EQ(EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params), 1);
+    return {key, EVP_PKEY_free};
+}
+
+TEST(Bounds, AnRsaKeyWithALongExponentIsRefused) {
+    testing::QuoteMaker maker;
+    maker.key = rsa_of_exponent(64);
     const auto refused = AttestationKey::from_pem(maker.pem());
     ASSERT_FALSE(refused);
     EXPECT_NE(refused.error().what.find("64 bits"), std::string::npos) << refused.error().what;
+}
+
+/// Each could have signed each: 136 KB once took 88 s.
+TEST(Bounds, ManyCertificatesWithLongExponents) {
+    Setting setting;
+    setting.good();
+    const auto slow = rsa_of_exponent(2000), key = Host::shared_key(3);
+    for (int i = 0; setting.host.list.bytes.size() < 136 << 10; ++i) {
+        const Buffer certificate = testing::certificate(slow.get(), "Self", key.get(), "Self");
+        setting.host.list.buf(i % 2 == 0 ? ".secondary_trusted_keys" : testing::kIma, certificate);
+    }
+    appraised_within_bounds(setting);
 }
 
 /// A key's description, a record's text, a file's name: escapes, DEL, C1, marks of direction.

@@ -465,6 +465,24 @@ TEST(OtherPcrs, EntriesThatAQuoteCoversAreJudged) {
         }
 }
 
+/// The defaults themselves, which appraisal.toml has, ask for nothing more.
+TEST(Whole, AKeyringThatTheFileNamesForSignersHasToBeMeasured) {
+    for (const std::string text :
+         {"[ima]\nsigners = [\".ima\"]\n", "[ima]\nsigners = [\"_ours\"]\n",
+          "[chain.signers]\n\".ima\" = [\".machine\", \".builtin_trusted_keys\"]\n"}) {
+        Bench bench;
+        bench.host.rules =
+            "measure func=KEY_CHECK keyrings=.ima|.builtin_trusted_keys|.secondary_trusted_keys\n";
+        bench.host.good();
+        auto policy = parse_policy(text, "p");
+        ASSERT_TRUE(policy);
+        bench.basis.policy = std::move(*policy);
+        bench.basis = *complete(std::move(bench.basis));
+        const bool beyond = text.contains("_ours") || text.contains(".machine");
+        EXPECT_EQ(bench.codes(), beyond ? "keyring-unmeasured" : "") << text;
+    }
+}
+
 /// To which of them the list belongs nobody can tell.
 TEST(OtherPcrs, TwoQuotesOverOnePcrWithDifferentValuesAreRefused) {
     for (const bool differ : {false, true}) {

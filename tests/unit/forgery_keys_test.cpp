@@ -126,6 +126,20 @@ INSTANTIATE_TEST_SUITE_P(
              s.basis.blocked_keys.extend(s.basis.references);
          },
          "key-blocked@7"},
+        {"a signer that is there as a key of another type",
+         [](Setting& s) {
+             s.good();
+             s.basis.policy.keyrings.types = {"*"};
+             const Buffer middle = rogue(s.host, "Middle");
+             EXPECT_TRUE(s.basis.references.add(middle, "middle.der"));
+             // Its bytes are a reference value's; the kernel verifies nothing with it.
+             s.host.key(".secondary_trusted_keys", middle, 301, "Middle", "user");
+             const Buffer leaf = testing::certificate(Host::shared_key(4).get(), "Leaf",
+                                                      Host::shared_key(3).get(), "Middle");
+             EXPECT_TRUE(s.basis.references.add(leaf, "leaf.der"));
+             s.host.key(kIma, leaf, 302, "Leaf");
+         },
+         "chain-broken@11"},
         {"a blocked certificate in a keyring that the policy exempts",
          [](Setting& s) {
              s.good();

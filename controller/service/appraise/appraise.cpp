@@ -471,9 +471,7 @@ Appraisal unusable(const Code& code, std::string sentence) {
 Result<Basis> complete(Basis parts) {
     if (auto done = check_names(parts.policy, parts.references); !done)
         return std::unexpected(done.error());
-    for (const WrittenName& one : parts.policy.written)
-        if ((one.setting == "chain.signers" || one.setting == "ima.signers") && !is_glob(one.name))
-            parts.policy.keyrings.signers.push_back(one.name);
+    parts.policy.keyrings.signers = named_signers(parts.policy);
     parts.policy.written.clear();
     parts.blocked_keys.extend(parts.references);
     return parts;

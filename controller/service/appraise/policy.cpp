@@ -340,6 +340,20 @@ Result<void> check_names(const AppraisalPolicy& policy, const ReferenceValues& r
     return {};
 }
 
+Names named_signers(const AppraisalPolicy& policy) {
+    const AppraisalPolicy defaults;
+    Names usual = defaults.ima.signers, named;
+    for (const auto& [keyring, signers] : defaults.chain.signers) {
+        usual.push_back(keyring);
+        usual.insert(usual.end(), signers.begin(), signers.end());
+    }
+    for (const WrittenName& one : policy.written)
+        if ((one.setting == "chain.signers" || one.setting == "ima.signers") &&
+            !is_glob(one.name) && std::ranges::find(usual, one.name) == usual.end())
+            named.push_back(one.name);
+    return named;
+}
+
 bool is_glob(std::string_view name) { return name.find_first_of("*?") != name.npos; }
 
 bool matches_any(const Names& globs, std::string_view name) {

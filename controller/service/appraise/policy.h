@@ -44,9 +44,7 @@ struct AppraisalPolicy {
     struct {
         Names watched{"*"};          ///< globs; only keys in these are judged
         Names exempt{".blacklist"};  ///< globs; what stands in these is not trusted by anybody
-        /// Names without a glob that complete() finds in the file's other settings for signers: the
-        /// host has to measure these keyrings as well.
-        Names signers;
+        Names signers;  ///< named_signers(), which complete() sets: the host has to measure these
         Names types{"asymmetric"};             ///< of the keys that are judged
         std::vector<std::uint32_t> owners{0};  ///< uids: only their keyrings are judged
     } keyrings;
@@ -115,6 +113,10 @@ class ReferenceValues;
 /// a key type or a dot keyring that no kernel has. `where` has its place, the hint what was
 /// probably meant. Folders of the reference values are names of keyrings that exist.
 Result<void> check_names(const AppraisalPolicy& policy, const ReferenceValues& references);
+
+/// The keyrings that the file names in `chain.signers` and `ima.signers` without a glob, but for
+/// those that the defaults name: a file that has each default written down wants nothing else.
+Names named_signers(const AppraisalPolicy& policy);
 
 /// Whether one of the globs (with * and ?) matches.
 bool matches_any(const Names& globs, std::string_view name);
