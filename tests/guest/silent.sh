@@ -156,7 +156,7 @@ check "nothing is attached" keyscribe detach
 sysctl -qw net.core.bpf_jit_enable=0
 refused() { journalctl -b -q -u keyscribed -o cat --no-pager | grep -q "refused the BPF programs\|cannot attach the BPF"; }
 refute "the daemon does not start" systemctl start keyscribed
-check "and says why" refused
+check "and says why" wait_for 10 refused
 sysctl -qw net.core.bpf_jit_enable=1
 check "with it it comes back by itself" wait_for 60 alive
 finish
