@@ -465,6 +465,44 @@ TEST(OtherPcrs, EntriesThatAQuoteCoversAreJudged) {
         }
 }
 
+TEST(Whole, APolicyAndAKeysEndInOneBatchAreJudgedAsEntriesOfTheirOwn) {
+    std::string told[2];
+    for (const bool batch : {false, true}) {
+        Bench bench;
+        Host& host = bench.host;
+        host.good();
+        const json policy =
+            Host::policy("measure func=KEY_CHECK keyrings=.builtin_trusted_keys\n", 2);
+        const json unlink = host.key_fields("unlink", 300, ".ima", 101, "File signer: 11");
+        if (batch) {
+            json entries = json::array();
+            for (const auto& [kind, record] : {std::pair("policy", policy), {"unlink", unlink}})
+                entries.push_back(json::array({Host::bytes(std::string("keyscribe:") + kind),
+                                               cbor_bytes(list::to_cbor(record))}));
+            host.list.buf("keyscribe:batch", list::to_cbor({{"entries", entries}}));
+        } else {
+            host.list.record("policy", policy);
+            host.list.record("unlink", unlink);
+        }
+        bench.baseline("policy", 0, 0);
+        told[batch] = bench.codes();
+    }
+    EXPECT_TRUE(told[0].contains("keyring-unmeasured")) << told[0];
+    EXPECT_EQ(told[0], told[1]);
+}
+
+TEST(Whole, KeysThatCannotBeComparedWithTheBlockedAreTold) {
+    for (const bool blocked : {false, true}) {
+        Bench bench;
+        bench.host.good();
+        bench.basis.policy.keyrings.watched = {".ima", ".builtin_trusted_keys"};
+        bench.host.event("link", 400, "staging", "nobody knows");
+        if (blocked) bench.basis.blocked_keys = *BlockedKeys::parse(std::string(64, 'a'), "b");
+        bench.basis.blocked_keys.extend(bench.basis.references);
+        EXPECT_EQ(bench.codes(), blocked ? "[key-unidentified]" : "");
+    }
+}
+
 /// The defaults themselves, which appraisal.toml has, ask for nothing more.
 TEST(Whole, AKeyringThatTheFileNamesForSignersHasToBeMeasured) {
     for (const std::string text :

@@ -144,6 +144,15 @@ INSTANTIATE_TEST_SUITE_P(
              s.host.event("unlink", 300, kIma, "File signer: 11");
          },
          "ima-signer-left@ima:1"},
+        {"a file signed by a key that was taken out, and then revoked, where that is accepted",
+         [](Setting& s) {
+             s.good();
+             s.basis.policy.keys.allow_revoked = true;
+             s.host.event("unlink", 300, kIma, "File signer: 11");
+             s.host.list.record("revoke",
+                                s.host.key_fields("revoke", 300, "", 0, "File signer: 11"));
+         },
+         "ima-signer-left@ima:1"},
         {"a file without a signature, where all must have one",
          [](Setting& s) {
              s.good();

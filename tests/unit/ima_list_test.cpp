@@ -358,6 +358,16 @@ TEST(ImaList, AnAppendedSignatureIsToldAsSuch) {
     EXPECT_EQ(setting.findings(), "ima-unsigned@2 [ima-appended@1]");
 }
 
+TEST(ImaList, AnAppendedSignatureBesideTheFilesOwnIsToldToo) {
+    const Buffer digest = digest_field("sha256", digest_of("sha256", "module"));
+    Setting setting;
+    setting.basis.policy.ima.require_signatures = true;
+    setting.entry("ima-modsig", {digest, name_field("/lib/modules/x.ko"),
+                                 signature("sha256", "module", setting.host.ima_key.get()), digest,
+                                 text("PKCS7")});
+    EXPECT_EQ(setting.findings(), "[ima-appended@1]");
+}
+
 TEST(ImaList, ABlockedModuleIsKnownWithAnotherSignatureAppended) {
     const Buffer whole = digest_field("sha256", digest_of("sha256", "module, signature"));
     const Buffer bare = digest_field("sha256", digest_of("sha256", "module"));

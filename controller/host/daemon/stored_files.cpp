@@ -7,14 +7,12 @@
 #include <systemd/sd-daemon.h>
 
 #include <array>
-#include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 
 #include "controller/base/output_file.h"
+#include "controller/base/read_whole.h"
 #include "controller/base/unique_fd.h"
-#include "controller/base/wiped_bytes.h"
 #include "controller/host/measure/list_writer.h"
 
 namespace keyscribe::daemon {
@@ -36,23 +34,6 @@ std::map<std::string, UniqueFd> take_stored() {
     return stored;
 }
 
-Result<WipedBytes> read_whole(const UniqueFd& fd, const std::string& name) {
-    struct stat status{};
-    if (::fstat(fd.get(), &status) != 0) return fail_errno("cannot look at a stored file", name);
-    WipedBytes bytes(static_cast<std::size_t>(status.st_size));
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-        const ssize_t got =
-            ::pread(fd.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail_errno("cannot read a stored file", name);
-        if (got == 0) break;
-        done += static_cast<std::size_t>(got);
-    }
-    bytes.resize(done);
-    return bytes;
-}
-
 }  // namespace
 
 Result<void> StoredFiles::put_back() {
@@ -61,7 +42,7 @@ Result<void> StoredFiles::put_back() {
         const auto found = stored.find(name);
         std::error_code none;
         if (found == stored.end() || std::filesystem::exists(directory_ / name, none)) continue;
-        const auto bytes = read_whole(found->second, name);
+        const auto bytes = base::read_whole(found->second, name);
         if (!bytes) return std::unexpected(bytes.error());
         const mode_t mode = std::strcmp(name, "spool") == 0 ? 0600 : 0640;
         if (auto done = base::write_file(directory_ / name, *bytes, mode); !done) return done;

@@ -2,13 +2,13 @@
 #include "controller/host/measure/list_mender.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <map>
 
+#include "controller/base/read_whole.h"
 #include "controller/base/unique_fd.h"
 #include "controller/list/list_reader.h"
 #include "controller/list/template_data.h"
@@ -47,24 +47,6 @@ Result<UniqueFd> open_or_create(const std::filesystem::path& path) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
     if (!fd) return fail_errno("cannot open the measurement list", path.string());
     return fd;
-}
-
-Result<WipedBytes> read_all(const UniqueFd& fd, const std::filesystem::path& path) {
-    struct stat status{};
-    if (::fstat(fd.get(), &status) != 0)
-        return fail_errno("cannot look at the list", path.string());
-    WipedBytes bytes(static_cast<std::size_t>(status.st_size));
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-        const ssize_t got =
-            ::pread(fd.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail_errno("cannot read the measurement list", path.string());
-        if (got == 0) break;
-        done += static_cast<std::size_t>(got);
-    }
-    bytes.resize(done);
-    return bytes;
 }
 
 /// A file read from its begin to its end, a piece at a time.
@@ -146,7 +128,7 @@ constexpr std::size_t kLargestEntry = list::kMaxTemplateData + list::kMaxTemplat
 /// What is left to do where there is no text form: a write is in the list as a whole or not at all.
 Result<Mended> mend_binary(const UniqueFd& fd, const std::filesystem::path& path,
                            std::optional<std::uint64_t> before, std::uint64_t after) {
-    const auto bytes = read_all(fd, path);
+    const auto bytes = base::read_whole(fd, path);
     if (!bytes) return std::unexpected(bytes.error());
     Mended mended;
     std::size_t end = 0;
@@ -238,9 +220,9 @@ Result<Mended> mend_list(const std::filesystem::path& directory,
     if (const auto size = size_of_whole(*binary_fd, *text_fd);
         size && (!before || *size == *before || *size >= std::max(*before, after)))
         return Mended{.size = *size};
-    const auto binary = read_all(*binary_fd, directory / ListFiles::kBinary);
+    const auto binary = base::read_whole(*binary_fd, directory / ListFiles::kBinary);
     if (!binary) return std::unexpected(binary.error());
-    const auto text = read_all(*text_fd, directory / ListFiles::kText);
+    const auto text = base::read_whole(*text_fd, directory / ListFiles::kText);
     if (!text) return std::unexpected(text.error());
 
     Mended mended;

@@ -36,8 +36,10 @@ void KeyJudge::tell_uncompared(const KeyringModel& model) {
     for (LinkId id = 0; id < model.links(); ++id) {
         const Link& link = model.link(id);
         const Key& key = model.key(link.key);
-        if (!link.stands || verdicts_[id].judged || std::string_view(key.type) != kAsymmetric ||
-            is_of_user(model.key(link.keyring)) || material_of(link.key) != kNoMaterial)
+        constexpr auto kNoKeyYet = list::kNegative | list::kUnderConstruction;
+        if (!link.stands || (key.marks & kNoKeyYet) != 0 || verdicts_[id].judged ||
+            std::string_view(key.type) != kAsymmetric || is_of_user(model.key(link.keyring)) ||
+            material_of(link.key) != kNoMaterial)
             continue;
         ++count;
         if (!first || link.since.entry < *first) first = link.since.entry;
@@ -142,11 +144,14 @@ void KeyJudge::tell_timed_out(const KeyringModel& model) {
     }
 }
 
-/// From its keyring, in a way that the service does not accept.
+/// Its keyring, but for a revocation of its own that the service accepts. A key that was taken out
+/// before has left all the same.
 bool KeyJudge::has_left(const KeyringModel& model, const Link& link) const {
-    if (model.end_of(link) == keyrings::Place()) return false;
-    const bool revoked = (model.key(link.key).marks & (list::kRevoked | list::kInvalidated)) != 0;
-    return !(revoked && policy_.keys.allow_revoked);
+    const keyrings::Place end = model.end_of(link);
+    if (end == keyrings::Place()) return false;
+    const Key& key = model.key(link.key);
+    const bool revoked = (key.marks & (list::kRevoked | list::kInvalidated)) != 0;
+    return !(revoked && policy_.keys.allow_revoked && key.died == end);
 }
 
 void KeyJudge::collect_presences(const KeyringModel& model) {
