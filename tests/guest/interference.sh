@@ -31,9 +31,8 @@ well() {
 }
 # noticed WHAT KIND TEXT: there is such a record, and it was made within 5 s of what was injected.
 noticed() {
-    found() { records_of "$1" | grep -F "$2"; }
-    check "$1" wait_for 30 found "$2" "$3"
-    check "within 5 s" in_time "$(found "$2" "$3" | tail -n 1 | jq .time)"
+    check "$1" wait_for 30 since_injected "$2" "$3"
+    check "within 5 s" in_time "$(since_injected "$2" "$3" | head -n 1 | jq .time)"
 }
 # shown TEXT: keyscribe status says so.
 shown() { keyscribe status | grep "$1"; }

@@ -217,9 +217,16 @@ P
 inject() {
     local status=0
     echo "$*" >>"$work/injected"
+    cut -d' ' -f1 /proc/uptime >"$work/injected-from"
     "$@" || status=$?
     cut -d' ' -f1 /proc/uptime >"$work/injected-at"
     return $status
+}
+
+# since_injected KIND TEXT: such records with that text that were made since then.
+since_injected() {
+    records_of "$1" | grep -F "$2" |
+        jq -c --argjson from "$(cat "$work/injected-from")" 'select(.time / 1e9 >= $from)' | grep .
 }
 
 # in_time TIME: a record with that time (of RECORDS.md, in ns) was made within 5 s of what was injected. A guest shares

@@ -7,12 +7,10 @@
 . "$(dirname "$0")/lib.sh"
 
 pins=(/sys/fs/bpf/keyscribe/*)
-# what KIND TEXT: when the last such record was made, or nothing.
-made_at() { records_of detached | grep -F "$1" | tail -n 1 | jq .time; }
 # noticed WHAT TEXT: the list says so, within 5 s of what was injected.
 noticed() {
-    check "$1" wait_for 20 detached "$2"
-    check "within 5 s" in_time "$(made_at "$2")"
+    check "$1" wait_for 20 since_injected detached "$2"
+    check "within 5 s" in_time "$(since_injected detached "$2" | head -n 1 | jq .time)"
 }
 baselines() { records_of baseline-begin | grep -c '"missed"'; }
 # baseline_has DESCRIPTION

@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
 #include <atomic>
+#include <fstream>
 #include <thread>
 
 #include "controller/list/list_reader.h"
@@ -72,6 +74,29 @@ TEST_F(BackendTest, AListThatIsRemovedOnceMoreWhileItIsPutBackIsNotLost) {
     EXPECT_FALSE(backend_->is_open());
     remove_all();
     EXPECT_TRUE(open().foreign.empty());
+    append();
+    expect_whole();
+}
+
+/// An append before the next look must not hide that somebody wrote to the list.
+TEST_F(BackendTest, AChangeRightBeforeAnAppendIsToldAndRepaired) {
+    open();
+    append();
+    const auto path = config_.list.directory / ListFiles::kBinary;
+    const auto changed = [&path] {
+        struct stat status{};
+        ::stat(path.c_str(), &status);
+        return std::pair(status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
+    };
+    // A file's times have ticks of some milliseconds.
+    for (const auto before = changed(); changed() == before;) {
+        std::fstream list(path, std::ios::in | std::ios::out | std::ios::binary);
+        list.seekp(30);
+        list.put('\xff');
+    }
+    const std::array entry{NewEntry{kPcr, "ima-buf", list::encode_ima_buf("ring", as_bytes("1"))}};
+    EXPECT_EQ(backend_->append(entry), Appended::kNothing);
+    EXPECT_FALSE(open().tampered.empty());
     append();
     expect_whole();
 }

@@ -217,6 +217,10 @@ Result<void> ListFiles::append(std::span<const NewEntry> entries) {
     auto untouched = check_size(binary_, size_, directory_ / kBinary);
     if (untouched && text_) untouched = check_size(text_, text_size_, directory_ / kText);
     if (!untouched) return untouched;
+    // What we write ourselves would hide it from the next look.
+    if (!is_untouched())
+        return fail("the measurement list was changed by somebody else", directory_ / kBinary,
+                    "it is repaired, and the event tried again");
 
     WipedBytes binary, text;
     binary.reserve(encoded_size(entries));
@@ -229,22 +233,27 @@ Result<void> ListFiles::append(std::span<const NewEntry> entries) {
         OPENSSL_cleanse(line.data(), line.size());
     }
     auto done = make_room_for(binary.size(), text.size());
-    if (!done) return done;
     if (!text_) text.clear();
-    if (text_) done = append_whole(text_, text_size_, text, directory_ / kText);
+    if (done) done = write_at_end(binary, text);
+    // Also where it was taken back.
+    changed_ = change_times();
     if (!done) return done;
-    fault_point("after-list-text");
-    done = append_whole(binary_, size_, binary, directory_ / kBinary);
-    if (!done) {
-        if (text_ && ::ftruncate(text_.get(), static_cast<off_t>(text_size_)) != 0)
-            return fail_errno("cannot take back an entry", directory_ / kText);
-        return done;
-    }
     size_ += binary.size();
     text_size_ += text.size();
-    changed_ = change_times();
     tell_who_waits();
     return {};
+}
+
+/// Both or neither.
+Result<void> ListFiles::write_at_end(Bytes binary, Bytes text) {
+    if (text_)
+        if (auto done = append_whole(text_, text_size_, text, directory_ / kText); !done)
+            return done;
+    fault_point("after-list-text");
+    auto done = append_whole(binary_, size_, binary, directory_ / kBinary);
+    if (!done && text_ && ::ftruncate(text_.get(), static_cast<off_t>(text_size_)) != 0)
+        return fail_errno("cannot take back an entry", directory_ / kText);
+    return done;
 }
 
 /// Where nobody waits this is one open(2) that fails, 2 us a batch.

@@ -87,6 +87,7 @@ class ListFiles {
   private:
     std::array<timespec, 2> change_times() const;
     Result<void> make_room_for(std::uint64_t binary, std::uint64_t text);
+    Result<void> write_at_end(Bytes binary, Bytes text);
     void tell_who_waits() const;
 
     std::filesystem::path directory_;
